@@ -1,0 +1,37 @@
+"""Errors for people: one line on standard error and exit code 1."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something that the person at the keyboard can mend; its text is the one line they see."""
+
+
+def require_file(path: Path, hint: str) -> Path:
+    """Return `path`; raise `UserError`, with the hint of how to get it, unless it is a file."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory, expected a file")
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {hint}")
+    return path
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run the main function of a stage or a command; expected failures end in one line."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone; Python's own flush at exit must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(
+            f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,124 @@
+"""params.yaml as typed sections, one model per stage; a mistake is one line naming the key."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from classifier.errors import UserError, require_file
+
+PARAMS = Path("params.yaml")
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Units = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: every key is required, no other is known, types are not bent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Fetch(Section):
+    source: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    timeout: Annotated[float, Field(gt=0, le=86_400)]  # seconds without an answer
+    retries: Annotated[int, Field(ge=0, le=100)]
+
+
+class Prepare(Section):
+    header: bool | list[str]
+    label: str | int
+    test_size: Fraction
+    seed: Seed
+
+
+class Train(Section):
+    hidden: list[Units]
+    activation: Literal[
+        "elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"
+    ]
+    # Each updates every weight by itself, so models trained side by side do not touch each other.
+    optimizer: Literal[
+        "adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "nadam", "rmsprop", "sgd"
+    ]
+    learning_rate: Annotated[float, Field(gt=0, le=100)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
+    seed: Seed
+    validation_fraction: Fraction
+    patience: Annotated[int, Field(ge=0)]  # epochs without a lower validation loss; 0: never stop
+
+    @model_validator(mode="after")
+    def _patience_needs_validation_rows(self) -> Self:
+        if self.patience and not self.validation_fraction:
+            raise ValueError("patience needs a validation_fraction above 0")
+        return self
+
+
+class Params(Section):
+    fetch: Fetch
+    prepare: Prepare
+    train: Train
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-05 as text; DVC writes it and, by YAML 1.2, means a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    key: list(resolvers) for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Return the whole file, checked; a stage then uses its own section of it.
+
+    All sections are checked at once, so that a mistake in the last stage's section is told
+    before the first stage starts.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or a key is unknown, missing or wrong.
+    """
+    text = require_file(path, "it holds the settings of every stage").read_text(encoding="utf-8")
+    try:
+        return Params.model_validate(yaml.load(text, _Loader))
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"{path}: {line}not valid YAML: {error.problem}") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_mistake(error)}") from error
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistakes = error.errors(include_url=False)
+    # A misspelt key is also a missing one; what was written is the better thing to show.
+    mistake: Any = min(mistakes, key=lambda each: each["type"] != "extra_forbidden")
+    keys = [str(part) for part in mistake["loc"] if part not in ("bool", "str", "int")]
+    key = ".".join(keys) or "the file"
+    if mistake["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_suggestion(keys)}"
+    if mistake["type"] == "missing":
+        return f"{key}: missing"
+    expected = mistake["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    shown = "" if isinstance(mistake["input"], dict) else f"{mistake['input']!r}: "
+    return f"{key}: {shown}{expected}"
+
+
+def _suggestion(keys: list[str]) -> str:
+    known: Any = Params
+    for key in keys[:-1]:
+        known = known.model_fields[key].annotation
+    close = get_close_matches(keys[-1], known.model_fields, n=1)
+    return (
+        f", did you mean {close[0]}?" if close else f", known are {', '.join(known.model_fields)}"
+    )

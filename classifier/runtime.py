@@ -1,0 +1,58 @@
+"""TensorFlow and Keras, set up so that the same inputs give the same bits on any machine.
+
+Import `keras` and `tf` from here and nowhere else: what is set below counts only when it is set
+before TensorFlow is first imported.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.update(
+    # Matrix products by oneDNN, with instructions that every x86-64 CPU since about 2015 has.
+    # Without oneDNN, or with AVX-512 where there is some, sums are taken in another order.
+    TF_ENABLE_ONEDNN_OPTS="1",
+    ONEDNN_MAX_CPU_ISA="AVX2",
+    # On a GPU they are taken in yet another one.
+    CUDA_VISIBLE_DEVICES="-1",
+    # A keras.json in the home folder could change the float type.
+    KERAS_HOME=os.devnull,
+    KERAS_BACKEND="tensorflow",
+    TF_CPP_MIN_LOG_LEVEL="3",
+)
+for _debugging_limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+    os.environ.pop(_debugging_limit, None)
+
+# A large matrix product is split by the number of threads, and its last bits with it.
+THREADS = 2
+
+
+@contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ code prints while it loads; show it if loading fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+with _quiet_import():
+    import keras
+    import tensorflow as tf
+
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+tf.config.experimental.enable_op_determinism()
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,1 @@
+"""One module per box of `dvc dag`, run as `python -m stages.NAME`."""

@@ -1,0 +1,107 @@
+"""evaluate: how well the model does on each data set, as metrics and as one line per row."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classifier.archive import load_keras
+from classifier.dataset import PREPARED, Dataset, open_dataset
+from classifier.errors import run
+from classifier.files import replaced_folder, rounded, write_json
+from classifier.runtime import tf
+from classifier.schema import Schema
+
+KERAS_MODEL = Path("models/classifier.keras")
+EVALUATION = Path("metrics/evaluation.json")
+PREDICTIONS = Path("metrics/predictions")
+BATCH_ROWS = 8_192
+
+Floats = npt.NDArray[np.float64]
+
+
+def main() -> None:
+    schema = Schema.load(PREPARED / "schema.json")
+    network = load_keras(KERAS_MODEL)
+    evaluation = {}
+    with replaced_folder(PREDICTIONS) as folder:
+        for name in schema.counts:
+            data = open_dataset(PREPARED / name)
+            confusion = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
+            evaluation[name] = evaluate(network, data) | scores(confusion, schema.classes)
+    write_json(EVALUATION, rounded(evaluation))
+
+
+def evaluate(network: Any, data: Dataset) -> dict[str, float]:
+    """Return Keras' own loss and accuracy of the network on the data."""
+    result: dict[str, float] = network.evaluate(batches(data), verbose=0, return_dict=True)
+    return {"rows": len(data), "loss": result["loss"], "accuracy": result["accuracy"]}
+
+
+def batches(data: Dataset) -> Any:
+    """Return a tf.data.Dataset of the rows in their order; one batch is in memory at a time."""
+    slices = row_slices(len(data))
+    stream = tf.data.Dataset.from_generator(
+        lambda: ((data.features[rows], data.labels[rows]) for rows in slices),
+        output_signature=(
+            tf.TensorSpec((None, data.features.shape[1]), tf.float32),
+            tf.TensorSpec((None, data.labels.shape[1]), tf.float32),
+        ),
+    )
+    return stream.apply(tf.data.experimental.assert_cardinality(len(slices)))
+
+
+def row_slices(rows: int) -> list[slice]:
+    return [slice(start, start + BATCH_ROWS) for start in range(0, rows, BATCH_ROWS)]
+
+
+def write_predictions(
+    network: Any, data: Dataset, classes: list[str], path: Path
+) -> npt.NDArray[np.intp]:
+    """Write the actual and the predicted class of every row; return the confusion matrix.
+
+    The matrix is (classes, classes): entry [a, p] counts rows of class a predicted to be p.
+    """
+    names = np.array(classes, dtype=object)
+    confusion = np.zeros((len(classes), len(classes)), np.intp)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for rows in row_slices(len(data)):
+            probabilities = network.predict_on_batch(data.features[rows])
+            actual, predicted = data.labels[rows].argmax(axis=1), probabilities.argmax(axis=1)
+            np.add.at(confusion, (actual, predicted), 1)
+            columns = {
+                "row": np.arange(len(data))[rows] + 1,
+                "actual": names[actual],
+                "predicted": names[predicted],
+                "probability": probabilities.max(axis=1).astype(float).round(6),
+            }
+            pd.DataFrame(columns).to_csv(file, index=False, header=rows.start == 0)
+    return confusion
+
+
+def scores(confusion: npt.NDArray[np.intp], classes: list[str]) -> dict[str, Any]:
+    """Return precision, recall and F1 of each class, and macro F1, from a confusion matrix.
+
+    Where nothing can be divided (no row was predicted to be of a class, say) a score is 0.
+    Macro F1 is the mean over the classes that occur, as actual or as predicted ones.
+    """
+    hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = ratio(hits, predicted), ratio(hits, actual)
+    f1 = ratio(2 * hits, actual + predicted)  # the harmonic mean of the two, simplified
+    table = zip(classes, precision, recall, f1, actual.tolist(), strict=True)
+    return {
+        "macro_f1": f1[actual + predicted > 0].mean(),
+        "per_class": {
+            name: {"precision": p, "recall": r, "f1": f, "rows": n} for name, p, r, f, n in table
+        },
+    }
+
+
+def ratio(part: npt.NDArray[np.intp], whole: npt.NDArray[np.intp]) -> Floats:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+
+if __name__ == "__main__":
+    run(main)

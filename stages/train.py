@@ -1,0 +1,175 @@
+"""train: the prepared rows to a Keras model, its ONNX twin, and its learning curves."""
+
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classifier.archive import save_keras, save_onnx
+from classifier.dataset import PREPARED, Dataset, open_dataset
+from classifier.errors import UserError, run
+from classifier.files import replaced_file, write_json
+from classifier.network import build_network, compile_network
+from classifier.params import Train, load_params
+from classifier.progress import Progress
+from classifier.runtime import keras, tf
+from classifier.split import StratifiedSampler, stratified_quotas
+
+KERAS_MODEL = Path("models/classifier.keras")
+ONNX_MODEL = Path("models/classifier.onnx")
+HISTORY = Path("metrics/history.csv")
+# Not in dvc.yaml: another machine that makes the same model has not changed anything.
+ENVIRONMENT = Path("metrics/environment.json")
+HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
+
+Rows = npt.NDArray[np.intp]
+Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
+
+
+def main() -> None:
+    settings = load_params().train
+    data = open_dataset(PREPARED / "train")
+    network = train(data, settings)
+    save_keras(network, KERAS_MODEL)
+    save_onnx(network, ONNX_MODEL)
+    write_json(ENVIRONMENT, environment())
+
+
+def train(data: Dataset, settings: Train) -> Any:
+    """Return a keras.Sequential trained on the data; its curves are in HISTORY."""
+    keras.utils.set_random_seed(settings.seed)
+    training, validation = split_rows(data, settings)
+    steps = -(-len(training) // settings.batch_size)
+    network = build_network(data.features.shape[1], data.labels.shape[1], settings)
+    compile_network(network, settings, steps_per_execution=steps)
+    network.fit(
+        epoch_stream(data, training, settings),
+        epochs=settings.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation_data(data, validation),
+        callbacks=callbacks(settings),
+        shuffle=False,  # the stream already is
+        verbose=0,
+    )
+    return network
+
+
+def split_rows(data: Dataset, settings: Train) -> tuple[Rows, Rows]:
+    """Return the rows to train on and, stratified, those kept aside to validate on."""
+    counts = data.labels.sum(axis=0, dtype=np.intp).tolist()
+    quotas = stratified_quotas(counts, settings.validation_fraction)
+    kept = StratifiedSampler(counts, quotas, settings.seed).draw(data.labels.argmax(axis=1))
+    return np.flatnonzero(~kept), np.flatnonzero(kept)
+
+
+def epoch_stream(data: Dataset, rows: Rows, settings: Train) -> Any:
+    """Return one tf.data.Dataset of all epochs' batches, each epoch in an order of its own.
+
+    One stream serves all epochs because Keras would otherwise start a new iterator for each,
+    which costs more than the training of a small network.
+    """
+    epochs = tf.data.Dataset.from_generator(
+        lambda: shuffled_epochs(data, rows, settings),
+        output_signature=(
+            tf.TensorSpec((None, data.features.shape[1]), tf.float32),
+            tf.TensorSpec((None, data.labels.shape[1]), tf.uint8),
+        ),
+    )
+    return epochs.flat_map(
+        lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(settings.batch_size)
+    )
+
+
+def shuffled_epochs(data: Dataset, rows: Rows, settings: Train) -> Iterator[Batch]:
+    """Yield the rows once for every epoch, in an order drawn from the seed."""
+    rng = np.random.default_rng(settings.seed)
+    for _ in range(settings.epochs):
+        order = rng.permutation(rows)
+        yield data.features[order], data.labels[order]
+
+
+def validation_data(data: Dataset, rows: Rows) -> Any:
+    return (data.features[rows], data.labels[rows]) if len(rows) else None
+
+
+def callbacks(settings: Train) -> list[Any]:
+    stop_early = keras.callbacks.EarlyStopping(
+        patience=settings.patience, restore_best_weights=True
+    )
+    watching = [stop_early] if settings.patience else []
+    return [StopWhenDiverged(), *watching, LearningCurves(HISTORY), EpochBar(settings.epochs)]
+
+
+class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends a training whose loss is no number any more."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if not np.isfinite(logs["loss"]):
+            raise UserError(
+                f"training diverged: the loss is {logs['loss']} after epoch {epoch + 1}; "
+                "try a smaller train.learning_rate"
+            )
+
+
+class LearningCurves(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes loss and accuracy of every epoch to a CSV file, also while training goes on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.epochs: list[dict[str, float]] = []
+        self.written = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epochs.append({"epoch": epoch + 1, **logs})
+        if time.monotonic() - self.written > HISTORY_INTERVAL:
+            self.write()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self.write()
+
+    def write(self) -> None:
+        with replaced_file(self.path) as temporary:
+            pd.DataFrame(self.epochs).round(6).to_csv(temporary, index=False)
+        self.written = time.monotonic()
+
+
+class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]
+    """One progress bar over all epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.bar = Progress(desc="train", total=epochs, unit="epoch")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
+        self.bar.set_postfix(
+            loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.4f}", refresh=False
+        )
+        self.bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self.bar.close()
+
+
+def environment() -> dict[str, Any]:
+    """Return what decides the bytes of a model besides its inputs: CPU and versions."""
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    packages = ("keras", "tensorflow", "numpy", "onnx", "tf2onnx", "h5py")
+    return {
+        "cpu": {
+            "architecture": platform.machine(),
+            "extensions": [*simd["baseline"], *simd["found"]],
+        },
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+if __name__ == "__main__":
+    run(main)
