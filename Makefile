@@ -10,24 +10,34 @@ UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: repro test lint lock
+.PHONY: repro test lint lock environment test-environment
 
-repro: $(VENV)/requirements.txt
+repro: environment
 	$(VENV)/bin/dvc repro
 
 test: lint
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/requirements-test.txt
+lint: test-environment
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/mypy --no-error-summary
 
-lock: $(VENV)/requirements.txt
+lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
 
-$(VENV)/requirements.txt: requirements.txt classifier/activate.pth
+# A copy of the lock that was installed stands in the environment: a matter of content, not of
+# file times, which git does not keep.
+environment:
+	@cmp -s requirements.txt $(VENV)/requirements.txt || $(MAKE) --no-print-directory $(VENV)
+
+test-environment: environment
+	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
+		{ $(INSTALL) --requirement requirements-test.txt && cp requirements-test.txt $(VENV); }
+
+.PHONY: $(VENV)
+$(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
@@ -35,8 +45,4 @@ $(VENV)/requirements.txt: requirements.txt classifier/activate.pth
 	$(INSTALL) --requirement requirements.txt
 	mkdir -m 700 $(VENV)/site-cache
 	cp classifier/activate.pth $$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-	cp requirements.txt $@
-
-$(VENV)/requirements-test.txt: requirements-test.txt $(VENV)/requirements.txt
-	$(INSTALL) --requirement requirements-test.txt
-	cp requirements-test.txt $@
+	cp requirements.txt $(VENV)

@@ -26,6 +26,7 @@ ONNX_MODEL = Path("models/classifier.onnx")
 HISTORY = Path("metrics/history.csv")
 # Not in dvc.yaml: another machine that makes the same model has not changed anything.
 ENVIRONMENT = Path("metrics/environment.json")
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 
 Rows = npt.NDArray[np.intp]
@@ -127,7 +128,8 @@ class LearningCurves(keras.callbacks.Callback):  # type: ignore[misc]
         self.written = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self.epochs.append({"epoch": epoch + 1, **logs})
+        curves = {name: logs[name] for name in CURVES if name in logs}
+        self.epochs.append({"epoch": epoch + 1, **curves})
         if time.monotonic() - self.written > HISTORY_INTERVAL:
             self.write()
 

@@ -1,0 +1,173 @@
+"""Clones of the project to run the real pipeline in, and the settings of its sections."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+# Nothing but the installs may need a network: a request to anywhere but this machine fails.
+OFFLINE = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
+QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_NO_ANALYTICS": "1"}
+NAMES = {
+    f"GIT_{who}_{what}": "tester" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+}
+# A machine that is set up quite differently: one core, no oneDNN, half floats by default.
+OTHER_MACHINE = {
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "7",
+    "TZ": "Asia/Tokyo",
+    "LC_ALL": "C",
+}
+
+
+class Clone:
+    """A git clone of the project in a folder of its own, and commands run in it."""
+
+    def __init__(self, path: Path, **environment: str) -> None:
+        self.path = path
+        self.environment = os.environ | OFFLINE | QUIET | NAMES | environment
+
+    def run(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the clone; its output is on the result, and in the test's report."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.environment, text=True, capture_output=True
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run("dvc", *arguments).stdout
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def clone(self, path: Path) -> "Clone":
+        self.git("clone", "--quiet", ".", str(path))
+        return Clone(path)
+
+    def copy(self, path: Path) -> "Clone":
+        """Return a copy, cache and all, with its results committed."""
+        copy = Clone(shutil.copytree(self.path, path, symlinks=True))
+        if copy.git("status", "--porcelain"):
+            copy.commit("The results on this machine")
+        return copy
+
+    def read(self, path: str) -> str:
+        return (self.path / path).read_text()
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = self.read(path)
+        assert text.count(old) == 1, f"{old!r} stands once in {path}"
+        (self.path / path).write_text(text.replace(old, new))
+
+    def stages_run(self, output: str) -> list[str]:
+        """Return the stages that the output of `dvc repro` says were run."""
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of every file under data, models and metrics."""
+        found = (
+            path for top in ("data", "models", "metrics") for path in (self.path / top).rglob("*")
+        )
+        return {str(p.relative_to(self.path)): p.read_bytes() for p in found if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The project as it is in the working tree, committed to a git repository of its own."""
+    origin = Clone(tmp_path_factory.mktemp("origin"))
+    listed = Clone(ROOT).git("ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (origin.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, origin.path / name)
+    origin.git("init", "--quiet", "--initial-branch", "main")
+    origin.commit("The project")
+    return origin
+
+
+@pytest.fixture
+def fresh(origin: Clone, tmp_path: Path) -> Clone:
+    """A fresh clone: nothing has been run in it."""
+    return origin.clone(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def both(origin: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone]:
+    """Two clones after `make repro`, run at the same time; the second as on another machine."""
+    first = origin.clone(tmp_path_factory.mktemp("first") / "clone")
+    second = origin.clone(tmp_path_factory.mktemp("second") / "deeper" / "clone")
+    home = tmp_path_factory.mktemp("home")
+    (home / ".keras").mkdir()
+    (home / ".keras" / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
+    second.environment |= OTHER_MACHINE | {"HOME": str(home)}
+    runs = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
+    for run in runs:
+        output, _ = run.communicate()
+        assert run.returncode == 0, output
+    return first, second
+
+
+def make_repro(clone: Clone, *prefix: str) -> "subprocess.Popen[str]":
+    (clone.path / ".venv").symlink_to(sys.prefix)
+    return subprocess.Popen(
+        [*prefix, "make", "repro"],
+        cwd=clone.path,
+        env=clone.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.fixture(scope="session")
+def reproduced(both: tuple[Clone, Clone]) -> Clone:
+    """A clone after `make repro`; for reading only, the tests share it."""
+    return both[0]
+
+
+@pytest.fixture
+def copied(reproduced: Clone, tmp_path: Path) -> Clone:
+    """A copy of the reproduced clone, cache and all, for a test to change."""
+    return reproduced.copy(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def params() -> dict[str, Any]:
+    """The params.yaml that the project ships with."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return loaded
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Makes an empty folder the current one, with the params as shipped except for the overrides.
+
+    `project(train={"epochs": 3})` for stages that are run in this process.
+    """
+
+    def make(**overrides: dict[str, Any]) -> Path:
+        changed = {name: section | overrides.get(name, {}) for name, section in params.items()}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed))
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return make

@@ -1,0 +1,157 @@
+"""fetch: local files and URLs, checked, tried again, never half there."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from classifier.errors import UserError
+from stages import fetch
+from tests.conftest import ROOT, Clone
+
+IRIS = (ROOT / "data/source/iris.data").read_bytes()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves iris.data on loopback; `troubles` holds what goes wrong with the next requests."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.troubles: list[str] = []
+        self.requests = 0
+        self.released = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/iris.data"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        trouble = self.server.troubles.pop(0) if self.server.troubles else ""
+        if trouble == "hangs":
+            self.server.released.wait(20)
+        elif trouble.isdigit():
+            self.send_error(int(trouble))
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(IRIS)))
+            self.end_headers()
+            self.wfile.write(IRIS[: len(IRIS) // 2] if trouble == "truncates" else IRIS)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def fetched(project, monkeypatch):
+    """Fetches a source in an empty project and returns what is in data/raw.csv then."""
+    monkeypatch.setattr(fetch.time, "sleep", lambda seconds: None)
+
+    def fetched(source: str, **settings: object) -> bytes:
+        folder = project(fetch={"source": source, "timeout": 0.5, **settings})
+        fetch.main()
+        return (folder / "data/raw.csv").read_bytes()
+
+    return fetched
+
+
+def nothing_left(folder: Path) -> bool:
+    return not list((folder / "data").glob("raw.csv*"))
+
+
+def test_a_local_file_is_copied_byte_for_byte(fetched, tmp_path):
+    (tmp_path / "data/source").mkdir(parents=True)
+    (tmp_path / "data/source/iris.data").write_bytes(IRIS)
+    assert fetched("data/source/iris.data") == IRIS
+
+
+def test_a_file_url_is_copied_byte_for_byte(fetched):
+    assert fetched((ROOT / "data/source/iris.data").as_uri()) == IRIS
+
+
+def test_a_url_is_downloaded(fetched, server):
+    assert fetched(server.url) == IRIS
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "truncates", "500"])
+def test_a_transfer_that_fails_is_tried_again(fetched, server, trouble):
+    server.troubles = [trouble, trouble]
+    assert fetched(server.url, retries=2) == IRIS
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "truncates", "500"])
+def test_after_the_last_try_one_line_names_the_url(fetched, server, tmp_path, trouble):
+    server.troubles = [trouble] * 2
+    with pytest.raises(UserError, match=rf"^fetch.source: {server.url}: [^\n]+$"):
+        fetched(server.url, retries=1)
+    assert server.requests == 2
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_is_not_tried_again(fetched, server, status):
+    server.troubles = [str(status)] * 9
+    with pytest.raises(UserError, match=server.url):
+        fetched(server.url)
+    assert server.requests == 1
+
+
+def test_a_wrong_checksum_names_both_and_leaves_no_file(fetched, server, tmp_path):
+    with pytest.raises(UserError) as raised:
+        fetched(server.url, sha256="0" * 64)
+    assert "0" * 64 in str(raised.value)
+    assert hashlib.sha256(IRIS).hexdigest() in str(raised.value)
+    assert nothing_left(tmp_path)
+
+
+def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
+    fetched(server.url)
+    with pytest.raises(UserError):
+        fetched(server.url, sha256="0" * 64)
+    assert (tmp_path / "data/raw.csv").read_bytes() == IRIS
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("data/source/none.csv", "no such file"),
+        ("data/source", "is a directory"),
+        ("/etc/hostname", "not under data/source"),
+        ("data/source/../../params.yaml", "not under data/source"),
+        ("nosuch://host/file", "nosuch"),
+        ("s3://bucket/file", "s3fs"),
+        ("http://127.0.0.1:9/file", "127.0.0.1:9"),
+        ("file:///no/such/file", "not found"),
+    ],
+)
+def test_a_source_that_cannot_be_had_is_one_line(fetched, tmp_path, source, words):
+    (tmp_path / "data/source").mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"^(fetch.source: |data/source)[^\n]*{words}[^\n]*$"):
+        fetched(source, retries=0)
+
+
+def test_a_url_is_not_contacted_when_nothing_changed(fresh: Clone, server):
+    fresh.edit("params.yaml", "data/source/iris.data", server.url)
+    fresh.dvc("repro", "fetch")
+    fresh.dvc("repro", "fetch")
+    fresh.dvc("status")
+    assert server.requests == 1

@@ -1,0 +1,45 @@
+"""Every artifact is the same to the byte from any clone."""
+
+import hashlib
+import json
+
+import pytest
+import yaml
+
+from tests.conftest import Clone
+
+
+def test_two_clones_give_the_same_bytes(both):
+    first, second = both
+    assert first.read("dvc.lock") == second.read("dvc.lock")
+    assert first.files() == second.files()
+
+
+def test_a_clone_gives_what_is_committed(origin, reproduced):
+    if same_machine(origin, reproduced):
+        assert reproduced.read("dvc.lock") == origin.read("dvc.lock")
+        assert reproduced.git("status", "--porcelain") == ""
+    ours, committed = (
+        json.loads(c.read("metrics/evaluation.json"))["train"] for c in (reproduced, origin)
+    )
+    assert ours["accuracy"] == pytest.approx(committed["accuracy"], abs=0.02)
+    assert ours["loss"] == pytest.approx(committed["loss"], abs=0.02)
+
+
+def same_machine(*clones: Clone) -> bool:
+    """Whether all ran with the same packages on CPUs of which the same bytes are promised."""
+    environments = [json.loads(clone.read("metrics/environment.json")) for clone in clones]
+    for environment in environments:
+        extensions = environment["cpu"].pop("extensions")
+        environment["cpu"]["avx2"] = "X86_V3" in extensions
+    return all(environment == environments[0] for environment in environments)
+
+
+def test_the_committed_lock_is_of_the_committed_code(origin):
+    stages = yaml.safe_load(origin.read("dvc.lock"))["stages"].values()
+    locked = {dep["path"]: dep["md5"] for stage in stages for dep in stage["deps"]}
+    code = [path for path in locked if path.endswith((".py", ".txt"))]
+    assert code
+    for path in code:
+        content = (origin.path / path).read_bytes()
+        assert hashlib.md5(content).hexdigest() == locked[path], f"{path}: run `dvc repro`, commit"

@@ -1,0 +1,94 @@
+"""What people do with the pipeline in git: compare commits, run experiments, share artifacts."""
+
+import json
+import shutil
+import sys
+
+import pandas as pd
+import pytest
+
+from tests.conftest import Clone
+
+
+@pytest.fixture(scope="module")
+def compared(reproduced: Clone, tmp_path_factory) -> Clone:
+    """A clone with a second commit, which trains for fewer epochs."""
+    clone = Clone(
+        shutil.copytree(reproduced.path, tmp_path_factory.mktemp("x") / "clone", symlinks=True)
+    )
+    clone.edit("params.yaml", "epochs: 150", "epochs: 20")
+    clone.dvc("repro")
+    clone.commit("Train for 20 epochs")
+    return clone
+
+
+def test_metrics_diff_shows_what_a_commit_changed(compared):
+    (changes,) = json.loads(compared.dvc("metrics", "diff", "HEAD~1", "--json")).values()
+    assert changes["train.loss"]["diff"] > 0.1
+    assert "train.accuracy" in compared.dvc("metrics", "diff", "HEAD~1")
+
+
+def test_params_diff_shows_what_was_set(compared):
+    (changes,) = json.loads(compared.dvc("params", "diff", "HEAD~1", "--json")).values()
+    assert changes["train.epochs"] == {"old": 150, "new": 20, "diff": -130}
+
+
+def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared):
+    compared.dvc("plots", "diff", "HEAD~1", "--out", "plots")
+    page = compared.read("plots/index.html")
+    for shown in ("Learning curves", "Confusion", "HEAD~1", "Iris-versicolor"):
+        assert shown in page
+    plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
+    assert set(plots) == {"Learning curves", "metrics/predictions/train.csv"}
+
+
+def test_an_experiment_is_run_and_shown(compared):
+    compared.dvc("exp", "run", "--name", "short", "--set-param", "train.epochs=3")
+    shown = (
+        pd.read_csv(compared.path / "shown.csv")
+        if compared.run("sh", "-c", "dvc exp show --csv > shown.csv")
+        else None
+    )
+    assert shown is not None
+    experiment = shown[shown.Experiment == "short"].iloc[0]
+    assert experiment["train.epochs"] == 3
+    assert experiment["train.loss"] > 0.1
+
+
+def test_pushed_artifacts_make_repro_run_nothing_in_a_new_clone(copied, tmp_path):
+    copied.dvc("push")
+    pulled = copied.clone(tmp_path / "pulled")
+    pulled.dvc("pull")
+    assert pulled.stages_run(pulled.dvc("repro")) == []
+    assert pulled.files() == copied.files()
+
+    shutil.rmtree(pulled.path / ".dvc/cache")
+    pulled.dvc("pull")
+    assert pulled.stages_run(pulled.dvc("repro")) == []
+
+
+def test_repro_with_pull_runs_nothing_in_a_clone_without_artifacts(copied, tmp_path):
+    copied.dvc("push")
+    bare = copied.clone(tmp_path / "bare")
+    assert bare.stages_run(bare.dvc("repro", "--pull")) == []
+    assert bare.files() == copied.files()
+
+
+def test_without_artifacts_or_a_remote_repro_runs_every_stage(both):
+    _, second = both
+    assert second.stages_run(second.dvc("repro", "--force", "--dry")) == [
+        "fetch", "prepare", "train", "evaluate",
+    ]  # fmt: skip
+    assert second.stages_run(second.dvc("repro")) == []
+
+
+def test_dvc_finds_the_python_of_its_own_environment(reproduced):
+    """`.venv/bin/dvc` works without "activate", also where the PATH names no python at all."""
+    bare = Clone(reproduced.path, PATH="/usr/bin:/bin")
+    seen = bare.run(
+        ".venv/bin/python",
+        "-c",
+        "import os, shutil; print(shutil.which('python'), os.getenv('DVC_SITE_CACHE_DIR'))",
+    ).stdout.split()
+    assert seen[0].startswith(sys.prefix) or ".venv" in seen[0]
+    assert "site-cache" in seen[1]
