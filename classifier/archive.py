@@ -85,7 +85,7 @@ def load_keras(path: Path) -> Any:
     Raises:
         UserError: there is no such file or it is damaged.
     """
-    require_file(path, "run `dvc repro train` first")
+    require_file(path, "run `dvc repro` first")
     try:
         return keras.saving.load_model(path, safe_mode=True)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:

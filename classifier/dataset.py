@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classifier.errors import UserError, require_file
 
 PREPARED = Path("data/prepared")
-PREPARE_FIRST = "run `dvc repro prepare` first"
+REPRO_FIRST = "run `dvc repro` first"
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def open_dataset(folder: Path) -> Dataset:
 def _open_array(path: Path) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(
-            require_file(path, PREPARE_FIRST), mmap_mode="r", allow_pickle=False
+            require_file(path, REPRO_FIRST), mmap_mode="r", allow_pickle=False
         )
     except ValueError as error:
-        raise UserError(f"{path}: damaged: {error}; {PREPARE_FIRST}") from error
+        raise UserError(f"{path}: damaged: {error}; {REPRO_FIRST}") from error
     return array

@@ -67,12 +67,18 @@ class Params(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-05 as text; DVC writes it and, by YAML 1.2, means a number."""
+    """YAML as DVC reads it: 1e-05 is a number, and no key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in keys:
+                raise yaml.MarkedYAMLError(problem=f"{key} twice", problem_mark=key_node.start_mark)
+            keys.add(key)
+        return super().construct_mapping(node, deep)
 
 
-_Loader.yaml_implicit_resolvers = {
-    key: list(resolvers) for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),

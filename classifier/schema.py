@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from classifier.cells import is_number
 from classifier.errors import UserError, require_file
 from classifier.files import write_text
 
@@ -31,7 +32,7 @@ class Schema(BaseModel):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises UserError: there is no such file or it is damaged."""
-        text = require_file(path, "run `dvc repro prepare` first").read_text(encoding="utf-8")
+        text = require_file(path, "run `dvc repro` first").read_text(encoding="utf-8")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -75,20 +76,15 @@ class Schema(BaseModel):
         if len(cells) != len(self.features):
             names = ", ".join(self.features)
             raise UserError(f"expected {len(self.features)} values ({names}), found {len(cells)}")
-        pairs = zip(self.features, cells, strict=True)
-        return np.array([[_number(name, cell) for name, cell in pairs]], np.float32)
+        for name, cell in zip(self.features, cells, strict=True):
+            if not is_number(cell):
+                raise UserError(f"{name}: found {cell!r}, expected a number")
+        return np.array([[float(cell) for cell in cells]], np.float32)
 
     def class_index(self, chunk: "pd.DataFrame") -> npt.NDArray[np.intp]:
         """Return the index of each row's class, (rows,)."""
-        labels = chunk[self.label].cat
-        places = np.array(
-            [self.classes.index(label.strip()) for label in labels.categories], np.intp
+        codes, names = chunk[self.label].factorize()
+        places: npt.NDArray[np.intp] = np.array(
+            [self.classes.index(name.strip()) for name in names], np.intp
         )
-        return places[labels.codes.to_numpy()]
-
-
-def _number(name: str, cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise UserError(f"{name}: found {cell!r}, expected a number") from error
+        return places.take(codes)

@@ -1,7 +1,6 @@
 """CSV tables: read in chunks so that memory does not grow with the rows, and explained when bad."""
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from classifier.cells import MISSING, is_number
 from classifier.errors import UserError, require_file
 
 CHUNK_ROWS = 65_536
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Table:
     text: list[str]
 
     def chunks(self) -> Iterator[pd.DataFrame]:
-        """Yield the rows: numbers as float64, text as categories, the other columns as text.
+        """Yield the rows: numbers as float64, all other columns as text.
 
         Raises:
             UserError: a row has too many or too few columns, or something else than a number
@@ -60,7 +59,7 @@ class Table:
             raise UserError(f"{self.path}: {error}") from error
 
     def _dtype(self, name: str) -> str:
-        return "float64" if name in self.numbers else "category" if name in self.text else "str"
+        return "float64" if name in self.numbers else "object"
 
     def _missing(self, name: str) -> tuple[str, ...]:
         return MISSING if name in self.numbers else ("",)
@@ -86,13 +85,6 @@ class Table:
                 raise UserError(f"{place}, column {name}: found {cell!r}, expected a number")
             if name in self.text and cell in self._missing(name):
                 raise UserError(f"{place}, column {name}: is empty, expected a value")
-
-
-def is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def first_row(path: Path) -> list[str]:

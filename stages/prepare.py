@@ -73,10 +73,9 @@ def count_classes(chunks: Iterable["pd.Series[str]"]) -> Counter[str]:
     """Return the rows of each class, classes in order of first appearance."""
     counts: Counter[str] = Counter()
     for labels in chunks:
-        codes = labels.cat.codes
-        rows = np.bincount(codes, minlength=len(labels.cat.categories))
-        for code in pd.unique(codes):
-            counts[labels.cat.categories[code].strip()] += int(rows[code])
+        codes, names = labels.factorize()
+        for name, rows in zip(names, np.bincount(codes).tolist(), strict=True):
+            counts[name.strip()] += rows
     return counts
 
 

@@ -64,6 +64,7 @@ CODE = {
     "classifier/__init__.py": ALL,
     "classifier/__main__.py": [],
     "classifier/archive.py": [TRAIN, EVALUATE],
+    "classifier/cells.py": [PREPARE, EVALUATE],
     "classifier/commands/__init__.py": [],
     "classifier/commands/predict.py": [],
     "classifier/dataset.py": [PREPARE, TRAIN, EVALUATE],
@@ -158,7 +159,7 @@ def test_tables_name_every_param_and_every_code_file(params):
 
 
 def test_nothing_is_run_when_nothing_changed(rerun_after):
-    assert rerun_after(lambda clone: None) == []
+    assert rerun_after(lambda _: None) == []
 
 
 @pytest.mark.parametrize(("leaf", "value", "stages"), [(k, *v) for k, v in PARAMS.items()])

@@ -62,10 +62,10 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def fetched(project, monkeypatch):
     """Fetches a source in an empty project and returns what is in data/raw.csv then."""
-    monkeypatch.setattr(fetch.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
     def fetched(source: str, **settings: object) -> bytes:
-        folder = project(fetch={"source": source, "timeout": 0.5, **settings})
+        folder: Path = project(fetch={"source": source, "timeout": 0.5, **settings})
         fetch.main()
         return (folder / "data/raw.csv").read_bytes()
 

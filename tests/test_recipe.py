@@ -90,5 +90,5 @@ def test_keras_file_opens_in_stock_keras_and_agrees_with_onnx(reproduced, tmp_pa
 
 
 def onnx_probabilities(path: Path, features: np.ndarray) -> np.ndarray:
-    (rows,) = onnxruntime.InferenceSession(path).run(["probabilities"], {"features": features})
-    return rows
+    model = onnxruntime.InferenceSession(path)
+    return np.asarray(model.run(["probabilities"], {"features": features})[0])

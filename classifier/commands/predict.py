@@ -53,7 +53,7 @@ def load_model(path: Path) -> Any:
     import onnxruntime  # here, because --help does not need it
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
-    require_file(path, "run `dvc repro` or `dvc pull` first")
+    require_file(path, "run `dvc repro` first")
     try:
         return onnxruntime.InferenceSession(path)
     except (Fail, InvalidGraph, InvalidProtobuf) as error:

@@ -1,0 +1,73 @@
+"""params.yaml: whatever is wrong with it is one line that names the key, before any work."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier.errors import UserError
+from classifier.params import load_params
+from tests.conftest import ROOT
+
+SHIPPED = (ROOT / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  epochs: 150", "  epoch: 150", "train.epoch: unknown key, did you mean epochs?"),
+        ("train:", "trian:", "trian: unknown key, did you mean train?"),
+        ("  epochs: 150", "  xyz: 1\n  epochs: 150", "train.xyz: unknown key, known are hidden, "),
+        ("  epochs: 150", "", "train.epochs: missing"),
+        ("epochs: 150", "epochs: '150'", "train.epochs: '150': should be a valid integer"),
+        ("epochs: 150", "epochs: 1.5", "train.epochs: 1.5: should be a valid integer"),
+        ("epochs: 150", "epochs: true", "train.epochs: True: should be a valid integer"),
+        ("epochs: 150", "epochs: 0", "train.epochs: 0: should be greater than or equal to 1"),
+        ("hidden: [8]", "hidden: 8", "train.hidden: 8: should be a valid list"),
+        (
+            "hidden: [8]",
+            "hidden: [8, 0]",
+            "train.hidden.1: 0: should be greater than or equal to 1",
+        ),
+        ("activation: relu", "activation: rely", "train.activation: 'rely': should be 'elu', "),
+        ("optimizer: adam", "optimizer: adan", "train.optimizer: 'adan': should be 'adadelta', "),
+        (
+            "learning_rate: 0.001",
+            "learning_rate: -1.0",
+            "train.learning_rate: -1.0: should be greater",
+        ),
+        ("learning_rate: 0.001", "learning_rate: .nan", "train.learning_rate: nan: should be"),
+        ("patience: 0 ", "patience: 5 ", "train: patience needs a validation_fraction above 0"),
+        ("test_size: 0.0", "test_size: 1.0", "prepare.test_size: 1.0: should be less than 1"),
+        ("test_size: 0.0", "test_size: -0.1", "prepare.test_size: -0.1: should be greater"),
+        ("label: species", "label: [a]", "prepare.label: ['a']: should be a valid string"),
+        ("timeout: 30", "timeout: soon", "fetch.timeout: 'soon': should be a valid number"),
+        ("  sha256: 6f608b", "  sha256: XY", "fetch.sha256: 'XY71a"),
+        (SHIPPED, "", "the file: None: should be a valid dictionary"),
+        (SHIPPED, "- 1", "the file: [1]: should be a valid dictionary"),
+        (SHIPPED, "a: [1\nb: 2", "line 2: not valid YAML: "),
+        (SHIPPED, "a: 1\na: 2", "line 2: not valid YAML: a twice"),
+    ],
+)
+def test_a_mistake_is_one_line_naming_the_key(tmp_path: Path, old: str, new: str, line: str):
+    assert SHIPPED.count(old) == 1
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.replace(old, new))
+    with pytest.raises(UserError) as raised:
+        load_params(path)
+    assert str(raised.value).startswith(f"{path}: {line}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("1e-05", 1e-5), ("1E+1", 10.0), ("1.5e-3", 0.0015), ("1", 1.0)]
+)
+def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, written: str, value: Any):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.replace("learning_rate: 0.001", f"learning_rate: {written}"))
+    assert load_params(path).train.learning_rate == value
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path):
+    with pytest.raises(UserError, match=r"params.yaml: no such file"):
+        load_params(tmp_path / "params.yaml")

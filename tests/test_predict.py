@@ -1,0 +1,102 @@
+"""predict: one row or a file, from the ONNX model, without TensorFlow."""
+
+import sys
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import Clone
+
+CLASSES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
+
+
+def predict(clone: Clone, *values: str) -> str:
+    return clone.run("python", "-m", "classifier", "predict", *values).stdout
+
+
+def table(clone: Clone, text: str) -> pd.DataFrame:
+    (clone.path / "rows.csv").write_text(text)
+    return pd.read_csv(StringIO(predict(clone, "rows.csv")))
+
+
+def test_a_row_gets_its_class_and_every_probability(reproduced):
+    first, *others = predict(reproduced, "5.1", "3.5", "1.4", "0.2").splitlines()
+    assert first == "Iris-setosa"
+    assert [line.split()[0] for line in others] == CLASSES
+    assert sum(float(line.split()[1]) for line in others) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_file_gets_the_classes_that_evaluate_gave_its_rows(reproduced):
+    predicted = pd.read_csv(StringIO(predict(reproduced, "data/source/iris.data")))
+    evaluated = pd.read_csv(reproduced.path / "metrics/predictions/train.csv")
+    assert predicted.predicted.tolist() == evaluated.predicted.tolist()
+    assert np.allclose(predicted[CLASSES].max(axis=1), evaluated.probability, atol=2e-6)
+    assert predicted["species"].tolist() == evaluated.actual.tolist()
+
+
+def test_with_a_header_columns_may_be_in_any_order_and_others_stay(copied):
+    header = "id,petal_width,petal_length,sepal_width,sepal_length\n"
+    rows = table(copied, header + "a7,0.2,1.4,3.5,5.1\n")
+    assert rows[["id", "predicted"]].to_numpy().tolist() == [["a7", "Iris-setosa"]]
+
+
+def test_without_a_header_columns_are_the_features_in_order(copied):
+    assert table(copied, "5.1,3.5,1.4,0.2\n7,3.2,4.7,1.4\n").predicted.tolist() == CLASSES[:2]
+
+
+def test_a_negative_value_is_a_value(reproduced):
+    assert predict(reproduced, "5.1", "3.5", "1.4", "-0.2").startswith("Iris-setosa")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["5.1", "3.5", "1.4"], "expected 4 values (sepal_length, sepal_width, "),
+        (["5.1"] * 5, "found 5"),
+        (["5.1", "3.5", "x", "0.2"], "petal_length: found 'x', expected a number"),
+        (["5.1", "3.5", "nan", "0.2"], "petal_length: found 'nan', expected a number"),
+        (["none.csv"], "none.csv: no such file"),
+        (["data"], "data: is a directory"),
+        (["README.md"], "README.md: row 1: found"),
+    ],
+)
+def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
+    done = reproduced.run("python", "-m", "classifier", "predict", *values, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_before_the_first_repro_it_says_what_to_do(fresh):
+    done = fresh.run("python", "-m", "classifier", "predict", "1", check=False)
+    assert done.stderr == "error: data/prepared/schema.json: no such file; run `dvc repro` first\n"
+
+
+def test_a_damaged_model_is_one_line(copied):
+    (copied.path / "models/classifier.onnx").write_bytes(b"no model")
+    done = copied.run(
+        "python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2", check=False
+    )
+    assert done.stderr == "error: models/classifier.onnx: is damaged or no ONNX model\n"
+
+
+def test_neither_tensorflow_nor_pandas_is_imported_for_a_row(reproduced):
+    script = (
+        "import sys; from classifier.__main__ import app;"
+        "app(['predict', '5.1', '3.5', '1.4', '0.2'], standalone_mode=False);"
+        "print(*{'tensorflow', 'keras', 'pandas'} & set(sys.modules))"
+    )
+    assert reproduced.run(sys.executable, "-c", script).stdout.splitlines()[4:] == [""]
+
+
+def test_help_has_examples(reproduced):
+    helped = reproduced.run("python", "-m", "classifier", "predict", "--help").stdout
+    assert "python -m classifier predict 5.1 3.5 1.4 0.2\n" in helped
+
+
+def test_output_can_be_cut_short(reproduced):
+    command = "python -m classifier predict data/source/iris.data | head -1"
+    done = reproduced.run("bash", "-o", "pipefail", "-c", command, check=False)
+    assert done.stderr == ""

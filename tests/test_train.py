@@ -1,0 +1,159 @@
+"""train: any depth, any optimizer, early stopping; curves while it runs; files without noise."""
+
+import json
+import shutil
+import time
+import zipfile
+from typing import get_args
+from unittest.mock import Mock
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+
+from classifier.archive import load_keras, save_keras
+from classifier.dataset import open_dataset
+from classifier.errors import UserError
+from classifier.network import build_network, compile_network
+from classifier.params import Train, load_params
+from stages import train
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def trained(project, reproduced):
+    """Trains in an empty project with some settings changed; returns its folder."""
+
+    def trained(**settings: object):
+        folder = project(train=settings)
+        shutil.copytree(
+            reproduced.path / "data/prepared", folder / "data/prepared", dirs_exist_ok=True
+        )
+        train.main()
+        return folder
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def settings() -> Train:
+    return load_params(ROOT / "params.yaml").train
+
+
+def history(folder) -> pd.DataFrame:
+    return pd.read_csv(folder / "metrics/history.csv")
+
+
+@pytest.mark.parametrize("hidden", [[], [5], [16, 8, 4]])
+def test_hidden_lists_the_layers(settings, hidden):
+    network = build_network(4, 3, settings.model_copy(update={"hidden": hidden}))
+    assert [layer.units for layer in network.layers] == [*hidden, 3]
+
+
+def test_every_optimizer_and_activation_of_the_params_exists(settings):
+    for field, values in (("optimizer", 9), ("activation", 10)):
+        names = get_args(Train.model_fields[field].annotation)
+        assert len(names) == values
+        for name in names:
+            changed = settings.model_copy(update={field: name})
+            network = build_network(4, 3, changed)
+            compile_network(network, changed, steps_per_execution=1)
+            assert float(network.optimizer.learning_rate) == pytest.approx(settings.learning_rate)
+
+
+def test_a_last_batch_that_is_not_full_is_trained_on_too(trained, settings, reproduced):
+    data = open_dataset(reproduced.path / "data/prepared/train")
+    stream = train.epoch_stream(
+        data, np.arange(150), settings.model_copy(update={"batch_size": 64})
+    )
+    sizes = [len(features) for features, _ in stream.take(6)]
+    assert sizes == [64, 64, 22, 64, 64, 22]
+    assert len(history(trained(batch_size=64, epochs=3))) == 3
+
+
+def test_each_epoch_has_every_row_once_in_another_order(settings, reproduced):
+    data = open_dataset(reproduced.path / "data/prepared/train")
+    epochs = train.shuffled_epochs(data, np.arange(150), settings)
+    first, second = next(epochs)[0], next(epochs)[0]
+    assert not np.array_equal(first, second)
+    assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, second.tolist()))
+
+
+def test_stops_early_and_keeps_the_best_weights(trained):
+    settings = {"validation_fraction": 0.2, "patience": 2, "learning_rate": 0.3, "epochs": 100}
+    curves = history(trained(**settings))
+    assert list(curves) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    best = int(curves.val_loss.argmin())
+    assert len(curves) == best + 1 + 2 < 100
+
+
+def test_validation_rows_are_stratified_and_not_trained_on(settings, reproduced):
+    data = open_dataset(reproduced.path / "data/prepared/train")
+    changed = settings.model_copy(update={"validation_fraction": 0.2})
+    training, validation = train.split_rows(data, changed)
+    assert data.labels[validation].sum(axis=0).tolist() == [10, 10, 10]
+    assert sorted([*training, *validation]) == list(range(150))
+
+
+def test_a_diverged_training_is_one_line_and_leaves_no_model(trained, tmp_path):
+    with pytest.raises(UserError, match=r"diverged.*after epoch \d+; try a smaller"):
+        trained(optimizer="sgd", learning_rate=100.0, activation="linear", hidden=[8, 8, 8])
+    assert not (tmp_path / "models").exists()
+
+
+def test_curves_are_written_while_training_goes_on(trained, tmp_path, monkeypatch):
+    seen = []
+
+    def look(*_: object) -> None:
+        seen.append(len(history(tmp_path)))
+
+    monkeypatch.setattr(train, "HISTORY_INTERVAL", 0.0)
+    monkeypatch.setattr(train.EpochBar, "on_epoch_end", look)
+    trained(epochs=4)
+    assert seen == [1, 2, 3, 4]
+
+
+def test_curves_are_not_written_more_often_than_a_reader_looks(trained, monkeypatch):
+    writes = Mock(side_effect=train.LearningCurves.write, autospec=True)
+    monkeypatch.setattr(train.LearningCurves, "write", lambda curves: writes(curves))
+    trained(epochs=50)
+    assert 1 <= writes.call_count < 10
+
+
+def test_the_keras_file_has_no_trace_of_time_or_memory(settings, tmp_path, monkeypatch):
+    network = build_network(4, 3, settings)
+    compile_network(network, settings, steps_per_execution=1)
+    network.optimizer.build(network.trainable_variables)
+    save_keras(network, tmp_path / "a.keras")
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    save_keras(network, tmp_path / "b.keras")
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        config = json.loads(archive.read("config.json"))
+    ids = [value for key, value in walk(config) if key == "shared_object_id"]
+    assert ids
+    assert max(ids) <= len(ids)
+    loaded = load_keras(tmp_path / "a.keras")
+    assert all(map(np.array_equal, loaded.get_weights(), network.get_weights()))
+
+
+def walk(config):
+    pairs = config.items() if isinstance(config, dict) else enumerate(config)
+    for key, value in pairs:
+        yield key, value
+        if isinstance(value, dict | list):
+            yield from walk(value)
+
+
+def test_the_onnx_file_names_its_input_and_output(reproduced):
+    model = onnxruntime.InferenceSession(reproduced.path / "models/classifier.onnx")
+    assert [(i.name, i.shape) for i in model.get_inputs()] == [("features", ["rows", 4])]
+    assert [(o.name, o.shape) for o in model.get_outputs()] == [("probabilities", ["rows", 3])]
+
+
+def test_the_environment_says_what_decides_the_bytes(reproduced):
+    environment = json.loads(reproduced.read("metrics/environment.json"))
+    assert environment["cpu"]["extensions"]
+    assert {"keras", "tensorflow", "numpy"} <= set(environment["packages"])
