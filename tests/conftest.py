@@ -149,6 +149,16 @@ def copied(reproduced: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
+def compared(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone with a second commit, which trains for fewer epochs; for reading only."""
+    clone = reproduced.copy(tmp_path_factory.mktemp("compared") / "clone")
+    clone.edit("params.yaml", "epochs: 150", "epochs: 20")
+    clone.dvc("repro")
+    clone.commit("Train for 20 epochs")
+    return clone
+
+
+@pytest.fixture(scope="session")
 def params() -> dict[str, Any]:
     """The params.yaml that the project ships with."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())

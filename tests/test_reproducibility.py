@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+import platform
+import shutil
+import sys
 
 import pytest
 import yaml
 
 from tests.conftest import Clone
+
+QEMU = shutil.which("qemu-x86_64") if platform.machine() == "x86_64" else None
 
 
 def test_two_clones_give_the_same_bytes(both):
@@ -33,6 +38,18 @@ def same_machine(*clones: Clone) -> bool:
         extensions = environment["cpu"].pop("extensions")
         environment["cpu"]["avx2"] = "X86_V3" in extensions
     return all(environment == environments[0] for environment in environments)
+
+
+@pytest.mark.skipif(not QEMU, reason="qemu-user is not installed, see CONTRIBUTING.md")
+def test_a_cpu_without_avx512_trains_the_same_bytes(compared, tmp_path):
+    emulated = compared.copy(tmp_path / "clone")
+    emulated.environment["QEMU_CPU"] = "Haswell"
+    emulated.run(str(QEMU), sys.executable, "-m", "stages.train")
+    extensions = json.loads(emulated.read("metrics/environment.json"))["cpu"]["extensions"]
+    assert "X86_V3" in extensions
+    assert "X86_V4" not in extensions
+    for path in ("models/classifier.keras", "models/classifier.onnx", "metrics/history.csv"):
+        assert emulated.files()[path] == compared.files()[path]
 
 
 def test_the_committed_lock_is_of_the_committed_code(origin):

@@ -7,19 +7,8 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from tests.conftest import Clone
-
-
-@pytest.fixture(scope="module")
-def compared(reproduced: Clone, tmp_path_factory) -> Clone:
-    """A clone with a second commit, which trains for fewer epochs."""
-    clone = reproduced.copy(tmp_path_factory.mktemp("compared") / "clone")
-    clone.edit("params.yaml", "epochs: 150", "epochs: 20")
-    clone.dvc("repro")
-    clone.commit("Train for 20 epochs")
-    return clone
 
 
 def test_metrics_diff_shows_what_a_commit_changed(compared):
@@ -42,9 +31,10 @@ def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared
     assert set(plots) == {"Learning curves", "metrics/predictions/train.csv"}
 
 
-def test_an_experiment_is_run_and_shown(compared):
-    compared.dvc("exp", "run", "--name", "short", "--set-param", "train.epochs=3")
-    shown = pd.read_csv(StringIO(compared.dvc("exp", "show", "--csv")))
+def test_an_experiment_is_run_and_shown(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    clone.dvc("exp", "run", "--name", "short", "--set-param", "train.epochs=3")
+    shown = pd.read_csv(StringIO(clone.dvc("exp", "show", "--csv")))
     experiment = shown[shown.Experiment == "short"].iloc[0]
     assert experiment["train.epochs"] == 3
     assert experiment["train.loss"] > 0.1
