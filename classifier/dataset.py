@@ -1,9 +1,9 @@
-"""Prepared rows on disk: features and one-hot labels as .npy files, read through a memory map."""
+"""Rows on disk as .npy files: written without holding them in memory, read through a memory map."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ REPRO_FIRST = "run `dvc repro` first"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows of one split.
+    """The rows of one split or test set.
 
     features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot.
     """
@@ -28,32 +28,55 @@ class Dataset:
         return len(self.features)
 
 
-class DatasetWriter(AbstractContextManager["DatasetWriter"]):
-    """Writes a dataset of a known size some rows at a time, without holding it in memory.
+class ArrayWriter(AbstractContextManager["ArrayWriter"]):
+    """Writes a two-dimensional .npy file some rows at a time; how many there are shows at the end.
 
-    It writes to plain files: through a memory map, a full disk would kill the process.
+    It writes to a plain file: through a memory map, a full disk would kill the process.
     """
 
-    def __init__(self, folder: Path, rows: int, inputs: int, classes: int) -> None:
-        folder.mkdir(parents=True)
-        self.features = _start_array(folder / "features.npy", (rows, inputs), np.float32)
-        self.labels = _start_array(folder / "labels.npy", (rows, classes), np.uint8)
+    def __init__(self, path: Path, columns: int, dtype: npt.DTypeLike) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.columns, self.dtype, self.rows = columns, np.dtype(dtype), 0
+        self.file = path.open("wb")
+        self._write_header()
 
-    def append(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> None:
-        """Write the next rows: (n, inputs) float32 and (n, classes) uint8."""
-        self.features.write(np.ascontiguousarray(features).data)
-        self.labels.write(np.ascontiguousarray(labels).data)
+    def append(self, rows: npt.NDArray[Any]) -> None:
+        """Write the next rows, (n, columns)."""
+        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
+        self.rows += len(rows)
+
+    def _write_header(self) -> None:
+        # NumPy leaves room in the header for the number of rows to grow.
+        header = {
+            "descr": self.dtype.str,
+            "fortran_order": False,
+            "shape": (self.rows, self.columns),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
 
     def __exit__(self, *_: object) -> None:
-        self.features.close()
-        self.labels.close()
+        with self.file:
+            self.file.seek(0)
+            self._write_header()
 
 
-def _start_array(path: Path, shape: tuple[int, int], dtype: npt.DTypeLike) -> BinaryIO:
-    file = path.open("wb")
-    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    return file
+class DatasetWriter(AbstractContextManager["DatasetWriter"]):
+    """Writes the two files of a dataset."""
+
+    def __init__(self, folder: Path, inputs: int, classes: int) -> None:
+        self.features = ArrayWriter(folder / "features.npy", inputs, np.float32)
+        self.labels = ArrayWriter(folder / "labels.npy", classes, np.uint8)
+
+    def append(
+        self, features: npt.NDArray[np.float32], class_index: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Write the next rows: (n, inputs) features, and the class of each, (n,)."""
+        self.features.append(features)
+        self.labels.append(class_index[:, None] == np.arange(self.labels.columns))
+
+    def __exit__(self, *_: object) -> None:
+        self.features.__exit__()
+        self.labels.__exit__()
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -62,10 +85,15 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         UserError: a file is missing or damaged.
     """
-    return Dataset(_open_array(folder / "features.npy"), _open_array(folder / "labels.npy"))
+    return Dataset(open_array(folder / "features.npy"), open_array(folder / "labels.npy"))
 
 
-def _open_array(path: Path) -> npt.NDArray[Any]:
+def open_array(path: Path) -> npt.NDArray[Any]:
+    """Return the array of a .npy file, mapped into memory.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     try:
         array: npt.NDArray[Any] = np.load(
             require_file(path, REPRO_FIRST), mmap_mode="r", allow_pickle=False

@@ -1,12 +1,13 @@
 """params.yaml as typed sections, one model per stage; a mistake is one line naming the key."""
 
+import codecs
 import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from classifier.errors import UserError, require_file
 
@@ -14,6 +15,7 @@ PARAMS = Path("params.yaml")
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Column = str | int  # its name, or its position: 0 is the first, -1 the last
 Units = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -31,10 +33,27 @@ class Fetch(Section):
 
 
 class Prepare(Section):
-    header: bool | list[str]
-    label: str | int
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)]
+    encoding: str
+    header: bool | Annotated[list[str], Field(min_length=1)]
+    label: Column
+    features: Annotated[list[Column], Field(min_length=1)] | None
+    text: list[Column]
+    na_values: list[str]
+    missing: Literal["error", "drop", "impute"]
+    scale: Literal["none", "standard"]
+    unknown: Literal["error", "ignore"]
+    max_categories: Annotated[int, Field(ge=2, le=1_000_000)]
     test_size: Fraction
     seed: Seed
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError as error:
+            raise ValueError("should be an encoding that Python knows, such as utf-8") from error
 
 
 class Train(Section):

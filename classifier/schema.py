@@ -1,31 +1,106 @@
 """Which columns, which classes, how a row becomes numbers; prepare learns it, the others use it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from classifier.cells import is_number
 from classifier.errors import UserError, require_file
 from classifier.files import write_text
+from classifier.layout import Layout, is_number, unknown_value, why_no_number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from classifier.table import Table
 
+MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
 
-class Schema(BaseModel):
-    """What prepare learned from the table, and all that is needed to turn rows into numbers."""
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows as they were read, gaps and all.
+
+    numbers: (rows, number features) float32, NaN where missing;
+    codes: (rows, text features) int32, the place of the category, or MISSING, or UNKNOWN.
+    """
+
+    numbers: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int32]
+
+    def __getitem__(self, which: slice | npt.NDArray[np.bool_]) -> "Rows":
+        return Rows(self.numbers[which], self.codes[which])
+
+    def complete(self) -> npt.NDArray[np.bool_]:
+        """Return which rows have no gap."""
+        gaps = np.isnan(self.numbers).any(axis=1) | (self.codes == MISSING).any(axis=1)
+        return np.array(~gaps)
+
+
+class Vocabulary:
+    """The values that a text column can have, each with its place."""
+
+    def __init__(self, layout: Layout, values: Iterable[str] = ()) -> None:
+        self.layout = layout
+        self.places = {value: place for place, value in enumerate(values)}
+
+    def learn(self, cells: "pd.Series[str]") -> None:
+        """Add the values that are new, in order of first appearance."""
+        for cell in cells.unique():
+            if not self.layout.is_missing(cell):
+                self.places.setdefault(cell.strip(), len(self.places))
+
+    def codes(self, cells: "pd.Series[str]") -> npt.NDArray[np.int32]:
+        """Return the place of each cell's value, or MISSING, or UNKNOWN."""
+        order, values = cells.factorize()
+        return np.array([self.code(value) for value in values], np.int32).take(order)
+
+    def code(self, cell: str) -> int:
+        if self.layout.is_missing(cell):
+            return MISSING
+        return self.places.get(cell.strip(), UNKNOWN)
+
+
+class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+
+class NumberFeature(_Model):
+    """A column of numbers: gaps are filled, then (x - mean) / std is one input."""
+
+    kind: Literal["number"] = "number"
+    name: str
+    fill: float | None
+    mean: float
+    std: float
+
+
+class TextFeature(_Model):
+    """A column of text: each category is one input, 1 where the row has it and 0 elsewhere."""
+
+    kind: Literal["text"] = "text"
+    name: str
+    fill: str | None
+    categories: list[str]  # in order of first appearance
+
+
+Feature = Annotated[NumberFeature | TextFeature, Field(discriminator="kind")]
+
+
+class Schema(_Model):
+    """What prepare learned from the table, and all that is needed to turn rows into numbers."""
+
+    layout: Layout
     columns: list[str]
     label: str
-    features: list[str]
+    features: list[Feature]
+    missing: Literal["error", "drop", "impute"]
+    unknown: Literal["error", "ignore"]
     classes: list[str]  # in order of first appearance; a class' place is its index
     counts: dict[str, dict[str, int]]  # rows of each class in each split
 
@@ -41,50 +116,155 @@ class Schema(BaseModel):
     def save(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
-    @property
-    def inputs(self) -> int:
-        """The number of features that a row becomes."""
-        return len(self.features)
+    @cached_property
+    def numbers(self) -> list[NumberFeature]:
+        return [feature for feature in self.features if isinstance(feature, NumberFeature)]
 
-    def table(self, path: Path) -> "Table":
-        """Return a table of new rows: with a header, or with the columns in the known order.
+    @cached_property
+    def texts(self) -> list[TextFeature]:
+        return [feature for feature in self.features if isinstance(feature, TextFeature)]
+
+    @cached_property
+    def vocabularies(self) -> list[Vocabulary]:
+        return [Vocabulary(self.layout, text.categories) for text in self.texts]
+
+    @cached_property
+    def inputs(self) -> int:
+        """The number of inputs that a row becomes."""
+        return len(self.numbers) + sum(len(text.categories) for text in self.texts)
+
+    def input_names(self) -> list[str]:
+        """Return what each input is: a column, or a column and one of its categories."""
+        names: list[str] = []
+        for feature in self.features:
+            if isinstance(feature, NumberFeature):
+                names.append(feature.name)
+            else:
+                names += [f"{feature.name}={category}" for category in feature.categories]
+        return names
+
+    def table(self, path: Path, needs_label: bool, keep_text: bool = False) -> "Table":
+        """Return a table of other rows, to be read as the one was that this was learned from.
+
+        With a header its columns may be in any order, and others may stand between them; without
+        one they are all of the known columns, or just the features, in the known order.
 
         Raises:
-            UserError: the columns are not those of the table that was learned from.
+            UserError: there is no such file, or its columns are not the known ones.
         """
         from classifier.table import Table, first_row  # here, because one row needs no pandas
 
-        row = first_row(path)
-        has_header = set(self.features) <= set(row)
-        orders = {len(self.columns): self.columns, len(self.features): self.features}
-        names = row if has_header else orders.get(len(row))
-        if names is None:
-            expected = ", ".join(self.features)
-            raise UserError(f"{path}: row 1: found {len(row)} columns, expected {expected}")
-        return Table(path, names, has_header, numbers=self.features, text=[])
+        features = [feature.name for feature in self.features]
+        needed = [*features, self.label] if needs_label else features
+        row = first_row(path, self.layout)
+        has_header = set(needed) <= set(row)
+        known = {len(self.columns): self.columns}
+        if not needs_label:
+            known.setdefault(len(features), features)
+        names = row if has_header else known.get(len(row))
+        if names is None or (self.layout.header and not has_header):
+            absent = [name for name in needed if name not in row]
+            raise UserError(f"{path}: row 1: found {len(row)} columns without {', '.join(absent)}")
+        return Table(
+            path=path,
+            layout=self.layout.model_copy(update={"header": has_header}),
+            names=names,
+            numbers=[feature.name for feature in self.numbers],
+            required=self._required(needs_label),
+            keep_text=keep_text,
+        )
 
-    def encode(self, chunk: "pd.DataFrame") -> npt.NDArray[np.float32]:
-        """Return the features of the rows, (rows, inputs) float32."""
-        return chunk[self.features].to_numpy(np.float32)
+    def _required(self, needs_label: bool) -> list[str]:
+        """Return the columns without gaps; where rows are only to be counted, some may drop out."""
+        features = [feature.name for feature in self.features]
+        required = {
+            "error": [*features, self.label] if needs_label else features,
+            "drop": [] if needs_label else features,
+            "impute": [self.label] if needs_label else [],
+        }
+        return required[self.missing]
 
-    def encode_row(self, cells: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the features of one row given as text, (1, inputs) float32.
+    def rows(self, table: "Table", chunk: "pd.DataFrame") -> Rows:
+        """Return the features of a chunk of the table as they were read.
 
         Raises:
-            UserError: there are too many or too few cells, or one is not a number.
+            UserError: a value is missing that is required, or a category is unknown that must
+                not be.
+        """
+        numbers = table.numbers_in(chunk).astype(np.float32)
+        codes = np.empty((len(chunk), len(self.texts)), np.int32)
+        for place, (text, vocabulary) in enumerate(zip(self.texts, self.vocabularies, strict=True)):
+            codes[:, place] = vocabulary.codes(chunk[text.name])
+            if text.name in table.required and (codes[:, place] == MISSING).any():
+                table.explain()
+            if self.unknown == "error":
+                table.refuse_unknown(chunk[text.name], codes[:, place] == UNKNOWN, text.categories)
+        return Rows(numbers, codes)
+
+    def row(self, cells: Sequence[str]) -> Rows:
+        """Return one row, given as the text of its features.
+
+        Raises:
+            UserError: there are too many or too few cells, or one cannot be what it is.
         """
         if len(cells) != len(self.features):
-            names = ", ".join(self.features)
-            raise UserError(f"expected {len(self.features)} values ({names}), found {len(cells)}")
-        for name, cell in zip(self.features, cells, strict=True):
-            if not is_number(cell):
-                raise UserError(f"{name}: found {cell!r}, expected a number")
-        return np.array([[float(cell) for cell in cells]], np.float32)
+            names = ", ".join(feature.name for feature in self.features)
+            raise UserError(f"found {len(cells)} values, expected {len(self.features)} ({names})")
+        named = {feature.name: cell for feature, cell in zip(self.features, cells, strict=True)}
+        numbers = [self._number(feature, named[feature.name]) for feature in self.numbers]
+        codes = [
+            self._code(feature, vocabulary, named[feature.name])
+            for feature, vocabulary in zip(self.texts, self.vocabularies, strict=True)
+        ]
+        return Rows(np.array([numbers], np.float32), np.array([codes], np.int32))
 
-    def class_index(self, chunk: "pd.DataFrame") -> npt.NDArray[np.intp]:
-        """Return the index of each row's class, (rows,)."""
-        codes, names = chunk[self.label].factorize()
-        places: npt.NDArray[np.intp] = np.array(
-            [self.classes.index(name.strip()) for name in names], np.intp
-        )
-        return places.take(codes)
+    def _number(self, feature: NumberFeature, cell: str) -> float:
+        if self.layout.is_missing(cell) and self.missing == "impute":
+            return np.nan
+        if not is_number(cell):
+            raise UserError(f"{feature.name}: {why_no_number(cell)}")
+        return float(cell)
+
+    def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
+        code = vocabulary.code(cell)
+        if code == MISSING and self.missing != "impute":
+            raise UserError(f"{feature.name}: has no value (found {cell!r})")
+        if code == UNKNOWN and self.unknown == "error":
+            raise UserError(f"{feature.name}: {unknown_value(cell, feature.categories)}")
+        return code
+
+    def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return the inputs of the network for the rows, (rows, inputs) float32."""
+        inputs = np.zeros((len(rows.numbers), self.inputs), np.float32)
+        number_slots, text_slots = self._slots
+        inputs[:, number_slots] = self._scaled(rows.numbers)
+        for slot, fill, codes in zip(text_slots, self._text_fills, rows.codes.T, strict=True):
+            filled = np.where(codes == MISSING, fill, codes)
+            known = np.flatnonzero(filled >= 0)
+            inputs[known, slot + filled[known]] = 1
+        return inputs
+
+    def _scaled(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        fills = np.array([np.nan if n.fill is None else n.fill for n in self.numbers], np.float32)
+        mean, std = (np.array([getattr(n, key) for n in self.numbers]) for key in ("mean", "std"))
+        filled = np.where(np.isnan(numbers), fills, numbers)
+        scaled: npt.NDArray[np.float64] = (filled - mean) / std
+        return scaled.astype(np.float32)
+
+    @cached_property
+    def _slots(self) -> tuple[list[int], list[int]]:
+        """Return the first input of each number and of each text feature."""
+        numbers, texts, slot = [], [], 0
+        for feature in self.features:
+            if isinstance(feature, NumberFeature):
+                numbers.append(slot)
+                slot += 1
+            else:
+                texts.append(slot)
+                slot += len(feature.categories)
+        return numbers, texts
+
+    @cached_property
+    def _text_fills(self) -> list[int]:
+        pairs = zip(self.texts, self.vocabularies, strict=True)
+        return [MISSING if t.fill is None else vocabulary.code(t.fill) for t, vocabulary in pairs]

@@ -1,6 +1,8 @@
 """evaluate: how well the model does on each data set, as metrics and as one line per row."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -8,14 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.archive import load_keras
-from classifier.dataset import PREPARED, Dataset, open_dataset
-from classifier.errors import run
+from classifier.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
+from classifier.errors import UserError, run
 from classifier.files import replaced_folder, rounded, write_json
 from classifier.runtime import tf
-from classifier.schema import Schema
+from classifier.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 KERAS_MODEL = Path("models/classifier.keras")
 EVALUATION = Path("metrics/evaluation.json")
+TEST_SETS = Path("data/test_sets")
 PREDICTIONS = Path("metrics/predictions")
 BATCH_ROWS = 8_192
 
@@ -25,13 +28,57 @@ Floats = npt.NDArray[np.float64]
 def main() -> None:
     schema = Schema.load(PREPARED / "schema.json")
     network = load_keras(KERAS_MODEL)
+    check_shapes(network, schema)
     evaluation = {}
-    with replaced_folder(PREDICTIONS) as folder:
-        for name in schema.counts:
-            data = open_dataset(PREPARED / name)
+    with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
+        for name, data in data_sets(schema, Path(scratch)):
             confusion = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             evaluation[name] = evaluate(network, data) | scores(confusion, schema.classes)
     write_json(EVALUATION, rounded(evaluation))
+
+
+def check_shapes(network: Any, schema: Schema) -> None:
+    """Raise `UserError` unless the network has the inputs and the classes of the schema."""
+    found = (network.input_shape[-1], network.output_shape[-1])
+    if found != (schema.inputs, len(schema.classes)):
+        raise UserError(
+            f"{KERAS_MODEL}: has {found[0]} inputs and {found[1]} classes, "
+            f"data/prepared has {schema.inputs} and {len(schema.classes)}; run `dvc repro`"
+        )
+
+
+def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
+    """Yield the prepared splits, then each file of test sets, under their names.
+
+    Raises:
+        UserError: a test set has the name of a split, or something is wrong with its content.
+    """
+    for name in schema.counts:
+        yield name, open_dataset(PREPARED / name)
+    for path in sorted(TEST_SETS.glob("*.csv")):
+        if path.stem in ("train", "test"):
+            raise UserError(f"{path}: {path.stem} already names a part of data/prepared; rename it")
+        yield path.stem, read_test_set(schema, path, scratch / path.stem)
+
+
+def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
+    """Return the rows of a test set, encoded as the training rows were, in files in `folder`.
+
+    Where prepare left rows with gaps out, they are left out here too.
+    """
+    table = schema.table(path, needs_label=True)
+    labels = Vocabulary(schema.layout, schema.classes)
+    with DatasetWriter(folder, schema.inputs, len(schema.classes)) as writer:
+        for chunk in table.chunks(f"evaluate {path.stem}"):
+            rows, classes = schema.rows(table, chunk), labels.codes(chunk[schema.label])
+            if schema.missing != "drop" and (classes == MISSING).any():
+                table.explain()
+            table.refuse_unknown(chunk[schema.label], classes == UNKNOWN, schema.classes)
+            kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
+            writer.append(schema.encode(rows[kept]), classes[kept])
+    if not writer.features.rows:
+        raise UserError(f"{path}: has no rows to evaluate on")
+    return open_dataset(folder)
 
 
 def evaluate(network: Any, data: Dataset) -> dict[str, float]:

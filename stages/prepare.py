@@ -1,136 +1,416 @@
 """prepare: data/raw.csv to float32 features and one-hot labels, and the schema that made them.
 
-The table is read twice, in chunks: once to learn its classes, once to write its rows.
+The table is read once, in chunks, into arrays on disk. What there is to learn from all rows is
+learned from those, and they are rewritten as what the network reads.
 """
 
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
+from classifier.dataset import (
+    PREPARED,
+    ArrayWriter,
+    Dataset,
+    DatasetWriter,
+    open_array,
+    open_dataset,
+)
 from classifier.errors import UserError, run
 from classifier.files import replaced_folder
-from classifier.params import Prepare, load_params
-from classifier.schema import Schema
+from classifier.layout import Layout, has_decimal_comma, is_number, why_no_number
+from classifier.params import Column, Prepare, load_params
+from classifier.schema import MISSING, Feature, NumberFeature, Rows, Schema, TextFeature, Vocabulary
 from classifier.split import StratifiedSampler, stratified_quotas
-from classifier.table import Table, column_names
+from classifier.table import Table, first_row
 
 RAW = Path("data/raw.csv")
 PREVIEW_ROWS = 3  # of each class
+BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
+
+DROPPED, TRAIN, TEST = 0, 1, 2
 
 
 def main() -> None:
     settings = load_params().prepare
-    table = open_table(RAW, settings)
-    schema = learn_schema(table, settings)
     with replaced_folder(PREPARED) as folder:
+        source = open_source(RAW, settings)
+        rows = read_rows(source, settings, folder / "rows")
+        schema = learn_schema(source, rows, settings)
+        index = class_index(rows, schema.label, schema.classes)
+        splits = assign_splits(rows, index, schema, settings.seed, folder / "rows/splits.npy")
+        features = learn_features(source, rows, splits[:, 0] == TRAIN, settings)
+        schema = schema.model_copy(update={"features": features})
+        write_splits(schema, rows, index, splits, folder)
+        shutil.rmtree(folder / "rows")
         schema.save(folder / "schema.json")
-        write_rows(table, schema, settings, folder)
         write_preview(schema, open_dataset(folder / "train"), folder / "preview.csv")
 
 
-def open_table(path: Path, settings: Prepare) -> Table:
-    names = column_names(path, settings.header)
-    label = label_name(names, settings.label)
-    numbers = [name for name in names if name != label]
-    return Table(path, names, settings.header is True, numbers, text=[label])
+@dataclass(frozen=True)
+class Source:
+    """The table, which of its columns is the label, and the features with nothing learned yet."""
+
+    table: Table
+    label: str
+    features: list[Feature]
+
+    @property
+    def texts(self) -> list[str]:
+        return [feature.name for feature in self.features if feature.kind == "text"]
 
 
-def label_name(names: list[str], label: str | int) -> str:
-    """Return the name of the label column.
+def open_source(path: Path, settings: Prepare) -> Source:
+    """Return the source, its columns found and told apart.
 
     Raises:
-        UserError: no column has that name or position.
+        UserError: there is no table, or it has not the columns that the params name.
+    """
+    layout = Layout(
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        header=settings.header is True,
+        na_values=settings.na_values,
+    )
+    names = column_names(path, layout, settings.header)
+    label = column(names, settings.label, "prepare.label")
+    features = feature_names(names, label, settings)
+    texts = {column(names, text, "prepare.text") for text in settings.text}
+    table = Table(path, layout, names, numbers=[], required=[])
+    kinds = new_features(table, features, texts)
+    numbers = [feature.name for feature in kinds if feature.kind == "number"]
+    required = [label, *features] if settings.missing == "error" else []
+    if settings.missing == "impute":
+        required = [label]
+    return Source(Table(path, layout, names, numbers, required), label, kinds)
+
+
+def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:
+    """Return the names of the columns: as given, from the first row, or else their positions."""
+    row = first_row(path, layout)
+    names = header if isinstance(header, list) else row if header else [""] * len(row)
+    if len(names) != len(row):
+        raise UserError(f"{path}: row 1: has {len(row)} columns, prepare.header names {len(names)}")
+    named = [name or str(position) for position, name in enumerate(names)]
+    for name, uses in Counter(named).items():
+        if uses > 1:
+            raise UserError(f"{path}: row 1: {uses} columns have the name {name!r}")
+    return named
+
+
+def column(names: list[str], wanted: Column, param: str) -> str:
+    """Return the name of a column given by name or position.
+
+    Raises:
+        UserError: there is no such column.
     """
     try:
-        return names[label] if isinstance(label, int) else names[names.index(label)]
+        return names[wanted] if isinstance(wanted, int) else names[names.index(wanted)]
     except (IndexError, ValueError) as error:
-        raise UserError(f"prepare.label: no column {label!r} among {', '.join(names)}") from error
+        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        raise UserError(f"{param}: no column {wanted!r} among {listed}") from error
 
 
-def learn_schema(table: Table, settings: Prepare) -> Schema:
-    """Return the schema of the table: a first pass over its rows."""
-    (label,) = table.text
-    counts = count_classes(chunk[label] for chunk in table.chunks())
-    if len(counts) < 2:
-        raise UserError(f"{table.path}: column {label}: has one class, expected two or more")
-    held_out = stratified_quotas(list(counts.values()), settings.test_size)
+def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
+    if settings.features is None:
+        features = [name for name in names if name != label]
+    else:
+        features = [column(names, wanted, "prepare.features") for wanted in settings.features]
+    if label in features or len(set(features)) < len(features):
+        raise UserError("prepare.features: has the label, or a column twice")
+    if not features:
+        raise UserError(f"prepare.features: there is no column besides the label {label}")
+    return features
+
+
+def new_features(table: Table, names: list[str], texts: set[str]) -> list[Feature]:
+    """Return the features: of numbers if the first value in the column is one, else of text.
+
+    Raises:
+        UserError: a column has no value at all, or numbers with a decimal comma.
+    """
+    firsts = first_values(table, names)
+    for name in names:
+        if name not in firsts:
+            raise UserError(f"{table.path}: column {name}: has no values")
+        if name not in texts and has_decimal_comma(firsts[name]):
+            raise UserError(f"{table.path}: column {name}: {why_no_number(firsts[name])}")
+    return [
+        NumberFeature(name=name, fill=None, mean=0.0, std=1.0)
+        if name not in texts and is_number(firsts[name])
+        else TextFeature(name=name, fill=None, categories=[])
+        for name in names
+    ]
+
+
+def first_values(table: Table, names: list[str]) -> dict[str, str]:
+    """Return the first cell of each column that is not missing; reads no further than needed."""
+    left, firsts = {name: table.names.index(name) for name in names}, dict[str, str]()
+    for line, row in table.rows():
+        table.check_width(row, line)
+        found = {name: row[at] for name, at in left.items() if not table.layout.is_missing(row[at])}
+        firsts |= found
+        left = {name: at for name, at in left.items() if name not in found}
+        if not left:
+            break
+    return firsts
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of a table on disk, the codes of their labels, and what the codes mean.
+
+    labels: (rows,) int32.
+    """
+
+    features: Rows
+    labels: npt.NDArray[np.int32]
+    vocabularies: dict[str, Vocabulary]
+
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices over all rows, each of no more than fits in memory."""
+        cells = self.features.numbers.shape[1] + self.features.codes.shape[1] + 1
+        step = max(1, BLOCK_CELLS // cells)
+        return (slice(at, at + step) for at in range(0, len(self.labels), step))
+
+    def complete(self, block: slice) -> npt.NDArray[np.bool_]:
+        """Return which rows of the block have no gap."""
+        labelled: npt.NDArray[np.bool_] = self.labels[block] != MISSING
+        return self.features[block].complete() & labelled
+
+
+def read_rows(source: Source, settings: Prepare, folder: Path) -> StoredRows:
+    """Read the table once, learn its categories and classes, and store its rows in `folder`."""
+    vocabularies = {name: Vocabulary(source.table.layout) for name in (*source.texts, source.label)}
+    names = {"numbers": np.float32, "codes": np.int32, "labels": np.int32}
+    columns = [len(source.table.numbers), len(source.texts), 1]
+    with ExitStack() as stack:
+        numbers, codes, labels = (
+            stack.enter_context(ArrayWriter(folder / f"{name}.npy", width, dtype))
+            for (name, dtype), width in zip(names.items(), columns, strict=True)
+        )
+        for chunk in source.table.chunks("prepare"):
+            coded = learn_codes(source, vocabularies, chunk, settings.max_categories)
+            numbers.append(source.table.numbers_in(chunk))
+            codes.append(coded[:, :-1])
+            labels.append(coded[:, -1:])
+    stored = {name: open_array(folder / f"{name}.npy") for name in names}
+    features = Rows(stored["numbers"], stored["codes"])
+    return StoredRows(features, stored["labels"][:, 0], vocabularies)
+
+
+def learn_codes(
+    source: Source, vocabularies: dict[str, Vocabulary], chunk: pd.DataFrame, limit: int
+) -> npt.NDArray[np.int32]:
+    """Return the codes of the chunk's text columns, the label last; new values get new codes.
+
+    Raises:
+        UserError: a value is missing that is required, or there are too many different ones.
+    """
+    codes = np.empty((len(chunk), len(vocabularies)), np.int32)
+    for place, (name, vocabulary) in enumerate(vocabularies.items()):
+        vocabulary.learn(chunk[name])
+        codes[:, place] = vocabulary.codes(chunk[name])
+        if len(vocabulary.places) > limit:
+            raise UserError(
+                f"{source.table.path}: column {name}: has more than {limit} different values "
+                "(prepare.max_categories); if it names the rows, leave it out of prepare.features"
+            )
+        if name in source.table.required and (codes[:, place] == MISSING).any():
+            source.table.explain()
+    return codes
+
+
+def learn_schema(source: Source, rows: StoredRows, settings: Prepare) -> Schema:
+    """Return the schema with classes and counts; its features have nothing learned yet."""
+    counts = count_classes(rows, source.label, drop=settings.missing == "drop")
+    quotas = stratified_quotas(list(counts.values()), settings.test_size)
+    test = dict(zip(counts, quotas, strict=True))
+    check_classes(source, counts, test)
     return Schema(
-        columns=table.names,
-        label=label,
-        features=table.numbers,
+        layout=source.table.layout,
+        columns=source.table.names,
+        label=source.label,
+        features=source.features,
+        missing=settings.missing,
+        unknown=settings.unknown,
         classes=list(counts),
-        counts=split_counts(counts, held_out),
+        counts=split_counts(counts, test),
     )
 
 
-def count_classes(chunks: Iterable["pd.Series[str]"]) -> Counter[str]:
-    """Return the rows of each class, classes in order of first appearance."""
-    counts: Counter[str] = Counter()
-    for labels in chunks:
-        codes, names = labels.factorize()
-        for name, rows in zip(names, np.bincount(codes).tolist(), strict=True):
-            counts[name.strip()] += rows
-    return counts
+def count_classes(rows: StoredRows, label: str, drop: bool) -> dict[str, int]:
+    """Return the rows of each class in order of first appearance; with `drop`, complete rows."""
+    names, counts = list(rows.vocabularies[label].places), Counter[str]()
+    for block in rows.blocks():
+        codes = rows.labels[block]
+        kept = codes[rows.complete(block)] if drop else codes
+        totals = np.bincount(kept, minlength=len(names))
+        counts.update({names[code]: int(totals[code]) for code in pd.unique(kept)})
+    return dict(counts)
 
 
-def split_counts(counts: Counter[str], held_out: list[int]) -> dict[str, dict[str, int]]:
+def check_classes(source: Source, counts: dict[str, int], test: dict[str, int]) -> None:
+    """Raise `UserError` unless there are two classes or more with rows to train on in each."""
+    place = f"{source.table.path}: column {source.label}"
+    if not counts:
+        raise UserError(f"{source.table.path}: has no rows to train on")
+    if len(counts) == 1:
+        raise UserError(f"{place}: has one class, {next(iter(counts))}; expected two or more")
+    for name, count in counts.items():
+        if any(test.values()) and count == 1:
+            raise UserError(f"{place}: class {name} has one row; prepare.test_size needs two")
+        if test[name] == count:
+            raise UserError(f"{place}: prepare.test_size leaves no row of class {name} to train on")
+
+
+def split_counts(counts: dict[str, int], test: dict[str, int]) -> dict[str, dict[str, int]]:
     """Return the rows of each class in each split; there is no test split without rows."""
-    test = dict(zip(counts, held_out, strict=True))
-    train = {label: counts[label] - test[label] for label in counts}
-    return {"train": train, "test": test} if any(held_out) else {"train": train}
+    train = {name: count - test[name] for name, count in counts.items()}
+    return {"train": train, "test": test} if any(test.values()) else {"train": train}
 
 
-def write_rows(table: Table, schema: Schema, settings: Prepare, folder: Path) -> None:
-    """Write every row to its split: a second pass over the table, in its order."""
-    sampler = test_sampler(schema, settings.seed)
+def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray[np.intp]:
+    """Return the index of the class that each code of the label stands for; -1 for none."""
+    places = {name: place for place, name in enumerate(classes)}
+    return np.array([places.get(name, -1) for name in rows.vocabularies[label].places], np.intp)
+
+
+def assign_splits(
+    rows: StoredRows, index: npt.NDArray[np.intp], schema: Schema, seed: int, path: Path
+) -> npt.NDArray[np.uint8]:
+    """Return, stored in a file, what becomes of each row: DROPPED, TRAIN or TEST; (rows, 1)."""
+    test = schema.counts.get("test", dict.fromkeys(schema.classes, 0))
+    totals = [schema.counts["train"][name] + test[name] for name in schema.classes]
+    sampler = StratifiedSampler(totals, list(test.values()), seed)
+    with ArrayWriter(path, 1, np.uint8) as splits:
+        for block in rows.blocks():
+            kept = np.flatnonzero(rows.complete(block) | (schema.missing != "drop"))
+            drawn = sampler.draw(index[rows.labels[block][kept]])
+            split = np.full((len(rows.labels[block]), 1), DROPPED)
+            split[kept, 0] = np.where(drawn, TEST, TRAIN)
+            splits.append(split)
+    return open_array(path)
+
+
+def learn_features(
+    source: Source, rows: StoredRows, train: npt.NDArray[np.bool_], settings: Prepare
+) -> list[Feature]:
+    """Return the features with what is learned about them, fills and scales from training rows."""
+    impute, scale = settings.missing == "impute", settings.scale == "standard"
+    nothing: Sequence[float | None] = [None] * len(source.table.numbers)
+    fills = medians(source, rows, train) if impute else nothing
+    scales = scales_of(rows, train, fills) if scale else [(0.0, 1.0)] * len(fills)
+    learned = dict(zip(source.table.numbers, zip(fills, scales, strict=True), strict=True))
+    features: list[Feature] = []
+    for feature in source.features:
+        if isinstance(feature, NumberFeature):
+            fill, (mean, std) = learned[feature.name]
+            features.append(NumberFeature(name=feature.name, fill=fill, mean=mean, std=std))
+        else:
+            categories = list(rows.vocabularies[feature.name].places)
+            most = most_frequent(rows, train, source.texts.index(feature.name)) if impute else None
+            fill_text = None if most is None else categories[most]
+            features.append(TextFeature(name=feature.name, fill=fill_text, categories=categories))
+    return features
+
+
+def medians(
+    source: Source, rows: StoredRows, train: npt.NDArray[np.bool_]
+) -> Sequence[float | None]:
+    """Return the median of each number over the training rows that have it.
+
+    Raises:
+        UserError: no training row has it.
+    """
+    found: list[float] = []
+    step = max(1, BLOCK_CELLS // len(rows.labels))
+    for at in range(0, len(source.table.numbers), step):
+        group = rows.features.numbers[train, at : at + step]
+        empty = np.flatnonzero(np.isnan(group).all(axis=0))
+        if len(empty):
+            name = source.table.numbers[at + int(empty[0])]
+            raise UserError(f"{source.table.path}: column {name}: has no value in a training row")
+        found += np.nanmedian(group, axis=0).tolist()
+    return found
+
+
+def most_frequent(rows: StoredRows, train: npt.NDArray[np.bool_], column: int) -> int:
+    """Return the code that most training rows have in a text column, the earliest of equals."""
+    codes = rows.features.codes[train, column]
+    return int(np.bincount(codes[codes != MISSING]).argmax())
+
+
+def scales_of(
+    rows: StoredRows, train: npt.NDArray[np.bool_], fills: Sequence[float | None]
+) -> list[tuple[float, float]]:
+    """Return mean and standard deviation of each number over the training rows, gaps filled.
+
+    Both are rounded to the sixth digit of the deviation, so that the last bits of a sum, which
+    may differ between CPUs, do not show. Where all values are the same, the deviation counts as 1.
+    """
+    fill = np.array([np.nan if value is None else value for value in fills])
+    total, squares = np.zeros(len(fills)), np.zeros(len(fills))
+    for numbers in filled_blocks(rows, train, fill):
+        total += numbers.sum(axis=0)
+    mean = total / train.sum()
+    for numbers in filled_blocks(rows, train, fill):
+        squares += ((numbers - mean) ** 2).sum(axis=0)
+    std = np.sqrt(squares / train.sum())
+    std[std == 0] = 1
+    digits = 5 - np.floor(np.log10(std)).astype(int)
+    return [
+        (round(m, d), round(s, d))
+        for m, s, d in zip(mean.tolist(), std.tolist(), digits.tolist(), strict=True)
+    ]
+
+
+def filled_blocks(
+    rows: StoredRows, train: npt.NDArray[np.bool_], fill: npt.NDArray[np.float64]
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the numbers of the training rows, gaps filled."""
+    for block in rows.blocks():
+        numbers = rows.features.numbers[block][train[block]].astype(np.float64)
+        yield np.where(np.isnan(numbers), fill, numbers)
+
+
+def write_splits(
+    schema: Schema,
+    rows: StoredRows,
+    index: npt.NDArray[np.intp],
+    splits: npt.NDArray[np.uint8],
+    folder: Path,
+) -> None:
+    """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(split_writer(folder, schema, name)) for name in schema.counts
+            split: stack.enter_context(
+                DatasetWriter(folder / name, schema.inputs, len(schema.classes))
+            )
+            for split, name in ((TRAIN, "train"), (TEST, "test"))
+            if name in schema.counts
         }
-        for chunk in table.chunks():
-            features, classes = schema.encode(chunk), schema.class_index(chunk)
-            is_test = sampler.draw(classes)
-            for name, chosen in zip(writers, (~is_test, is_test), strict=False):
-                labels = one_hot(classes[chosen], len(schema.classes))
-                writers[name].append(features[chosen], labels)
-
-
-def split_writer(folder: Path, schema: Schema, name: str) -> DatasetWriter:
-    rows = sum(schema.counts[name].values())
-    return DatasetWriter(folder / name, rows, schema.inputs, len(schema.classes))
-
-
-def test_sampler(schema: Schema, seed: int) -> StratifiedSampler:
-    train, test = (
-        schema.counts["train"],
-        schema.counts.get("test", dict.fromkeys(schema.classes, 0)),
-    )
-    totals = [train[label] + test[label] for label in schema.classes]
-    return StratifiedSampler(totals, list(test.values()), seed)
-
-
-def one_hot(class_index: npt.NDArray[np.intp], classes: int) -> npt.NDArray[np.uint8]:
-    """Return (rows, classes) uint8, 1 in the column of each row's class."""
-    labels: npt.NDArray[np.bool_] = class_index[:, None] == np.arange(classes)
-    return labels.view(np.uint8)
+        for block in rows.blocks():
+            for split, writer in writers.items():
+                chosen = splits[block, 0] == split
+                inputs = schema.encode(rows.features[block][chosen])
+                writer.append(inputs, index[rows.labels[block][chosen]])
 
 
 def write_preview(schema: Schema, train: Dataset, path: Path) -> None:
-    """Write the first rows of each class with features and labels side by side, for people."""
-    firsts = [
-        np.flatnonzero(train.labels[:, index])[:PREVIEW_ROWS]
-        for index in range(len(schema.classes))
-    ]
+    """Write the first rows of each class with inputs and labels side by side, for people."""
+    firsts = [np.flatnonzero(column)[:PREVIEW_ROWS] for column in train.labels.T]
     rows = np.concatenate(firsts)
-    features = pd.DataFrame(train.features[rows], columns=schema.features)
+    inputs = pd.DataFrame(train.features[rows], columns=schema.input_names())
     labels = pd.DataFrame(train.labels[rows], columns=schema.classes)
-    pd.concat([features, labels], axis="columns").to_csv(path, index=False)
+    pd.concat([inputs, labels], axis="columns").to_csv(path, index=False)
 
 
 if __name__ == "__main__":

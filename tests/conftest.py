@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from stages import prepare
+
 ROOT = Path(__file__).parent.parent
 
 # Nothing but the installs may need a network: a request to anywhere but this machine fails.
@@ -38,10 +40,17 @@ class Clone:
         self.path = path
         self.environment = os.environ | OFFLINE | QUIET | NAMES | environment
 
-    def run(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *command: str, check: bool = True, **options: Any
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command in the clone; its output is on the result, and in the test's report."""
         done = subprocess.run(
-            command, cwd=self.path, env=self.environment, text=True, capture_output=True
+            command,
+            cwd=self.path,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            **options,
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -181,3 +190,18 @@ def project(
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def prepared(project: Callable[..., Path]) -> Callable[..., Path]:
+    """Prepares a table and returns the folder with the result."""
+
+    def prepared(table: str | bytes, **settings: object) -> Path:
+        folder = project(prepare=settings)
+        (folder / "data").mkdir(exist_ok=True)
+        content = table.encode() if isinstance(table, str) else table
+        (folder / "data/raw.csv").write_bytes(content)
+        prepare.main()
+        return folder / "data/prepared"
+
+    return prepared

@@ -1,6 +1,7 @@
 """Each stage reruns when its inputs or params change, and at no other time."""
 
 import ast
+import contextlib
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.exceptions import ReproductionError
 from dvc.repo import Repo
 
 from tests.conftest import OFFLINE, ROOT, Clone
@@ -44,8 +46,17 @@ PARAMS: dict[str, tuple[Any, list[str]]] = {
     "fetch.sha256": (None, [FETCH]),
     "fetch.timeout": (5, [FETCH]),
     "fetch.retries": (0, [FETCH]),
-    "prepare.header": (["a", "b", "c", "d", "species"], [PREPARE, TRAIN, EVALUATE]),
+    "prepare.delimiter": (";", [PREPARE]),
+    "prepare.encoding": ("ascii", [PREPARE, EVALUATE]),
+    "prepare.header": (["a", "b", "c", "d", "species"], [PREPARE, EVALUATE]),
     "prepare.label": (4, [PREPARE]),
+    "prepare.features": ([0, 1], [PREPARE, TRAIN, EVALUATE]),
+    "prepare.text": (["petal_width"], [PREPARE, TRAIN, EVALUATE]),
+    "prepare.na_values": (["-"], [PREPARE, EVALUATE]),
+    "prepare.missing": ("drop", [PREPARE, EVALUATE]),
+    "prepare.scale": ("standard", [PREPARE, TRAIN, EVALUATE]),
+    "prepare.unknown": ("ignore", [PREPARE, EVALUATE]),
+    "prepare.max_categories": (50, [PREPARE]),
     "prepare.test_size": (0.2, [PREPARE, TRAIN, EVALUATE]),
     "prepare.seed": (7, [PREPARE]),  # of no effect while test_size is 0
     "train.hidden": ([8, 8], [TRAIN, EVALUATE]),
@@ -64,15 +75,15 @@ CODE = {
     "classifier/__init__.py": ALL,
     "classifier/__main__.py": [],
     "classifier/archive.py": [TRAIN, EVALUATE],
-    "classifier/cells.py": [PREPARE, EVALUATE],
     "classifier/commands/__init__.py": [],
     "classifier/commands/predict.py": [],
     "classifier/dataset.py": [PREPARE, TRAIN, EVALUATE],
     "classifier/errors.py": ALL,
     "classifier/files.py": ALL,
+    "classifier/layout.py": [PREPARE, EVALUATE],
     "classifier/network.py": [TRAIN],
     "classifier/params.py": [FETCH, PREPARE, TRAIN],
-    "classifier/progress.py": [FETCH, TRAIN],
+    "classifier/progress.py": ALL,
     "classifier/runtime.py": [TRAIN, EVALUATE],
     "classifier/schema.py": [PREPARE, EVALUATE],
     "classifier/split.py": [PREPARE, TRAIN],
@@ -128,7 +139,8 @@ def stages_run(clone: Path, stub: Path) -> list[str]:
         for name, value in OFFLINE.items():
             patch.setenv(name, value)
         patch.chdir(clone)
-        with Repo() as repo:
+        # With another delimiter the table cannot be read; what was run is seen all the same.
+        with Repo() as repo, contextlib.suppress(ReproductionError):
             repo.reproduce()
     return log.read_text().split()
 

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Clone
 
 CLASSES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
+PROBABILITIES = [f"probability_{name}" for name in CLASSES]
 
 
 def predict(clone: Clone, *values: str) -> str:
@@ -32,7 +33,7 @@ def test_a_file_gets_the_classes_that_evaluate_gave_its_rows(reproduced):
     predicted = pd.read_csv(StringIO(predict(reproduced, "data/source/iris.data")))
     evaluated = pd.read_csv(reproduced.path / "metrics/predictions/train.csv")
     assert predicted.predicted.tolist() == evaluated.predicted.tolist()
-    assert np.allclose(predicted[CLASSES].max(axis=1), evaluated.probability, atol=2e-6)
+    assert np.allclose(predicted[PROBABILITIES].max(axis=1), evaluated.probability, atol=2e-6)
     assert predicted["species"].tolist() == evaluated.actual.tolist()
 
 
@@ -53,7 +54,7 @@ def test_a_negative_value_is_a_value(reproduced):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["5.1", "3.5", "1.4"], "expected 4 values (sepal_length, sepal_width, "),
+        (["5.1", "3.5", "1.4"], "found 3 values, expected 4 (sepal_length, sepal_width, "),
         (["5.1"] * 5, "found 5"),
         (["5.1", "3.5", "x", "0.2"], "petal_length: found 'x', expected a number"),
         (["5.1", "3.5", "nan", "0.2"], "petal_length: found 'nan', expected a number"),
@@ -79,7 +80,10 @@ def test_a_damaged_model_is_one_line(copied):
     done = copied.run(
         "python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2", check=False
     )
-    assert done.stderr == "error: models/classifier.onnx: is damaged or no ONNX model\n"
+    assert (
+        done.stderr
+        == "error: models/classifier.onnx: is damaged or no ONNX model; run `dvc repro`\n"
+    )
 
 
 def test_neither_tensorflow_nor_pandas_is_imported_for_a_row(reproduced):

@@ -1,7 +1,12 @@
 """predict: the class of new rows, from the ONNX model, without TensorFlow."""
 
+import json
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import numpy as np
@@ -22,67 +27,122 @@ def predict(
     values: Annotated[
         list[str],
         typer.Argument(
-            metavar="VALUES...", help="The values of one row in the table's order, or a CSV file."
+            metavar="VALUES...",
+            help="The values of one row in the table's order, or a CSV file, or - for one on "
+            "standard input.",
         ),
     ],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line a row.")] = False,
 ) -> None:
     """Print the class of a row, or write a CSV with the class of every row of a CSV file.
 
-    Behind each class stands how probable the model holds it to be. A file may have a header,
-    its columns then may be in any order; without one they are the features in the table's order.
+    Beside the class stands how probable the model holds each class to be. A file keeps its
+    columns. It may have a header, its columns then may be in any order and there may be more of
+    them; without one they are the features, or all columns, in the table's order.
 
     \b
     Examples:
       python -m classifier predict 5.1 3.5 1.4 0.2
+      python -m classifier predict --json 5.1 3.5 1.4 0.2
       python -m classifier predict flowers.csv > predicted.csv
+      zcat flowers.csv.gz | python -m classifier predict - | head
     """
     schema = Schema.load(SCHEMA)
-    model = load_model(MODEL)
-    if len(values) == 1 and (schema.inputs > 1 or Path(values[0]).exists()):
-        predict_file(schema, model, Path(values[0]), sys.stdout)
+    model = load_model(MODEL, schema)
+    if values == ["-"]:
+        with standard_input() as path:
+            predict_file(schema, model, path, sys.stdout, as_json)
+    elif len(values) == 1 and (len(schema.features) > 1 or Path(values[0]).exists()):
+        predict_file(schema, model, Path(values[0]), sys.stdout, as_json)
     else:
-        predict_row(schema, model, values, sys.stdout)
+        predict_row(schema, model, values, sys.stdout, as_json)
 
 
-def load_model(path: Path) -> Any:
+def load_model(path: Path, schema: Schema) -> Any:
     """Return an onnxruntime.InferenceSession on the model.
 
     Raises:
-        UserError: there is no such file or it is damaged.
+        UserError: there is no such file, it is damaged, or the schema is another model's.
     """
     import onnxruntime  # here, because --help does not need it
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
     require_file(path, "run `dvc repro` first")
     try:
-        return onnxruntime.InferenceSession(path)
+        model = onnxruntime.InferenceSession(path)
     except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise UserError(f"{path}: is damaged or no ONNX model") from error
+        raise UserError(f"{path}: is damaged or no ONNX model; run `dvc repro`") from error
+    found = (model.get_inputs()[0].shape[-1], model.get_outputs()[0].shape[-1])
+    expected = (schema.inputs, len(schema.classes))
+    if found != expected:
+        raise UserError(
+            f"{path}: has {found[0]} inputs and {found[1]} classes, "
+            f"{SCHEMA} has {expected[0]} and {expected[1]}; run `dvc repro`"
+        )
+    return model
 
 
-def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return (rows, classes) float32 for (rows, inputs) float32."""
-    (result,) = model.run(["probabilities"], {"features": features})
-    return result  # type: ignore[no-any-return]
+@contextmanager
+def standard_input() -> Iterator[Path]:
+    """Yield a file with what comes on standard input: a table is read from its start twice."""
+    with NamedTemporaryFile() as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        try:
+            yield Path(file.name)
+        except UserError as error:
+            raise UserError(str(error).replace(file.name, "standard input")) from error
 
 
-def predict_row(schema: Schema, model: Any, values: list[str], output: TextIO) -> None:
+def probabilities(model: Any, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return (rows, classes) for (rows, inputs) float32, rounded to the 6 digits that hold."""
+    (result,) = model.run(["probabilities"], {"features": inputs})
+    return np.asarray(result, np.float64).round(6)
+
+
+def predict_row(
+    schema: Schema, model: Any, values: list[str], output: TextIO, as_json: bool
+) -> None:
     """Print the predicted class, then each class with its probability."""
-    (row,) = probabilities(model, schema.encode_row(values))
-    width = max(map(len, schema.classes))
-    lines = [f"  {name:{width}}  {p:.6f}" for name, p in zip(schema.classes, row, strict=True)]
-    print(schema.classes[row.argmax()], *lines, sep="\n", file=output)
+    (row,) = probabilities(model, schema.encode(schema.row(values)))
+    predicted, pairs = schema.classes[row.argmax()], dict(zip(schema.classes, row, strict=True))
+    if as_json:
+        print(json_line(predicted, pairs), file=output)
+    else:
+        width = max(map(len, schema.classes))
+        lines = [f"  {name:{width}}  {probability:.6f}" for name, probability in pairs.items()]
+        print(predicted, *lines, sep="\n", file=output)
 
 
-def predict_file(schema: Schema, model: Any, path: Path, output: TextIO) -> None:
-    """Write the file's columns, the predicted class and each class' probability as CSV."""
-    for number, chunk in enumerate(schema.table(path).chunks()):
-        predicted = with_predictions(schema, model, chunk)
-        predicted.to_csv(output, index=False, header=number == 0)
+def json_line(predicted: str, pairs: dict[str, float]) -> str:
+    return json.dumps({"predicted": predicted, "probabilities": pairs}, ensure_ascii=False)
 
 
-def with_predictions(schema: Schema, model: Any, chunk: "pd.DataFrame") -> "pd.DataFrame":
-    rows = probabilities(model, schema.encode(chunk))
-    classes = np.array(schema.classes, dtype=object)
-    columns = dict(zip(schema.classes, rows.astype(float).round(6).T, strict=True))
-    return chunk.assign(predicted=classes[rows.argmax(axis=1)], **columns)
+def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
+    """Write the file's columns, the predicted class and each class' probability, row by row."""
+    table = schema.table(path, needs_label=False, keep_text=True)
+    title = None if output.isatty() else "predict"
+    for number, chunk in enumerate(table.chunks(title)):
+        rows = probabilities(model, schema.encode(schema.rows(table, chunk)))
+        predicted = np.array(schema.classes, dtype=object)[rows.argmax(axis=1)]
+        if as_json:
+            for name, row in zip(predicted, rows.tolist(), strict=True):
+                print(json_line(name, dict(zip(schema.classes, row, strict=True))), file=output)
+        else:
+            written = with_predictions(schema, chunk, predicted, rows)
+            written.to_csv(output, sep=table.layout.delimiter, index=False, header=number == 0)
+
+
+def with_predictions(
+    schema: Schema,
+    chunk: "pd.DataFrame",
+    predicted: npt.NDArray[np.object_],
+    rows: npt.NDArray[np.float64],
+) -> "pd.DataFrame":
+    """Return the chunk with the columns `predicted` and `probability_CLASS` behind its own."""
+    import pandas as pd
+
+    names = [f"probability_{name}" for name in schema.classes]
+    columns = pd.DataFrame(rows, columns=names, index=chunk.index)
+    columns.insert(0, "predicted", predicted)
+    return pd.concat([chunk, columns], axis="columns")

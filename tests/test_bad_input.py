@@ -1,0 +1,193 @@
+"""Bad input: one line that names file, row and column; nothing half-written; nothing lost."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier.errors import UserError
+from classifier.schema import Schema
+from tests.conftest import Clone
+
+SHAPE: dict[str, Any] = {"header": True, "label": "y"}
+GOOD = "x,c,y\n1,p,a\n2,q,b\n3,p,a\n4,q,b\n"
+MANY = "x,y\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(9_997))
+NAMES = "c,y\n" + "".join(f"name {n},{'ab'[n % 2]}\n" for n in range(10_001))
+
+# what the table is | its bytes | the params that differ | what the line says
+TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
+    "empty file": ("", {}, "is empty, expected a table"),
+    "blank lines only": ("\n\n \n", {}, "is empty, expected a table"),
+    "header only": ("x,y\n", {}, "column x: has no values"),
+    "one class only": ("x,y\n1,a\n2,a\n", {}, "column y: has one class, a; expected two or more"),
+    "a class with a single row under stratification": (
+        "x,y\n1,a\n2,a\n3,a\n4,b\n", {"test_size": 0.3}, "class b has one row; prepare.test_size"),
+    "a test_size that leaves no row of a class": (
+        "x,y\n1,a\n2,a\n3,b\n4,b\n", {"test_size": 0.9}, "leaves no row of class a to train on"),
+    "a row too short": ("x,c,y\n1,p,a\n2,q\n", {}, "row 3: has 2 columns, expected 3"),
+    "a row too long": ("x,c,y\n1,p,a\n2,q,b,9\n", {}, "row 3: has 4 columns, expected 3"),
+    "a first row too long": ("x,c,y\n1,p,a,9\n2,q,b\n", {}, "row 2: has 4 columns, expected 3"),
+    "a row too short where gaps are filled": (
+        "x,c,y,z\n1,p,a,1\n2,q,b\n", {"missing": "impute"}, "row 3: has 3 columns, expected 4"),
+    "a stray delimiter": ("x,y\n1,a\n2,b,\n", {}, "row 3: has 3 columns, expected 2"),
+    "a stray delimiter on every row": ("x,y\n1,a,\n2,b,\n", {}, "row 2: has 3 columns, expected 2"),
+    "a quote that is not closed": ('x,y\n1,a\n2,"b\n3,a\n', {}, "cannot be read as a table"),
+    "rows behind a quoted newline": (
+        'x,y\n1,"a\nb"\n2,c\nz,c\n', {}, "row 5, column x: found 'z', expected a number"),
+    "rows behind blank lines": ("x,y\n\n1,a\n\n\nz,b\n", {}, "row 6, column x: found 'z'"),
+    "rows behind a byte order mark": ("\ufeffx,y\n1,a\nz,b\n", {}, "row 3, column x: found 'z'"),
+    "UTF-16": (GOOD.encode("utf-16"), {}, "is UTF-16 text, expected prepare.encoding: utf-16"),
+    "Latin-1": ("x,y\n1,ü\n2,b\n".encode("latin-1"), {}, "row 2: is not utf-8 text"),
+    "UTF-8 read as ASCII": ("x,y\n1,a\n2,ü\n", {"encoding": "ascii"}, "row 3: is not ascii text"),
+    "NUL bytes": (b"x,y\n1,a\n2\0,b\n", {}, "has NUL bytes; expected a text file"),
+    "a binary file": (bytes(range(256)) * 20, {}, "is not utf-8 text"),
+    "a PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {}, "row 1: is not utf-8 text"),
+    "duplicate column names": ("x,x,y\n1,2,a\n3,4,b\n", {}, "row 1: 2 columns have the name 'x'"),
+    "a label column that is missing": (GOOD, {"label": "z"}, "prepare.label: no column 'z' among"),
+    "a label position out of range": (
+        GOOD, {"label": 3}, "prepare.label: no column 3 among x, c, y"),
+    "a feature that is missing": (GOOD, {"features": ["q"]}, "prepare.features: no column 'q'"),
+    "the label among the features": (
+        GOOD, {"features": ["x", "y"]}, "prepare.features: has the label"),
+    "a text column that is missing": (GOOD, {"text": ["q"]}, "prepare.text: no column 'q'"),
+    "no column but the label": ("y\na\nb\n", {}, "there is no column besides the label"),
+    "more columns than names": (
+        GOOD, {"header": ["x", "y"]}, "has 3 columns, prepare.header names 2"),
+    "an all-missing column": ("x,z,y\n1,,a\n2,NA,b\n", {}, "column z: has no values"),
+    "a gap": ("x,y\n1,a\n,b\n", {}, "row 3, column x: has no value (found '')"),
+    "a gap in text": ("x,c,y\n1,p,a\n2,?,b\n", {}, "row 3, column c: has no value (found '?')"),
+    "a gap in the label": (
+        "x,y\n1,a\n2,\n", {"missing": "impute"}, "row 3, column y: has no value (found '')"),
+    "NaN": ("x,y\n1,a\nNaN,b\n", {}, "row 3, column x: has no value (found 'NaN')"),
+    "inf": ("x,y\n1,a\n-inf,b\n", {}, "row 3, column x: found '-inf', expected a number"),
+    "1e400": (
+        "x,y\n1,a\n1e400,b\n", {}, "row 3, column x: found '1e400', expected a number that fl"),
+    "more than float32 holds": (
+        "x,y\n1,a\n1e39,b\n", {}, "row 3, column x: found '1e39', expected"),
+    "decimal commas": (
+        "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"}, "expected a number with a decimal po"),
+    "a decimal comma": (
+        "x;y\n1;a\n2,5;b\n", {"delimiter": ";"}, "row 3, column x: found '2,5', expected a number wi"),
+    "thousands separated": ('x,y\n1,a\n"1,000",b\n', {}, "row 3, column x: found '1,000'"),
+    "hexadecimal": ("x,y\n1,a\n0x10,b\n", {}, "row 3, column x: found '0x10', expected a number"),
+    "text among numbers in row 9,999": (
+        MANY + "oops,a\n", {}, "row 9999, column x: found 'oops', expected a number"),
+    "10,001 categories": (NAMES, {}, "column c: has more than 1000 different values"),
+    "a delimiter that is not the file's": (
+        GOOD, {"delimiter": ";"}, "prepare.label: no column 'y'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_bad_table_is_one_line_and_the_earlier_result_stays(prepared, case):
+    table, settings, words = TABLES[case]
+    folder = prepared(GOOD, **SHAPE)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as raised:
+        prepared(table, **(SHAPE | settings))
+    line = str(raised.value)
+    assert words in line
+    assert "\n" not in line
+    assert line.startswith(("data/raw.csv: ", "prepare."))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert not list(folder.parent.glob("*.tmp"))
+
+
+PARAMS = {
+    "negative test_size": (
+        "test_size: 0.0",
+        "test_size: -0.5",
+        "prepare.test_size: -0.5: should be",
+    ),
+    "epochs 0": ("epochs: 150", "epochs: 0", "train.epochs: 0: should be greater than or equal"),
+    "unknown activation": ("relu", "rely", "train.activation: 'rely': should be 'elu', "),
+    "unknown optimizer": ("adam", "adan", "train.optimizer: 'adan': should be "),
+    "seed out of range": (
+        "42\n  validation",
+        "4294967296\n  validation",
+        "train.seed: 4294967296: ",
+    ),
+    "unknown encoding": ("utf-8", "utf-88", "prepare.encoding: 'utf-88': should be an encoding"),
+    "two delimiters": ('delimiter: ","', 'delimiter: ",,"', "prepare.delimiter: ',,': "),
+}
+
+
+@pytest.mark.parametrize("case", PARAMS)
+def test_a_bad_param_is_one_line(fresh: Clone, case):
+    old, new, words = PARAMS[case]
+    fresh.edit("params.yaml", old, new)
+    done = fresh.run("python", "-m", "stages.fetch", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: params.yaml: {words}")
+    assert done.stderr.count("\n") == 1
+
+
+# Stands in for a full disk: no file may grow beyond so many bytes.
+FILE_SIZES = {"fetch": 300, "prepare": 300, "train": 10_000, "evaluate": 300}
+
+
+@pytest.mark.parametrize("stage", FILE_SIZES)
+def test_a_full_disk_is_one_line_and_the_earlier_result_stays(copied: Clone, stage):
+    before, size = copied.files(), FILE_SIZES[stage]
+    done = copied.run("prlimit", f"--fsize={size}", "python", "-m", f"stages.{stage}", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert copied.files() == before
+
+
+# Root may do anything, so it must be told not to.
+AS_ANYBODY = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
+)
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [("fetch", "data"), ("prepare", "data/raw.csv"), ("train", "models"), ("evaluate", "metrics")],
+)
+def test_no_permission_is_one_line_and_the_earlier_result_stays(copied: Clone, stage, path):
+    before, mode = copied.files(), (copied.path / path).stat().st_mode
+    (copied.path / path).chmod(0o500 if (copied.path / path).is_dir() else 0)
+    done = copied.run(*AS_ANYBODY, "python", "-m", f"stages.{stage}", check=False)
+    (copied.path / path).chmod(mode)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {path}")
+    assert done.stderr.endswith(": Permission denied\n")
+    assert done.stderr.count("\n") == 1
+    assert copied.files() == before
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["1"], "found 1 values, expected 2 (x, c)"),
+        (["1", "p", "2"], "found 3 values, expected 2 (x, c)"),
+        (["x", "p"], "x: found 'x', expected a number"),
+        (["", "p"], "x: found '', expected a number"),
+        (["1", ""], "c: has no value (found '')"),
+        (["1", "new"], "c: found 'new', which the model was not trained on (known: p, q)"),
+    ],
+)
+def test_a_bad_row_is_one_line(prepared, values, words):
+    schema = Schema.load(Path(prepared(GOOD, **SHAPE), "schema.json"))
+    with pytest.raises(UserError) as raised:
+        schema.row(values)
+    assert str(raised.value) == words
+
+
+def test_an_unknown_category_is_none_of_the_known_ones_if_the_params_say_so(prepared):
+    schema = Schema.load(prepared(GOOD, **SHAPE, unknown="ignore") / "schema.json")
+    assert schema.encode(schema.row(["1", "new"])).tolist() == [[1, 0, 0]]
+
+
+def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):
+    copied.edit("params.yaml", "features: null", "features: [0, 1]")
+    copied.run("python", "-m", "stages.prepare")
+    for command in (["stages.evaluate"], ["classifier", "predict", "1", "2"]):
+        done = copied.run("python", "-m", *command, check=False)
+        assert done.returncode == 1
+        assert "has 4 inputs and 3 classes, data/prepared" in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -1,0 +1,162 @@
+"""Any table: text columns, gaps, scales, many classes and attributes; what is learned is kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from classifier.errors import UserError
+from classifier.schema import Schema
+from tests.test_prepare import load
+
+GAPPY = """size,colour,old,kind
+1,red,True,a
+,blue,False,b
+3,,True,a
+5,red,True,b
+"""
+NAMED = {"header": True, "label": "kind"}
+
+
+def schema_of(folder: Path) -> Schema:
+    return Schema.load(folder / "schema.json")
+
+
+def test_text_and_booleans_become_one_input_a_category(prepared):
+    text = GAPPY.replace(",blue", "2,blue").replace("3,,", "3,blue,")
+    folder = prepared(text, **NAMED)
+    assert schema_of(folder).input_names() == [
+        "size", "colour=red", "colour=blue", "old=True", "old=False",
+    ]  # fmt: skip
+    assert load(folder, "train")[0].tolist() == [
+        [1, 1, 0, 1, 0],
+        [2, 0, 1, 0, 1],
+        [3, 0, 1, 1, 0],
+        [5, 1, 0, 1, 0],
+    ]
+
+
+def test_gaps_are_an_error_unless_the_params_say_what_to_do(prepared):
+    with pytest.raises(UserError, match=r"row 3, column size: has no value"):
+        prepared(GAPPY, **NAMED)
+
+
+def test_rows_with_gaps_are_dropped(prepared):
+    folder = prepared(GAPPY, **NAMED, missing="drop", features=["size", "colour"])
+    assert load(folder, "train")[0].tolist() == [[1, 1, 0], [5, 1, 0]]
+    assert schema_of(folder).counts == {"train": {"a": 1, "b": 1}}
+
+
+def test_gaps_are_filled_with_the_median_and_the_most_frequent(prepared):
+    folder = prepared(GAPPY, **NAMED, missing="impute", features=["size", "colour"])
+    assert load(folder, "train")[0].tolist() == [[1, 1, 0], [3, 0, 1], [3, 1, 0], [5, 1, 0]]
+    assert [feature.fill for feature in schema_of(folder).features] == [3.0, "red"]
+
+
+def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
+    rows = "\n".join(f"{value},{1e6 + value},7,{'ab'[value % 2]}" for value in range(40))
+    folder = prepared(rows, header=False, label=-1, scale="standard", test_size=0.25)
+    train, test = load(folder, "train")[0], load(folder, "test")[0]
+    assert train[:, :2].mean(axis=0) == pytest.approx(0, abs=1e-5)
+    assert train[:, 0].std() == pytest.approx(1, abs=1e-5)
+    assert np.abs(test[:, 0].mean()) > 1e-3, "it is fitted on training rows only"
+    assert train[:, 2].tolist() == [0] * 30, "a constant stays finite"
+
+
+def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
+    folder = prepared("zip,x,id,y\n10,1,8,a\n20,2,9,b\n", header=True, label="y",
+                      features=["x", 0], text=["zip"])  # fmt: skip
+    assert schema_of(folder).input_names() == ["x", "zip=10", "zip=20"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_any_encoding_and_delimiter(prepared, encoding, delimiter):
+    text = "größe,art\n1,häuschen\n2,schloß\n".replace(",", delimiter).encode(encoding)
+    folder = prepared(
+        text, header=True, label="art", delimiter=delimiter, encoding=encoding.removesuffix("-sig")
+    )
+    schema = schema_of(folder)
+    assert (schema.input_names(), schema.classes) == (["größe"], ["häuschen", "schloß"])
+
+
+def test_quoted_cells_may_hold_delimiters_and_newlines(prepared):
+    folder = prepared('x,y\n1,"a, b"\n2,"c\nd"\n', header=True, label="y")
+    assert schema_of(folder).classes == ["a, b", "c\nd"]
+
+
+def test_white_space_around_cells_is_no_part_of_them(prepared):
+    folder = prepared("x, c ,y \n1, p ,a \n 2 ,p, a\n3,q,b\n", header=True, label="y")
+    assert schema_of(folder).classes == ["a", "b"]
+    assert load(folder, "train")[0].tolist() == [[1, 1, 0], [2, 1, 0], [3, 0, 1]]
+
+
+def test_hundreds_of_classes_and_thousands_of_attributes(prepared):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(600, 3000)).astype(np.float32)
+    table = pd.DataFrame(values)
+    table["label"] = [f"class {row % 300}" for row in range(600)]
+    folder = prepared(table.to_csv(index=False), header=True, label="label")
+    features, labels = load(folder, "train")
+    assert np.array_equal(features, values)
+    assert labels.shape == (600, 300)
+    assert labels.sum(axis=0).tolist() == [2] * 300
+
+
+def test_labels_that_are_numbers_stay_as_they_are_written(prepared):
+    assert schema_of(prepared("x,y\n1,1.0\n2,01\n", header=True, label="y")).classes == [
+        "1.0",
+        "01",
+    ]
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    """A table of numbers, text, booleans and gaps, with a label of two classes or more."""
+    rows = draw(st.integers(2, 12))
+    columns: dict[str, list[Any]] = {}
+    for place in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from([numbers, cells, st.booleans()]))
+        column = draw(st.lists(st.none() | kind, min_size=rows, max_size=rows))
+        columns[f"column {place}"] = column
+    labels = draw(st.lists(st.sampled_from(["x", "y z", "ü", "1"]), min_size=rows, max_size=rows))
+    return pd.DataFrame(columns | {"label": ["x", "ü", *labels[2:]]}, dtype=object)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(table=tables())
+def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(prepared, table):
+    try:
+        folder = prepared(table.to_csv(index=False), header=True, label="label", missing="impute")
+    except UserError as error:
+        # A column of nothing but gaps, or of numbers first and text later, is for people to mend.
+        assert any(words in str(error) for words in ("has no value", "expected a number"))
+        return
+    schema, (features, labels) = schema_of(folder), load(folder, "train")
+    assert labels.argmax(axis=1).tolist() == [schema.classes.index(x) for x in table.label]
+    for row, expected in zip(table.to_numpy(), features, strict=True):
+        texts = ["" if cell is None else str(cell) for cell in row[:-1]]
+        assert np.array_equal(schema.encode(schema.row(texts))[0], expected)
+
+
+@pytest.mark.parametrize("name", ["penguins", "digits", "breast_cancer"])
+def test_an_example_reaches_the_accuracy_it_states(fresh, name):
+    fresh.run("cp", f"examples/{name}.yaml", "params.yaml")
+    text = fresh.read("params.yaml")
+    accuracy, rows = text.split("# Expect:   accuracy ")[1].split(" held-out")[0].split(" on the ")
+    fresh.dvc("repro")
+    test = json.loads(fresh.read("metrics/evaluation.json"))["test"]
+    assert test["rows"] == int(rows)
+    assert test["accuracy"] == pytest.approx(float(accuracy), abs=0.02)
+    assert json.loads(fresh.read("data/prepared/schema.json"))["counts"]["test"]

@@ -1,0 +1,52 @@
+"""Other test sets: any CSV in data/test_sets is evaluated under its file's name."""
+
+import json
+
+import pytest
+
+from tests.conftest import Clone
+
+HEADER = "species,petal_width,petal_length,sepal_width,sepal_length\n"
+ROW = "Iris-setosa,0.2,1.4,3.5,5.1\n"
+
+
+def evaluate(clone: Clone, check: bool = True):
+    return clone.run("python", "-m", "stages.evaluate", check=check)
+
+
+def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(copied):
+    iris = copied.read("data/source/iris.data")
+    (copied.path / "data/test_sets/again.csv").write_text(iris)
+    (copied.path / "data/test_sets/other order.csv").write_text(HEADER + ROW)
+    assert copied.stages_run(copied.dvc("repro")) == ["evaluate"]
+    evaluation = json.loads(copied.read("metrics/evaluation.json"))
+    assert list(evaluation) == ["train", "again", "other order"]
+    assert evaluation["again"] == evaluation["train"]
+    assert (evaluation["other order"]["rows"], evaluation["other order"]["accuracy"]) == (1, 1.0)
+    plots = json.loads(copied.dvc("plots", "show", "--json"))["data"]
+    assert "metrics/predictions/again.csv" in plots
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("new.csv", HEADER + ROW + ROW.replace("setosa", "nova"),
+         "new.csv: row 3, column species: found 'Iris-nova', which the model was not trained on "
+         "(known: Iris-setosa, Iris-versicolor, Iris-virginica)"),
+        ("bad.csv", HEADER + ROW.replace("3.5", "x"), "row 2, column sepal_width: found 'x', "),
+        ("gap.csv", HEADER + ROW.replace("Iris-setosa", ""), "row 2, column species: has no value"),
+        ("none.csv", HEADER, "none.csv: has no rows"),
+        ("few.csv", "1,2,3\n", "few.csv: row 1: found 3 columns without sepal_length, "),
+        ("nolabel.csv", "5.1,3.5,1.4,0.2\n", "nolabel.csv: row 1: found 4 columns without "),
+        ("train.csv", HEADER + ROW, "train.csv: train already names a part of data/prepared"),
+    ],
+)  # fmt: skip
+def test_a_bad_one_is_one_line_and_keeps_the_earlier_metrics(copied, name, text, words):
+    before = copied.files()
+    (copied.path / "data/test_sets" / name).write_text(text)
+    done = evaluate(copied, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    (copied.path / "data/test_sets" / name).unlink()
+    assert copied.files() == before
