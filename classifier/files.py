@@ -15,29 +15,43 @@ def _temporary(path: Path) -> Path:
 
 
 @contextmanager
+def _errors_about(path: Path) -> Iterator[None]:
+    """Make errors of the system name the file that people know, not the one beside it."""
+    try:
+        yield
+    except OSError as error:
+        temporary = str(_temporary(path).absolute())
+        if not error.filename or str(Path(error.filename).absolute()).startswith(temporary):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`; on success it is moved over it, on an error removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _errors_about(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes its place, on an error it goes."""
     temporary = _temporary(path)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-    finally:
+    with _errors_about(path):
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -164,7 +164,8 @@ class Schema(_Model):
         names = row if has_header else known.get(len(row))
         if names is None or (self.layout.header and not has_header):
             absent = [name for name in needed if name not in row]
-            raise UserError(f"{path}: row 1: found {len(row)} columns without {', '.join(absent)}")
+            found = "no header" if self.layout.header else f"{len(row)} columns"
+            raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}")
         return Table(
             path=path,
             layout=self.layout.model_copy(update={"header": has_header}),

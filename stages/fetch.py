@@ -1,5 +1,6 @@
 """fetch: the table as it is at its source, its content pinned by a checksum, to data/raw.csv."""
 
+import errno
 import hashlib
 import time
 from pathlib import Path
@@ -40,6 +41,8 @@ def download(settings: Fetch, target: Path) -> None:
         except (FileNotFoundError, IsADirectoryError) as error:
             raise UserError(f"fetch.source: {settings.source}: not found") from error
         except TransferError as error:
+            if is_of_target(error, target):
+                raise
             if not tries_left or is_refusal(error):
                 raise UserError(f"fetch.source: {settings.source}: {reason(error)}") from error
             time.sleep(2 ** (settings.retries - tries_left) / 4)  # 1/4 s, 1/2 s, 1 s, ...
@@ -80,6 +83,14 @@ def transfer(filesystem: Any, path: str, target: Path) -> None:
     bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
     with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
         filesystem.get_file(path, str(target), callback=callback)
+
+
+def is_of_target(error: BaseException, target: Path) -> bool:
+    """Whether it is the file here that cannot be written, whatever the source may do."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in full or Path(error.filename or "").absolute() == target.absolute()
 
 
 def is_refusal(error: BaseException) -> bool:

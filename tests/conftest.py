@@ -85,7 +85,8 @@ class Clone:
         assert text.count(old) == 1, f"{old!r} stands once in {path}"
         (self.path / path).write_text(text.replace(old, new))
 
-    def stages_run(self, output: str) -> list[str]:
+    @staticmethod
+    def stages_run(output: str) -> list[str]:
         """Return the stages that the output of `dvc repro` says were run."""
         return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
 

@@ -65,7 +65,7 @@ def fetched(project, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
 
     def fetched(source: str, **settings: object) -> bytes:
-        folder: Path = project(fetch={"source": source, "timeout": 0.5, **settings})
+        folder: Path = project(fetch={"source": source, "timeout": 1.0, **settings})
         fetch.main()
         return (folder / "data/raw.csv").read_bytes()
 

@@ -36,8 +36,8 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
         ("bad.csv", HEADER + ROW.replace("3.5", "x"), "row 2, column sepal_width: found 'x', "),
         ("gap.csv", HEADER + ROW.replace("Iris-setosa", ""), "row 2, column species: has no value"),
         ("none.csv", HEADER, "none.csv: has no rows"),
-        ("few.csv", "1,2,3\n", "few.csv: row 1: found 3 columns without sepal_length, "),
-        ("nolabel.csv", "5.1,3.5,1.4,0.2\n", "nolabel.csv: row 1: found 4 columns without "),
+        ("few.csv", "1,2,3\n", "few.csv: row 1: found 3 columns, expected sepal_length, "),
+        ("nolabel.csv", "5.1,3.5,1.4,0.2\n", "nolabel.csv: row 1: found 4 columns, expected "),
         ("train.csv", HEADER + ROW, "train.csv: train already names a part of data/prepared"),
     ],
 )  # fmt: skip
