@@ -28,9 +28,10 @@ lock: environment
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
 
 # A copy of the lock that was installed stands in the environment: a matter of content, not of
-# file times, which git does not keep.
+# file times, which git does not keep. A clone that was moved has lost its interpreter.
 environment:
-	@cmp -s requirements.txt $(VENV)/requirements.txt || $(MAKE) --no-print-directory $(VENV)
+	@cmp -s requirements.txt $(VENV)/requirements.txt && \
+		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
@@ -44,5 +45,5 @@ $(VENV):
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) --requirement requirements.txt
 	mkdir -m 700 $(VENV)/site-cache
-	cp classifier/activate.pth $$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	cp classifier/activate.pth $(VENV)/lib/python3.*/site-packages/
 	cp requirements.txt $(VENV)

@@ -85,7 +85,10 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         UserError: a file is missing or damaged.
     """
-    return Dataset(open_array(folder / "features.npy"), open_array(folder / "labels.npy"))
+    data = Dataset(open_array(folder / "features.npy"), open_array(folder / "labels.npy"))
+    if data.features.ndim != 2 or data.labels.ndim != 2 or len(data.features) != len(data.labels):
+        raise UserError(f"{folder}: its files do not fit each other; {REPRO_FIRST}")
+    return data
 
 
 def open_array(path: Path) -> npt.NDArray[Any]:
@@ -98,6 +101,6 @@ def open_array(path: Path) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(
             require_file(path, REPRO_FIRST), mmap_mode="r", allow_pickle=False
         )
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise UserError(f"{path}: damaged: {error}; {REPRO_FIRST}") from error
     return array

@@ -1,6 +1,7 @@
 """Errors for people: one line on standard error and exit code 1."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +11,19 @@ class UserError(Exception):
     """Something that the person at the keyboard can mend; its text is the one line they see."""
 
 
-def require_file(path: Path, hint: str) -> Path:
-    """Return `path`; raise `UserError`, with the hint of how to get it, unless it is a file."""
+def require_file(path: Path, hint: str = "") -> Path:
+    """Return `path`; raise `UserError`, with the hint of how to get it, unless there is a file."""
     if path.is_dir():
         raise UserError(f"{path}: is a directory, expected a file")
     if not path.exists():
-        raise UserError(f"{path}: no such file; {hint}")
+        raise UserError(f"{path}: no such file" + (f"; {hint}" if hint else ""))
     return path
 
 
 def run(main: Callable[[], None]) -> None:
     """Run the main function of a stage or a command; expected failures end in one line."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see stages/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except UserError as error:
@@ -29,6 +32,8 @@ def run(main: Callable[[], None]) -> None:
         # The reader (`head`, say) has gone; Python's own flush at exit must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except MemoryError:
+        sys.exit("error: there is not enough memory")
     except OSError as error:
         sys.exit(
             f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"

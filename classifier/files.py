@@ -14,6 +14,14 @@ def _temporary(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def _errors_about(path: Path) -> Iterator[None]:
     """Make errors of the system name the file that people know, not the one beside it."""
@@ -32,11 +40,12 @@ def replaced_file(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     with _errors_about(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
         try:
             yield temporary
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
 
 
 @contextmanager
@@ -44,14 +53,14 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes its place, on an error it goes."""
     temporary = _temporary(path)
     with _errors_about(path):
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
             temporary.replace(path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -32,6 +32,15 @@ def is_number(cell: str) -> bool:
         return False
 
 
+def is_meant_as_number(cell: str) -> bool:
+    """Whether the text is a number, though perhaps an infinite or too large one."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
 def has_decimal_comma(cell: str) -> bool:
     return bool(DECIMAL_COMMA.fullmatch(cell.strip()))
 

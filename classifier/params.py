@@ -86,23 +86,32 @@ class Params(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as DVC reads it: 1e-05 is a number, and no key stands twice."""
+    """YAML 1.2 as DVC reads it: 1e-05 is a number, 010 is ten, no is a word, no key is twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in keys:
-                raise yaml.MarkedYAMLError(problem=f"{key} twice", problem_mark=key_node.start_mark)
-            keys.add(key)
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value in keys:
+                problem = f"the key {key_node.value!r} is no single word or stands twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+            keys.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+_Loader.yaml_implicit_resolvers = {}  # those of YAML 1.1
+# The core schema, https://yaml.org/spec/1.2.2/#103-core-schema
+for _tag, _pattern, _first in (
+    ("null", r"(null|Null|NULL|~|)$", ["n", "N", "~", ""]),
+    ("bool", r"(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"[-+]?[0-9]+$", list("-+0123456789")),
+    (
+        "float",
+        r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -114,27 +123,34 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         UserError: the file is missing, is not YAML, or a key is unknown, missing or wrong.
     """
-    text = require_file(path, "it holds the settings of every stage").read_text(encoding="utf-8")
+    content = require_file(path, "it holds the settings of every stage").read_bytes()
     try:
+        text = content.decode()
         return Params.model_validate(yaml.load(text, _Loader))
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{path}: {line}not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise UserError(f"{path}: {_first_mistake(error)}") from error
 
 
 def _first_mistake(error: ValidationError) -> str:
     mistakes = error.errors(include_url=False)
-    # A misspelt key is also a missing one; what was written is the better thing to show.
-    mistake: Any = min(mistakes, key=lambda each: each["type"] != "extra_forbidden")
-    keys = [str(part) for part in mistake["loc"] if part not in ("bool", "str", "int")]
+    # A misspelt key is also a missing one; what was written is the better thing to show. Where
+    # one of several types would do, the one that fits most of the value says what is wrong.
+    mistake: Any = min(mistakes, key=lambda m: m["type"] != "extra_forbidden")
+    same_key = [m for m in mistakes if m["loc"][:2] == mistake["loc"][:2]]
+    mistake = max(same_key, key=lambda m: len([part for part in m["loc"] if isinstance(part, int)]))
+    location = mistake["loc"]
+    keys = [*map(str, location[:2]), *(str(part) for part in location[2:] if isinstance(part, int))]
     key = ".".join(keys) or "the file"
     if mistake["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(keys)}"
     if mistake["type"] == "missing":
         return f"{key}: missing"
-    expected = mistake["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    expected = re.sub(r"^\w+ should", "should", mistake["msg"].removeprefix("Value error, "))
     shown = "" if isinstance(mistake["input"], dict) else f"{mistake['input']!r}: "
     return f"{key}: {shown}{expected}"
 

@@ -33,18 +33,18 @@ THREADS = 2
 def _quiet_import() -> Iterator[None]:
     """Hold back what TensorFlow's C++ code prints while it loads; show it if loading fails."""
     sys.stderr.flush()
-    terminal = os.dup(2)
+    stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
-            os.write(terminal, held.read())
+            os.write(stderr, held.read())
             raise
         finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 with _quiet_import():

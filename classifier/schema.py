@@ -157,7 +157,8 @@ class Schema(_Model):
         features = [feature.name for feature in self.features]
         needed = [*features, self.label] if needs_label else features
         row = first_row(path, self.layout)
-        has_header = set(needed) <= set(row)
+        positional = self.columns == [str(position) for position in range(len(self.columns))]
+        has_header = not positional and set(needed) <= set(row)
         known = {len(self.columns): self.columns}
         if not needs_label:
             known.setdefault(len(features), features)
@@ -166,6 +167,9 @@ class Schema(_Model):
             absent = [name for name in needed if name not in row]
             found = "no header" if self.layout.header else f"{len(row)} columns"
             raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UserError(f"{path}: row 1: more than one column has the name {twice[0]!r}")
         return Table(
             path=path,
             layout=self.layout.model_copy(update={"header": has_header}),

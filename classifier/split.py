@@ -35,15 +35,15 @@ class StratifiedSampler:
     def draw(self, class_index: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Return which of the next rows are drawn, given the class of each."""
         drawn = np.zeros(len(class_index), bool)
-        for label in np.unique(class_index):
-            rows = np.flatnonzero(class_index == label)
-            drawn[self.rng.choice(rows, self._share(label, len(rows)), replace=False)] = True
+        for index in np.unique(class_index):
+            rows = np.flatnonzero(class_index == index)
+            drawn[self.rng.choice(rows, self._share(index, len(rows)), replace=False)] = True
         return drawn
 
-    def _share(self, label: int, rows: int) -> int:
+    def _share(self, index: int, rows: int) -> int:
         """How many of the class' next rows are drawn: hypergeometric in what is still to come."""
-        wanted, unseen = self.wanted[label], self.unseen[label]
+        wanted, unseen = self.wanted[index], self.unseen[index]
         share = int(self.rng.hypergeometric(wanted, unseen - wanted, rows))
-        self.wanted[label] -= share
-        self.unseen[label] -= rows
+        self.wanted[index] -= share
+        self.unseen[index] -= rows
         return share

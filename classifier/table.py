@@ -184,7 +184,7 @@ def open_text(path: Path, layout: Layout) -> Iterator[TextIO]:
     Raises:
         UserError: there is no such file, or it is not text in the encoding it should be in.
     """
-    require_file(path, "run `dvc repro` first")
+    require_file(path)
     is_utf8 = codecs.lookup(layout.encoding).name == "utf-8"
     encoding = "utf-8-sig" if is_utf8 else layout.encoding
     try:

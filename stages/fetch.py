@@ -18,7 +18,7 @@ from classifier.progress import Progress
 RAW = Path("data/raw.csv")
 LOCAL_SOURCES = Path("data/source")
 
-TransferError = (OSError, TimeoutError, aiohttp.ClientError)
+LONGEST_WAIT = 30.0  # seconds between two tries
 
 
 def main() -> None:
@@ -35,22 +35,20 @@ def download(settings: Fetch, target: Path) -> None:
         UserError: the source does not exist, or every try failed.
     """
     filesystem, path = open_source(settings)
-    for tries_left in reversed(range(settings.retries + 1)):
+    for number in range(settings.retries + 1):
         try:
-            return transfer(filesystem, path, target)
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise UserError(f"fetch.source: {settings.source}: not found") from error
-        except TransferError as error:
+            transfer(filesystem, path, target)
+            return
+        except (OSError, ValueError, aiohttp.ClientError) as error:
             if is_of_target(error, target):
                 raise
-            if not tries_left or is_refusal(error):
+            if is_final(error) or number == settings.retries:
                 raise UserError(f"fetch.source: {settings.source}: {reason(error)}") from error
-            time.sleep(2 ** (settings.retries - tries_left) / 4)  # 1/4 s, 1/2 s, 1 s, ...
-    raise AssertionError("unreachable: the last try returns or raises")
+            time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
 
 
 def open_source(settings: Fetch) -> tuple[Any, str]:
-    """Return the fsspec file system of the source and the path on it; contacts nothing.
+    """Return the fsspec file system of the source and the path on it.
 
     Raises:
         UserError: a local file where DVC would not see it change, or a URL of an unknown kind.
@@ -58,10 +56,12 @@ def open_source(settings: Fetch) -> tuple[Any, str]:
     if "://" not in settings.source:
         require_local_source(Path(settings.source))
     options = {"client_kwargs": {"timeout": idle_timeout(settings.timeout)}}
-    is_http = settings.source.startswith(("http://", "https://"))
+    scheme, colon, rest = settings.source.partition("://")
+    is_http = scheme.lower() in ("http", "https")
+    source = scheme.lower() + colon + rest if colon else settings.source
     try:
-        filesystem, path = fsspec.url_to_fs(settings.source, **(options if is_http else {}))
-    except (ImportError, ValueError) as error:
+        filesystem, path = fsspec.url_to_fs(source, **(options if is_http else {}))
+    except (ImportError, OSError, ValueError) as error:
         raise UserError(f"fetch.source: {settings.source}: {error}") from error
     return filesystem, path
 
@@ -83,6 +83,8 @@ def transfer(filesystem: Any, path: str, target: Path) -> None:
     bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
     with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
         filesystem.get_file(path, str(target), callback=callback)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
 
 
 def is_of_target(error: BaseException, target: Path) -> bool:
@@ -93,14 +95,20 @@ def is_of_target(error: BaseException, target: Path) -> bool:
     return error.errno in full or Path(error.filename or "").absolute() == target.absolute()
 
 
-def is_refusal(error: BaseException) -> bool:
-    """Whether the server answered that trying again is of no use."""
-    return isinstance(error, aiohttp.ClientResponseError) and 400 <= error.status < 500
+def is_final(error: BaseException) -> bool:
+    """Whether trying again is of no use: there is no such file, or the server refuses."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return 400 <= error.status < 500
+    return isinstance(error, FileNotFoundError | IsADirectoryError | ValueError)
 
 
 def reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the server answered {error.status} {error.message}"
+    if isinstance(error, FileNotFoundError):
+        return "not found"
+    if isinstance(error, IsADirectoryError):
+        return "is a directory, expected a file"
     return str(error) or type(error).__name__
 
 

@@ -25,7 +25,7 @@ from classifier.dataset import (
 )
 from classifier.errors import UserError, run
 from classifier.files import replaced_folder
-from classifier.layout import Layout, has_decimal_comma, is_number, why_no_number
+from classifier.layout import Layout, has_decimal_comma, is_meant_as_number, why_no_number
 from classifier.params import Column, Prepare, load_params
 from classifier.schema import MISSING, Feature, NumberFeature, Rows, Schema, TextFeature, Vocabulary
 from classifier.split import StratifiedSampler, stratified_quotas
@@ -112,10 +112,11 @@ def column(names: list[str], wanted: Column, param: str) -> str:
         UserError: there is no such column.
     """
     try:
-        return names[wanted] if isinstance(wanted, int) else names[names.index(wanted)]
+        return names[wanted if isinstance(wanted, int) else names.index(wanted)]
     except (IndexError, ValueError) as error:
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        raise UserError(f"{param}: no column {wanted!r} among {listed}") from error
+        hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
+        raise UserError(f"{param}: no column {wanted!r} among {listed}{hint}") from error
 
 
 def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
@@ -144,7 +145,7 @@ def new_features(table: Table, names: list[str], texts: set[str]) -> list[Featur
             raise UserError(f"{table.path}: column {name}: {why_no_number(firsts[name])}")
     return [
         NumberFeature(name=name, fill=None, mean=0.0, std=1.0)
-        if name not in texts and is_number(firsts[name])
+        if name not in texts and is_meant_as_number(firsts[name])
         else TextFeature(name=name, fill=None, categories=[])
         for name in names
     ]
@@ -233,7 +234,7 @@ def learn_schema(source: Source, rows: StoredRows, settings: Prepare) -> Schema:
     counts = count_classes(rows, source.label, drop=settings.missing == "drop")
     quotas = stratified_quotas(list(counts.values()), settings.test_size)
     test = dict(zip(counts, quotas, strict=True))
-    check_classes(source, counts, test)
+    check_classes(source, counts, test, settings)
     return Schema(
         layout=source.table.layout,
         columns=source.table.names,
@@ -257,13 +258,19 @@ def count_classes(rows: StoredRows, label: str, drop: bool) -> dict[str, int]:
     return dict(counts)
 
 
-def check_classes(source: Source, counts: dict[str, int], test: dict[str, int]) -> None:
+def check_classes(
+    source: Source, counts: dict[str, int], test: dict[str, int], settings: Prepare
+) -> None:
     """Raise `UserError` unless there are two classes or more with rows to train on in each."""
     place = f"{source.table.path}: column {source.label}"
     if not counts:
         raise UserError(f"{source.table.path}: has no rows to train on")
     if len(counts) == 1:
         raise UserError(f"{place}: has one class, {next(iter(counts))}; expected two or more")
+    if settings.test_size and not any(test.values()):
+        raise UserError(
+            f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
+        )
     for name, count in counts.items():
         if any(test.values()) and count == 1:
             raise UserError(f"{place}: class {name} has one row; prepare.test_size needs two")

@@ -36,7 +36,10 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 def main() -> None:
     settings = load_params().train
     data = open_dataset(PREPARED / "train")
-    network = train(data, settings)
+    try:
+        network = train(data, settings)
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError("train.hidden: so large a network does not fit in memory") from error
     save_keras(network, KERAS_MODEL)
     save_onnx(network, ONNX_MODEL)
     write_json(ENVIRONMENT, environment())
@@ -66,6 +69,9 @@ def split_rows(data: Dataset, settings: Train) -> tuple[Rows, Rows]:
     counts = data.labels.sum(axis=0, dtype=np.intp).tolist()
     quotas = stratified_quotas(counts, settings.validation_fraction)
     kept = StratifiedSampler(counts, quotas, settings.seed).draw(data.labels.argmax(axis=1))
+    if kept.all() or (settings.validation_fraction and not kept.any()):
+        which = "every row" if kept.all() else "no row"
+        raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)}")
     return np.flatnonzero(~kept), np.flatnonzero(kept)
 
 

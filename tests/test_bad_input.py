@@ -65,6 +65,8 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "x,y\n1,a\n1e400,b\n", {}, "row 3, column x: found '1e400', expected a number that fl"),
     "more than float32 holds": (
         "x,y\n1,a\n1e39,b\n", {}, "row 3, column x: found '1e39', expected"),
+    "a first number too large": ("x,y\n1e39,a\n1,b\n", {}, "row 2, column x: found '1e39'"),
+    "a test_size that holds out no row": (GOOD, {"test_size": 0.01}, "holds out no row of 4"),
     "decimal commas": (
         "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"}, "expected a number with a d"),
     "a decimal comma": (

@@ -141,12 +141,16 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
         ("s3://bucket/file", "s3fs"),
         ("http://127.0.0.1:9/file", "127.0.0.1:9"),
         ("file:///no/such/file", "not found"),
+        ("file:///etc", "is a directory, expected a file"),
+        ("http://[", "Invalid"),
+        ("ftp://127.0.0.1:9/file", "refused"),
     ],
 )
 def test_a_source_that_cannot_be_had_is_one_line(fetched, tmp_path, source, words):
     (tmp_path / "data/source").mkdir(parents=True)
     with pytest.raises(UserError, match=rf"^(fetch.source: |data/source)[^\n]*{words}[^\n]*$"):
         fetched(source, retries=0)
+    assert nothing_left(tmp_path)
 
 
 def test_a_url_is_not_contacted_when_nothing_changed(fresh: Clone, server):

@@ -46,7 +46,20 @@ SHIPPED = (ROOT / "params.yaml").read_text()
         (SHIPPED, "", "the file: None: should be a valid dictionary"),
         (SHIPPED, "- 1", "the file: [1]: should be a valid dictionary"),
         (SHIPPED, "a: [1\nb: 2", "line 2: not valid YAML: "),
-        (SHIPPED, "a: 1\na: 2", "line 2: not valid YAML: a twice"),
+        (SHIPPED, "? [a, b]\n: 1", "line 1: not valid YAML: the key "),
+        (SHIPPED, "a: \x01", "not valid YAML: "),
+        ("header: [sepal_length", "header: [1", "prepare.header.0: 1: should be a valid string"),
+        ("epochs: 150", "epochs: 1:30", "train.epochs: '1:30': should be a valid integer"),
+        (
+            "header: [sepal_length, sepal_width, petal_length, petal_width, species]",
+            "header: no",
+            "prepare.header: 'no': should be a valid ",
+        ),
+        (
+            SHIPPED,
+            "a: 1\na: 2",
+            "line 2: not valid YAML: the key 'a' is no single word or stands twice",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_naming_the_key(tmp_path: Path, old: str, new: str, line: str):
@@ -60,7 +73,8 @@ def test_a_mistake_is_one_line_naming_the_key(tmp_path: Path, old: str, new: str
 
 
 @pytest.mark.parametrize(
-    ("written", "value"), [("1e-05", 1e-5), ("1E+1", 10.0), ("1.5e-3", 0.0015), ("1", 1.0)]
+    ("written", "value"),
+    [("1e-05", 1e-5), ("1E+1", 10.0), ("1.5e-3", 0.0015), (".5", 0.5), ("1", 1.0), ("010", 10.0)],
 )
 def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, written: str, value: Any):
     path = tmp_path / "params.yaml"

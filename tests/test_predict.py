@@ -2,11 +2,13 @@
 
 import sys
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from classifier.schema import Schema
 from tests.conftest import Clone
 
 CLASSES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
@@ -47,6 +49,21 @@ def test_without_a_header_columns_are_the_features_in_order(copied):
     assert table(copied, "5.1,3.5,1.4,0.2\n7,3.2,4.7,1.4\n").predicted.tolist() == CLASSES[:2]
 
 
+def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
+    schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
+    table = schema.table(Path("data/raw.csv"), needs_label=False)
+    assert sum(map(len, table.chunks())) == 3
+
+
+@pytest.mark.parametrize("command", ["predict - <", "predict /dev/stdin <", "predict <(cat", "cat"])
+def test_a_table_may_come_through_a_pipe(reproduced, command):
+    full = {
+        "cat": "cat data/source/iris.data | python -m classifier predict /dev/stdin",
+        "predict <(cat": "python -m classifier predict <(cat data/source/iris.data)",
+    }.get(command, f"python -m classifier {command} data/source/iris.data")
+    assert len(reproduced.run("bash", "-c", full).stdout.splitlines()) == 151
+
+
 def test_a_negative_value_is_a_value(reproduced):
     assert predict(reproduced, "5.1", "3.5", "1.4", "-0.2").startswith("Iris-setosa")
 
@@ -58,7 +75,7 @@ def test_a_negative_value_is_a_value(reproduced):
         (["5.1"] * 5, "found 5"),
         (["5.1", "3.5", "x", "0.2"], "petal_length: found 'x', expected a number"),
         (["5.1", "3.5", "nan", "0.2"], "petal_length: found 'nan', expected a number"),
-        (["none.csv"], "none.csv: no such file"),
+        (["none.csv"], "none.csv: no such file; expected one, or 4 values (sepal_length, "),
         (["data"], "data: is a directory"),
         (["README.md"], "README.md: row 1: found"),
     ],

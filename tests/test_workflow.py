@@ -25,10 +25,19 @@ def test_params_diff_shows_what_was_set(compared):
 def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared):
     compared.dvc("plots", "diff", "HEAD~1", "--out", "plots")
     page = compared.read("plots/index.html")
-    for shown in ("Learning curves", "Confusion", "HEAD~1", "Iris-versicolor"):
+    for shown in ("Learning curve", "Training accuracy", "Confusion", "HEAD~1"):
         assert shown in page
     plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
-    assert set(plots) == {"Learning curves", "metrics/predictions/train.csv"}
+    assert set(plots) == {
+        "metrics/history.csv", "Training accuracy", "metrics/predictions/train.csv",
+    }  # fmt: skip
+
+
+def test_going_back_to_earlier_params_runs_no_stage_again(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    clone.git("checkout", "--quiet", "HEAD~1", "params.yaml")
+    assert clone.stages_run(clone.dvc("repro")) == []
+    assert clone.git("diff", "HEAD~1", "--stat", "--", "dvc.lock", "metrics") == ""
 
 
 def test_an_experiment_is_run_and_shown(compared, tmp_path):

@@ -49,13 +49,17 @@ def predict(
     """
     schema = Schema.load(SCHEMA)
     model = load_model(MODEL, schema)
-    if values == ["-"]:
-        with standard_input() as path:
-            predict_file(schema, model, path, sys.stdout, as_json)
-    elif len(values) == 1 and (len(schema.features) > 1 or Path(values[0]).exists()):
-        predict_file(schema, model, Path(values[0]), sys.stdout, as_json)
-    else:
+    source = Path("/dev/stdin" if values == ["-"] else values[0])
+    if len(values) > 1 or (len(schema.features) == 1 and not source.exists()):
         predict_row(schema, model, values, sys.stdout, as_json)
+        return
+    if not source.exists():
+        names = ", ".join(feature.name for feature in schema.features)
+        raise UserError(
+            f"{source}: no such file; expected one, or {len(schema.features)} values ({names})"
+        )
+    with rereadable(source) as path:
+        predict_file(schema, model, path, sys.stdout, as_json)
 
 
 def load_model(path: Path, schema: Schema) -> Any:
@@ -83,15 +87,19 @@ def load_model(path: Path, schema: Schema) -> Any:
 
 
 @contextmanager
-def standard_input() -> Iterator[Path]:
-    """Yield a file with what comes on standard input: a table is read from its start twice."""
-    with NamedTemporaryFile() as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
+def rereadable(source: Path) -> Iterator[Path]:
+    """Yield the file itself, or a copy of what comes from a pipe: a table is read twice."""
+    if source.is_file() or source.is_dir():
+        yield source
+        return
+    with source.open("rb") as pipe, NamedTemporaryFile() as copy:
+        shutil.copyfileobj(pipe, copy)
+        copy.flush()
         try:
-            yield Path(file.name)
+            yield Path(copy.name)
         except UserError as error:
-            raise UserError(str(error).replace(file.name, "standard input")) from error
+            name = "standard input" if source == Path("/dev/stdin") else str(source)
+            raise UserError(str(error).replace(copy.name, name)) from error
 
 
 def probabilities(model: Any, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
