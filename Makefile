@@ -39,6 +39,7 @@ test-environment: environment
 
 .PHONY: $(VENV)
 $(VENV):
+	@test ! -L $(VENV) || { echo "$(VENV) is a link to an environment of another lock" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)

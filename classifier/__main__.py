@@ -2,6 +2,7 @@
 
 import typer
 
+from classifier.commands.compare import compare
 from classifier.commands.predict import predict
 from classifier.errors import run
 
@@ -14,11 +15,7 @@ app = typer.Typer(
 )
 # A value may be negative: -1.5 is no option.
 app.command(no_args_is_help=True, context_settings={"ignore_unknown_options": True})(predict)
-
-
-@app.callback()
-def commands() -> None:
-    """Makes predict a subcommand although it is alone."""
+app.command()(compare)
 
 
 if __name__ == "__main__":

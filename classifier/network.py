@@ -20,11 +20,16 @@ def compile_network(network: Any, settings: Train, steps_per_execution: int) -> 
     """Set the loss, the optimizer and the metrics that the recipe trains with."""
     network.compile(
         loss="categorical_crossentropy",
-        optimizer=keras.optimizers.get(
-            {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
-        ),
+        optimizer=make_optimizer(settings),
         metrics=["accuracy"],
         steps_per_execution=steps_per_execution,
         # XLA compiles for the CPU at hand, so its results differ between CPUs.
         jit_compile=False,
+    )
+
+
+def make_optimizer(settings: Train) -> Any:
+    """Return the keras.optimizers.Optimizer that the params name, at their learning rate."""
+    return keras.optimizers.get(
+        {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
     )

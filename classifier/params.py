@@ -56,6 +56,19 @@ class Prepare(Section):
             raise ValueError("should be an encoding that Python knows, such as utf-8") from error
 
 
+class Crossval(Section):
+    folds: Annotated[int, Field(ge=0, le=1_000_000)]  # 0: no cross-validation
+    repeats: Annotated[int, Field(ge=1, le=1_000_000)]
+    seed: Seed
+
+    @field_validator("folds")
+    @classmethod
+    def _one_fold_leaves_nothing_to_train_on(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("should be 0 or at least 2")
+        return folds
+
+
 class Train(Section):
     hidden: list[Units]
     activation: Literal[
@@ -82,6 +95,7 @@ class Train(Section):
 class Params(Section):
     fetch: Fetch
     prepare: Prepare
+    crossval: Crossval
     train: Train
 
 

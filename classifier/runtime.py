@@ -15,6 +15,8 @@ os.environ.update(
     # Without oneDNN, or with AVX-512 where there is some, sums are taken in another order.
     TF_ENABLE_ONEDNN_OPTS="1",
     ONEDNN_MAX_CPU_ISA="AVX2",
+    # YNNPACK too picks its instructions by the CPU.
+    XLA_FLAGS="--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
     # On a GPU they are taken in yet another one.
     CUDA_VISIBLE_DEVICES="-1",
     # A keras.json in the home folder could change the float type.

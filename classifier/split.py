@@ -1,9 +1,13 @@
-"""Stratified sampling: every class keeps its share, to the row."""
+"""Stratified sampling and folds: every class keeps its share, to the row."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from classifier.errors import UserError
+
+Rows = npt.NDArray[np.int32]
 
 
 def stratified_quotas(counts: Sequence[int], fraction: float) -> list[int]:
@@ -47,3 +51,36 @@ class StratifiedSampler:
         self.wanted[index] -= share
         self.unseen[index] -= rows
         return share
+
+
+def split_rows(
+    class_index: npt.NDArray[np.intp], classes: int, fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return the numbers of the rows to train on and, stratified, of those to validate on.
+
+    Raises:
+        UserError: the fraction is not 0 and leaves no row to the one or to the other.
+    """
+    counts = np.bincount(class_index, minlength=classes).tolist()
+    sampler = StratifiedSampler(counts, stratified_quotas(counts, fraction), seed)
+    kept = sampler.draw(class_index)
+    if kept.all() or (fraction and not kept.any()):
+        which = "every row" if kept.all() else "no row"
+        raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)}")
+    return np.flatnonzero(~kept).astype(np.int32), np.flatnonzero(kept).astype(np.int32)
+
+
+def stratified_folds(
+    class_index: npt.NDArray[np.intp], folds: int, rng: np.random.Generator
+) -> npt.NDArray[np.int32]:
+    """Return the fold of each row, (rows,).
+
+    The rows, shuffled within their class, are dealt to the folds in turn, so that folds differ by
+    one row at most, in all and of each class; fold f has a row more than others where
+    f < rows % folds.
+    """
+    shuffled = rng.permutation(len(class_index))
+    dealt = shuffled[np.argsort(class_index[shuffled], kind="stable")]
+    fold = np.empty(len(class_index), np.int32)
+    fold[dealt] = np.arange(len(class_index)) % folds
+    return fold

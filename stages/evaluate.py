@@ -15,14 +15,13 @@ from classifier.errors import UserError, run
 from classifier.files import replaced_folder, rounded, write_json
 from classifier.runtime import tf
 from classifier.schema import MISSING, UNKNOWN, Schema, Vocabulary
+from classifier.scores import f1_scores, macro_f1, ratio
 
 KERAS_MODEL = Path("models/classifier.keras")
 EVALUATION = Path("metrics/evaluation.json")
 TEST_SETS = Path("data/test_sets")
 PREDICTIONS = Path("metrics/predictions")
 BATCH_ROWS = 8_192
-
-Floats = npt.NDArray[np.float64]
 
 
 def main() -> None:
@@ -136,18 +135,14 @@ def scores(confusion: npt.NDArray[np.intp], classes: list[str]) -> dict[str, Any
     """
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall = ratio(hits, predicted), ratio(hits, actual)
-    f1 = ratio(2 * hits, actual + predicted)  # the harmonic mean of the two, simplified
+    f1 = f1_scores(hits, actual, predicted)
     table = zip(classes, precision, recall, f1, actual.tolist(), strict=True)
     return {
-        "macro_f1": f1[actual + predicted > 0].mean(),
+        "macro_f1": float(macro_f1(hits, actual, predicted)),
         "per_class": {
             name: {"precision": p, "recall": r, "f1": f, "rows": n} for name, p, r, f, n in table
         },
     }
-
-
-def ratio(part: npt.NDArray[np.intp], whole: npt.NDArray[np.intp]) -> Floats:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
 if __name__ == "__main__":

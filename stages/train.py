@@ -19,7 +19,7 @@ from classifier.network import build_network, compile_network
 from classifier.params import Train, load_params
 from classifier.progress import Progress
 from classifier.runtime import keras, tf
-from classifier.split import StratifiedSampler, stratified_quotas
+from classifier.split import Rows, split_rows
 
 KERAS_MODEL = Path("models/classifier.keras")
 ONNX_MODEL = Path("models/classifier.onnx")
@@ -29,7 +29,6 @@ ENVIRONMENT = Path("metrics/environment.json")
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 
-Rows = npt.NDArray[np.intp]
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 
@@ -48,7 +47,12 @@ def main() -> None:
 def train(data: Dataset, settings: Train) -> Any:
     """Return a keras.Sequential trained on the data; its curves are in HISTORY."""
     keras.utils.set_random_seed(settings.seed)
-    training, validation = split_rows(data, settings)
+    training, validation = split_rows(
+        data.labels.argmax(axis=1),
+        data.labels.shape[1],
+        settings.validation_fraction,
+        settings.seed,
+    )
     steps = -(-len(training) // settings.batch_size)
     network = build_network(data.features.shape[1], data.labels.shape[1], settings)
     compile_network(network, settings, steps_per_execution=steps)
@@ -62,17 +66,6 @@ def train(data: Dataset, settings: Train) -> Any:
         verbose=0,
     )
     return network
-
-
-def split_rows(data: Dataset, settings: Train) -> tuple[Rows, Rows]:
-    """Return the rows to train on and, stratified, those kept aside to validate on."""
-    counts = data.labels.sum(axis=0, dtype=np.intp).tolist()
-    quotas = stratified_quotas(counts, settings.validation_fraction)
-    kept = StratifiedSampler(counts, quotas, settings.seed).draw(data.labels.argmax(axis=1))
-    if kept.all() or (settings.validation_fraction and not kept.any()):
-        which = "every row" if kept.all() else "no row"
-        raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)}")
-    return np.flatnonzero(~kept), np.flatnonzero(kept)
 
 
 def epoch_stream(data: Dataset, rows: Rows, settings: Train) -> Any:

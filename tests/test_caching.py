@@ -17,8 +17,9 @@ from dvc.repo import Repo
 
 from tests.conftest import OFFLINE, ROOT, Clone
 
-FETCH, PREPARE, TRAIN, EVALUATE = "fetch", "prepare", "train", "evaluate"
-ALL = [FETCH, PREPARE, TRAIN, EVALUATE]
+FETCH, PREPARE, CROSSVAL = "fetch", "prepare", "crossval"
+TRAIN, EVALUATE = "train", "evaluate"
+ALL = [FETCH, PREPARE, CROSSVAL, TRAIN, EVALUATE]
 
 # Stands in for `python`: notes which stage is run, and makes up what TensorFlow would make, from
 # the inputs that it would make it from. Other stages are the real ones.
@@ -26,6 +27,10 @@ PYTHON = f"""#!/bin/sh
 echo "${{2#stages.}}" >> "$STAGES_RUN"
 sum() {{ find "$@" -type f | LC_ALL=C sort | xargs cat | md5sum; }}
 case $2 in
+    stages.crossval)
+        mkdir -p metrics
+        (sed -n '/^crossval:/,$p' params.yaml; sum data/prepared/train) > metrics/folds.csv
+        echo '{{"models": 100}}' > metrics/crossval.json ;;
     stages.train)
         mkdir -p models metrics
         (sed -n '/^train:/,$p' params.yaml; sum data/prepared/train) > models/classifier.keras
@@ -50,24 +55,27 @@ PARAMS: dict[str, tuple[Any, list[str]]] = {
     "prepare.encoding": ("ascii", [PREPARE, EVALUATE]),
     "prepare.header": (["a", "b", "c", "d", "species"], [PREPARE, EVALUATE]),
     "prepare.label": (4, [PREPARE]),
-    "prepare.features": ([0, 1], [PREPARE, TRAIN, EVALUATE]),
-    "prepare.text": (["petal_width"], [PREPARE, TRAIN, EVALUATE]),
+    "prepare.features": ([0, 1], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
+    "prepare.text": (["petal_width"], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
     "prepare.na_values": (["-"], [PREPARE, EVALUATE]),
     "prepare.missing": ("drop", [PREPARE, EVALUATE]),
-    "prepare.scale": ("standard", [PREPARE, TRAIN, EVALUATE]),
+    "prepare.scale": ("standard", [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
     "prepare.unknown": ("ignore", [PREPARE, EVALUATE]),
     "prepare.max_categories": (50, [PREPARE]),
-    "prepare.test_size": (0.2, [PREPARE, TRAIN, EVALUATE]),
+    "prepare.test_size": (0.2, [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
     "prepare.seed": (7, [PREPARE]),  # of no effect while test_size is 0
-    "train.hidden": ([8, 8], [TRAIN, EVALUATE]),
-    "train.activation": ("tanh", [TRAIN, EVALUATE]),
-    "train.optimizer": ("sgd", [TRAIN, EVALUATE]),
-    "train.learning_rate": (0.01, [TRAIN, EVALUATE]),
-    "train.epochs": (151, [TRAIN, EVALUATE]),
-    "train.batch_size": (16, [TRAIN, EVALUATE]),
+    "crossval.folds": (5, [CROSSVAL]),
+    "crossval.repeats": (2, [CROSSVAL]),
+    "crossval.seed": (7, [CROSSVAL]),
+    "train.hidden": ([8, 8], [CROSSVAL, TRAIN, EVALUATE]),
+    "train.activation": ("tanh", [CROSSVAL, TRAIN, EVALUATE]),
+    "train.optimizer": ("sgd", [CROSSVAL, TRAIN, EVALUATE]),
+    "train.learning_rate": (0.01, [CROSSVAL, TRAIN, EVALUATE]),
+    "train.epochs": (151, [CROSSVAL, TRAIN, EVALUATE]),
+    "train.batch_size": (16, [CROSSVAL, TRAIN, EVALUATE]),
     "train.seed": (7, [TRAIN, EVALUATE]),
-    "train.validation_fraction": (0.2, [TRAIN, EVALUATE]),
-    "train.patience": (5, [TRAIN, EVALUATE]),
+    "train.validation_fraction": (0.2, [CROSSVAL, TRAIN, EVALUATE]),
+    "train.patience": (5, [CROSSVAL, TRAIN, EVALUATE]),
 }
 
 # What each change of a file must run again; a comment at its end, so outputs stay the same.
@@ -76,19 +84,24 @@ CODE = {
     "classifier/__main__.py": [],
     "classifier/archive.py": [TRAIN, EVALUATE],
     "classifier/commands/__init__.py": [],
+    "classifier/commands/compare.py": [],
     "classifier/commands/predict.py": [],
-    "classifier/dataset.py": [PREPARE, TRAIN, EVALUATE],
+    "classifier/dataset.py": [PREPARE, CROSSVAL, TRAIN, EVALUATE],
     "classifier/errors.py": ALL,
     "classifier/files.py": ALL,
     "classifier/layout.py": [PREPARE, EVALUATE],
-    "classifier/network.py": [TRAIN],
-    "classifier/params.py": [FETCH, PREPARE, TRAIN],
+    "classifier/members.py": [CROSSVAL],
+    "classifier/network.py": [CROSSVAL, TRAIN],
+    "classifier/params.py": [FETCH, PREPARE, CROSSVAL, TRAIN],
     "classifier/progress.py": ALL,
-    "classifier/runtime.py": [TRAIN, EVALUATE],
+    "classifier/runtime.py": [CROSSVAL, TRAIN, EVALUATE],
     "classifier/schema.py": [PREPARE, EVALUATE],
-    "classifier/split.py": [PREPARE, TRAIN],
+    "classifier/scores.py": [CROSSVAL, EVALUATE],
+    "classifier/split.py": [PREPARE, CROSSVAL, TRAIN],
+    "classifier/statistics.py": [CROSSVAL],
     "classifier/table.py": [PREPARE, EVALUATE],
     "stages/__init__.py": ALL,
+    "stages/crossval.py": [CROSSVAL],
     "stages/evaluate.py": [EVALUATE],
     "stages/fetch.py": [FETCH],
     "stages/prepare.py": [PREPARE],
@@ -225,6 +238,12 @@ def test_deps_are_the_import_closure_the_data_and_the_lock(stage):
     assert "requirements.txt" in deps
     data = {dep for dep in deps if not dep.endswith(".py")} - {"requirements.txt"}
     assert all(dep.split("/")[0] in ("data", "models") for dep in data)
+
+
+def test_crossval_sees_all_of_the_recipe_but_its_seed(params):
+    definition = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][CROSSVAL]
+    recipe = {f"train.{key}" for key in params["train"]} - {"train.seed"}
+    assert set(definition["params"]) == {"crossval"} | recipe
 
 
 @pytest.mark.parametrize("stage", [FETCH, PREPARE])

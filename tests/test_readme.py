@@ -50,8 +50,8 @@ def test_the_experiment_is_shown(ran):
 def test_repro_runs_what_the_readme_says(ran):
     changed, pulled, other_table, test_set = outputs(ran, "dvc repro")
     run = [Clone.stages_run(output) for output in (changed, pulled, other_table, test_set)]
-    everything = ["fetch", "prepare", "train", "evaluate"]
-    assert run == [["train", "evaluate"], [], everything, ["evaluate"]]
+    everything = ["fetch", "prepare", "crossval", "train", "evaluate"]
+    assert run == [["crossval", "train", "evaluate"], [], everything, ["evaluate"]]
     assert "Data and pipelines are up to date." in pulled
 
 

@@ -17,6 +17,7 @@ from classifier.dataset import open_dataset
 from classifier.errors import UserError
 from classifier.network import build_network, compile_network
 from classifier.params import Train, load_params
+from classifier.split import split_rows
 from stages import train
 from tests.conftest import ROOT
 
@@ -65,7 +66,7 @@ def test_every_optimizer_and_activation_of_the_params_exists(settings):
 def test_a_last_batch_that_is_not_full_is_trained_on_too(trained, settings, reproduced):
     data = open_dataset(reproduced.path / "data/prepared/train")
     stream = train.epoch_stream(
-        data, np.arange(150), settings.model_copy(update={"batch_size": 64})
+        data, np.arange(150, dtype=np.int32), settings.model_copy(update={"batch_size": 64})
     )
     sizes = [len(features) for features, _ in stream.take(6)]
     assert sizes == [64, 64, 22, 64, 64, 22]
@@ -74,7 +75,7 @@ def test_a_last_batch_that_is_not_full_is_trained_on_too(trained, settings, repr
 
 def test_each_epoch_has_every_row_once_in_another_order(settings, reproduced):
     data = open_dataset(reproduced.path / "data/prepared/train")
-    epochs = train.shuffled_epochs(data, np.arange(150), settings)
+    epochs = train.shuffled_epochs(data, np.arange(150, dtype=np.int32), settings)
     first, second = next(epochs)[0], next(epochs)[0]
     assert not np.array_equal(first, second)
     assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, second.tolist()))
@@ -88,10 +89,9 @@ def test_stops_early_and_keeps_the_best_weights(trained):
     assert len(curves) == best + 1 + 2 < 100
 
 
-def test_validation_rows_are_stratified_and_not_trained_on(settings, reproduced):
+def test_validation_rows_are_stratified_and_not_trained_on(reproduced):
     data = open_dataset(reproduced.path / "data/prepared/train")
-    changed = settings.model_copy(update={"validation_fraction": 0.2})
-    training, validation = train.split_rows(data, changed)
+    training, validation = split_rows(data.labels.argmax(axis=1), 3, fraction=0.2, seed=42)
     assert data.labels[validation].sum(axis=0).tolist() == [10, 10, 10]
     assert sorted([*training, *validation]) == list(range(150))
 

@@ -29,7 +29,8 @@ def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared
         assert shown in page
     plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
     assert set(plots) == {
-        "metrics/history.csv", "Training accuracy", "metrics/predictions/train.csv",
+        "metrics/folds.csv", "metrics/history.csv", "Training accuracy",
+        "metrics/predictions/train.csv",
     }  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_repro_with_pull_runs_nothing_in_a_clone_without_artifacts(copied, tmp_p
 def test_without_artifacts_or_a_remote_repro_runs_every_stage(both):
     _, second = both
     assert second.stages_run(second.dvc("repro", "--force", "--dry")) == [
-        "fetch", "prepare", "train", "evaluate",
+        "fetch", "prepare", "crossval", "train", "evaluate",
     ]  # fmt: skip
     assert second.stages_run(second.dvc("repro")) == []
 

@@ -1,0 +1,66 @@
+"""Error bars for cross-validated metrics.
+
+The models of a cross-validation share most of their training rows, so the variance of their mean
+is larger than that of as many independent ones. Nadeau and Bengio, "Inference for the
+Generalization Error", Machine Learning 52 (2003), section 3, estimate it by
+(1 / J + n_test / n_train) S² for J models, S² being their sample variance. For K folds
+n_test / n_train is 1 / (K - 1) (Bouckaert and Frank, 2004, for repeated folds).
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+LEVEL = 0.95
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95% confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def corrected_variance(values: Floats, folds: int) -> float:
+    """Return the variance of the mean of a metric over the models of a cross-validation.
+
+    values: (models,); fewer than two have none and give NaN.
+    """
+    if len(values) < 2:
+        return float("nan")
+    return float(values.var(ddof=1)) * (1 / len(values) + 1 / (folds - 1))
+
+
+def mean_interval(values: Floats, folds: int) -> Interval:
+    """Return the mean of a metric, or of paired differences, over (models,), with its interval."""
+    variance = corrected_variance(values, folds)
+    return _student_interval(float(values.mean()), variance, len(values) - 1)
+
+
+def difference_interval(
+    before: Floats, after: Floats, folds_before: int, folds_after: int
+) -> Interval:
+    """Return the difference of the means of two unpaired cross-validations, with its interval.
+
+    Variances may differ: the degrees of freedom are those of Welch (1947) and Satterthwaite (1946).
+    """
+    variances = (
+        corrected_variance(before, folds_before),
+        corrected_variance(after, folds_after),
+    )
+    total, degrees = sum(variances), (len(before) - 1, len(after) - 1)
+    parts = sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
+    freedom = total**2 / parts if parts else float(sum(degrees))
+    return _student_interval(float(after.mean() - before.mean()), total, freedom)
+
+
+def _student_interval(mean: float, variance: float, freedom: float) -> Interval:
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(variance)
+    return Interval(mean, mean - half, mean + half)

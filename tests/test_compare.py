@@ -1,0 +1,136 @@
+"""compare: whether two revisions differ by more than noise, on the same folds or on others."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from classifier.commands.compare import split_of
+from tests.conftest import Clone
+
+METRICS = ["accuracy", "loss", "macro_f1"]
+
+
+def compare(clone: Clone, *arguments: str, check: bool = True):
+    return clone.run("python", "-m", "classifier", "compare", *arguments, check=check)
+
+
+def as_json(clone: Clone, *arguments: str) -> dict:
+    compared: dict = json.loads(compare(clone, "--json", *arguments).stdout)
+    return compared
+
+
+def test_fewer_epochs_are_worse_by_more_than_noise(compared):
+    result = as_json(compared, "HEAD~1", "HEAD")
+    assert (result["old"], result["new"], result["paired"]) == ("HEAD~1", "HEAD", True)
+    assert {metric: result["metrics"][metric]["verdict"] for metric in METRICS} == dict.fromkeys(
+        METRICS, "worse"
+    )
+    back = as_json(compared, "HEAD", "HEAD~1")["metrics"]
+    for metric, change in result["metrics"].items():
+        assert back[metric]["verdict"] == "better"
+        assert back[metric]["difference"] == -change["difference"]
+        assert change["difference"] == pytest.approx(change["new"] - change["old"], abs=2e-6)
+
+
+def test_both_sides_are_those_of_crossval_json(compared):
+    change = as_json(compared, "HEAD~1", "HEAD")["metrics"]["accuracy"]
+    old = json.loads(compared.git("show", "HEAD~1:metrics/crossval.json"))["accuracy"]
+    new = json.loads(compared.read("metrics/crossval.json"))["accuracy"]
+    assert (change["old"], change["new"]) == (old["mean"], new["mean"])
+
+
+def test_a_revision_and_its_own_workspace_do_not_differ(compared):
+    shown = compare(compared).stdout
+    assert shown.splitlines()[0].split() == [
+        "metric", "HEAD", "workspace", "difference", "95%", "interval",
+    ]  # fmt: skip
+    assert shown.count("no more than noise") == 3
+    assert "Paired: the same 100 folds on both sides." in shown
+
+
+def test_markdown_is_a_table_and_worse_can_fail(compared):
+    failed = compare(compared, "HEAD~1", "HEAD", "--markdown", "--fail-if-worse", check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.startswith("| metric")
+    assert compare(compared, "HEAD", "HEAD~1", "--fail-if-worse").returncode == 0
+
+
+def test_other_folds_are_compared_unpaired(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    clone.edit("params.yaml", "repeats: 10 ", "repeats: 2 ")
+    clone.dvc("exp", "run", "--name", "two-repeats", "crossval")
+    result = as_json(clone, "HEAD", "two-repeats")
+    assert not result["paired"]
+    assert result["metrics"]["accuracy"]["verdict"] == "no more than noise"
+    assert "Unpaired: the folds differ (100 and 20 models)." in compare(
+        clone, "HEAD", "two-repeats"
+    ).stdout  # fmt: skip
+
+
+def test_two_revisions_folds_are_laid_over_each_other_in_a_plot(compared):
+    plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
+    (plot,) = plots["metrics/folds.csv"]
+    spec = plot["content"]
+    shown = pd.DataFrame(spec["data"]["values"])
+    assert shown.rev.value_counts().to_dict() == {"HEAD~1": 100, "workspace": 100}
+    assert spec["layer"][0]["encoding"]["x"]["field"] == "accuracy"
+    assert spec["layer"][0]["encoding"]["y"]["stack"] is None
+    assert spec["encoding"]["color"]["field"] == "rev"
+
+
+LOCK = {
+    "prepare": {
+        "deps": [{"path": "data/raw.csv", "md5": "1"}],
+        "params": {"params.yaml": {"prepare": {
+            "label": "y", "missing": "error", "features": None, "scale": "none", "seed": 1}}},
+    },
+    "crossval": {
+        "deps": [{"path": "classifier/split.py", "md5": "2"}],
+        "params": {"params.yaml": {"crossval": {"folds": 10, "repeats": 10, "seed": 42}}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "same"),
+    [
+        ("prepare", "scale", "standard", True),
+        ("prepare", "features", [0], True),
+        ("prepare", "seed", 2, False),
+        ("prepare", "label", "z", False),
+        ("prepare", "missing", "drop", False),
+        ("crossval", "seed", 43, False),
+        ("crossval", "folds", 5, False),
+    ],
+)
+def test_the_split_is_the_same_if_the_same_rows_are_in_the_same_folds(section, key, value, same):
+    changed = json.loads(json.dumps(LOCK))
+    changed[section]["params"]["params.yaml"][section][key] = value
+    assert (split_of(changed) == split_of(LOCK)) is same
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch"], "nosuch: unknown Git revision 'nosuch'"),
+        (["HEAD~1", "nosuch"], "nosuch: unknown Git revision 'nosuch'"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(compared, arguments, words):
+    done = compare(compared, *arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {words}\n"
+
+
+def test_a_side_without_folds_is_one_line(copied):
+    (copied.path / "metrics/folds.csv").write_text("repeat,fold,accuracy,loss,macro_f1\n")
+    done = compare(copied, check=False)
+    assert done.stderr == "error: workspace: was not cross-validated (crossval.folds: 0)\n"
+    (copied.path / "metrics/folds.csv").unlink()
+    done = compare(copied, check=False)
+    assert done.stderr == "error: workspace: has no metrics/folds.csv; run `dvc repro` there\n"
+
+
+def test_help_has_examples(reproduced):
+    assert "compare main my-experiment\n" in compare(reproduced, "--help").stdout

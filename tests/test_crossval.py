@@ -1,0 +1,303 @@
+"""crossval: a hundred models for the price of one, each as it would have been alone; error bars."""
+
+import json
+from itertools import pairwise
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from classifier import members as side_by_side
+from classifier.dataset import Dataset, open_dataset
+from classifier.errors import UserError
+from classifier.members import Member, batch_blocks, build_members, initial_weights, train_members
+from classifier.network import build_network, compile_network
+from classifier.params import Crossval, Train, load_params
+from classifier.runtime import keras, tf
+from classifier.scores import macro_f1
+from classifier.split import stratified_folds
+from classifier.statistics import difference_interval, mean_interval
+from stages import crossval, train
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def iris(reproduced) -> Dataset:
+    return open_dataset(reproduced.path / "data/prepared/train")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Train:
+    return load_params(ROOT / "params.yaml").train
+
+
+@pytest.fixture(scope="module")
+def ten() -> Crossval:
+    return Crossval(folds=10, repeats=1, seed=42)
+
+
+def members_at(
+    places: list[tuple[int, int]], data: Dataset, settings: Crossval, recipe: Train
+) -> list[Member]:
+    class_index = data.labels.argmax(axis=1)
+    return [crossval.member_at(place, class_index, data, settings, recipe) for place in places]
+
+
+def members_of(data: Dataset, settings: Crossval, recipe: Train) -> list[Member]:
+    return members_at(crossval.all_places(settings), data, settings, recipe)
+
+
+def ignore(_: int) -> None:
+    pass
+
+
+def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> list[np.ndarray]:
+    """Return the weights of a member trained by itself, by Keras' own layers and `fit`."""
+    steps = -(-len(members[place].training) // recipe.batch_size)
+    network = build_network(data.features.shape[1], data.labels.shape[1], recipe)
+    start = initial_weights(data.features.shape[1], data.labels.shape[1], recipe,
+                            [member.rng for member in members])  # fmt: skip
+    network.set_weights([weights[..., place] for weights in start])
+    compile_network(network, recipe, steps)
+
+    def batches():
+        for features, targets in batch_blocks(data, members, recipe, steps):
+            for batch in range(len(features)):
+                exists = targets[batch, ..., place].any(axis=1)
+                yield features[batch, exists, :, place], targets[batch, exists, :, place] > 0
+
+    specs = [tf.TensorSpec((None, array.shape[1])) for array in (data.features, data.labels)]
+    kept = members[place].validation
+    network.fit(
+        tf.data.Dataset.from_generator(batches, output_signature=tuple(specs)),
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        validation_data=train.validation_data(data, kept),
+        callbacks=[keras.callbacks.EarlyStopping(patience=recipe.patience,
+                                                 restore_best_weights=True)]
+        if recipe.patience else [],
+        shuffle=False,
+        verbose=0,
+    )  # fmt: skip
+    return list(network.get_weights())
+
+
+# Each optimizer once; folds of different sizes; a last batch that is not full; matrix products.
+NETWORKS: list[tuple[dict[str, Any], int]] = [
+    ({"optimizer": "adam"}, 150),
+    ({"optimizer": "adagrad", "hidden": [], "learning_rate": 0.1}, 150),
+    ({"optimizer": "nadam", "hidden": [5, 4, 6], "activation": "gelu"}, 147),
+    ({"optimizer": "sgd", "hidden": [200], "learning_rate": 0.05}, 150),
+    ({"optimizer": "lion", "activation": "selu", "batch_size": 64}, 149),
+    ({"optimizer": "rmsprop", "validation_fraction": 0.2}, 150),
+    ({"optimizer": "adadelta", "hidden": [150, 3], "learning_rate": 1.0}, 141),
+    ({"optimizer": "adamax", "activation": "silu"}, 150),
+    ({"optimizer": "adamw", "epochs": 40, "validation_fraction": 0.2, "patience": 2,
+      "learning_rate": 0.05}, 150),
+]  # fmt: skip
+
+
+def test_every_optimizer_is_among_the_networks():
+    optimizers = get_args(Train.model_fields["optimizer"].annotation)
+    assert {changes["optimizer"] for changes, _ in NETWORKS} == set(optimizers)
+
+
+@pytest.mark.parametrize(("changes", "rows"), NETWORKS)
+def test_a_member_ends_as_the_same_network_trained_alone(iris, shipped, ten, changes, rows):
+    recipe = shipped.model_copy(update={"epochs": 6} | changes)
+    data = Dataset(iris.features[:rows], iris.labels[:rows])
+    places = next(crossval.side_by_side([(1, fold) for fold in range(1, 11)], data, ten, recipe))
+    network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
+    single = alone(data, members_at(places, data, ten, recipe), 1, recipe)
+    for together, by_itself in zip(network.get_weights(), single, strict=True):
+        np.testing.assert_allclose(together[..., 1], by_itself, rtol=1e-3, atol=1e-4)
+
+
+def test_a_member_is_the_same_to_the_bit_beside_any_others(iris, shipped, ten):
+    recipe = shipped.model_copy(update={"epochs": 3})
+    members = [(1, fold) for fold in range(1, 11)]
+    many = train_members(iris, members_at(members, iris, ten, recipe), recipe, ignore)
+    few = train_members(iris, members_at(members[:3], iris, ten, recipe), recipe, ignore)
+    for of_three, of_ten in zip(few.get_weights(), many.get_weights(), strict=True):
+        assert np.array_equal(of_three, of_ten[..., :3])
+
+
+def test_weights_start_as_kerass_own_do(shipped):
+    rngs = [np.random.default_rng(seed) for seed in range(300)]
+    recipe = shipped.model_copy(update={"hidden": [8, 6]})
+    ours = initial_weights(4, 3, recipe, rngs)
+    keras.utils.set_random_seed(0)
+    stock = [build_network(4, 3, recipe).get_weights() for _ in range(300)]
+    theirs_stacked = [np.stack(each, axis=-1) for each in zip(*stock, strict=True)]
+    for drawn, theirs in zip(ours, theirs_stacked, strict=True):
+        assert drawn.shape == theirs.shape
+        assert np.abs(drawn).max() == pytest.approx(np.abs(theirs).max(), rel=0.01)
+        assert drawn.std() == pytest.approx(theirs.std(), rel=0.02)
+
+
+@pytest.mark.parametrize(("rows", "folds"), [(150, 10), (147, 10), (149, 7), (23, 23)])
+def test_folds_differ_by_one_row_at_most_in_all_and_of_each_class(rows, folds):
+    class_index = np.repeat([0, 1, 2], 50)[:rows]
+    fold = stratified_folds(class_index, folds, np.random.default_rng(1))
+    sizes = np.bincount(fold, minlength=folds)
+    assert sorted(set(sizes)) == sorted({rows // folds, -(-rows // folds)})
+    assert all(before >= after for before, after in pairwise(sizes))
+    for index in np.unique(class_index):
+        of_class = np.bincount(fold[class_index == index], minlength=folds)
+        assert of_class.max() - of_class.min() <= 1
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+@pytest.mark.parametrize("rows", [150, 147])
+def test_each_row_is_tested_once_a_repeat_and_never_trained_on(iris, shipped, rows, fraction):
+    data = Dataset(iris.features[:rows], iris.labels[:rows])
+    settings = Crossval(folds=10, repeats=2, seed=1)
+    recipe = shipped.model_copy(update={"validation_fraction": fraction})
+    members = members_of(data, settings, recipe)
+    for number, member in enumerate(members):
+        everything = [*member.training, *member.validation, *member.test]
+        assert sorted(everything) == list(range(rows))
+        expected = crossval.training_rows(rows, number % 10 + 1, settings, recipe)
+        assert len(member.training) == expected
+    for repeat in (members[:10], members[10:]):
+        assert sorted(row for member in repeat for row in member.test) == list(range(rows))
+
+
+def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
+    recipe = shipped.model_copy(update={"epochs": 2, "batch_size": 32})
+    members = members_of(iris, ten, recipe)[:2]
+    blocks = list(batch_blocks(iris, members, recipe, 5))
+    assert [features.shape for features, _ in blocks] == [(5, 32, 4, 2)] * 2
+    for features, targets in blocks:
+        exists = np.asarray(targets.any(axis=2))
+        assert exists.sum(axis=(0, 1)).tolist() == [135, 135]
+        assert targets.sum(axis=(1, 2)) == pytest.approx(1), "each batch's mean over its rows"
+        first = features[..., 0][exists[..., 0]]
+        rows = iris.features[members[0].training]
+        assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, rows.tolist()))
+
+
+def test_groups_hold_what_memory_does_and_have_equal_numbers_of_batches(iris, shipped, monkeypatch):
+    settings = Crossval(folds=10, repeats=3, seed=1)
+    data = Dataset(iris.features[:142], iris.labels[:142])  # 127 or 128 rows to train on
+    recipe = shipped.model_copy(update={"batch_size": 127})
+    places = crossval.all_places(settings)
+    one = crossval.bytes_per_model(data, 128, recipe)
+    monkeypatch.setattr(crossval, "MEMORY", 7 * one)
+    groups = list(crossval.side_by_side(places, data, settings, recipe))
+    assert sorted(place for group in groups for place in group) == places
+    assert max(map(len, groups)) <= 7
+    for group in groups:
+        rows = {crossval.training_rows(142, fold, settings, recipe) for _, fold in group}
+        assert len({-(-count // 127) for count in rows}) == 1
+
+
+def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch):
+    settings = Crossval(folds=2, repeats=2, seed=3)
+    recipe = shipped.model_copy(update={"epochs": 3})
+    data = Dataset(iris.features[:149], iris.labels[:149])
+    at_once = crossval.cross_validate(data, settings, recipe)
+    monkeypatch.setattr(crossval, "MEMORY", 0)
+    monkeypatch.setattr(side_by_side, "BLOCK_CELLS", 500)
+    pd.testing.assert_frame_equal(at_once, crossval.cross_validate(data, settings, recipe))
+
+
+def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
+    recipe = shipped.model_copy(update={"epochs": 30})
+    members = members_of(iris, ten, recipe)
+    network = train_members(iris, members, recipe, ignore)
+    scores = side_by_side.score_members(network, iris, [member.test for member in members])
+    stock = build_network(4, 3, recipe)
+    compile_network(stock, recipe, 1)
+    for place, member in enumerate(members[:3]):
+        stock.set_weights([weights[..., place] for weights in network.get_weights()])
+        rows = (iris.features[member.test], iris.labels[member.test])
+        expected = stock.evaluate(*rows, verbose=0, return_dict=True)
+        for metric in ("accuracy", "loss"):
+            assert scores[metric][place] == pytest.approx(expected[metric], abs=1e-5)
+    assert macro_f1(*np.array([[5, 4, 0], [5, 6, 0], [7, 4, 0]])) == pytest.approx(49 / 60)
+
+
+# Worked by hand from the formulas: five values of mean 3 and variance 2.5, t(4) = 2.776445.
+VALUES = np.array([1.0, 2, 3, 4, 5])
+
+
+def test_the_interval_is_nadeau_and_bengios():
+    half = 2.776445 * np.sqrt(2.5 * (1 / 5 + 1 / 4))
+    interval = mean_interval(VALUES, folds=5)
+    assert (interval.mean, interval.low, interval.high) == pytest.approx(
+        (3, 3 - half, 3 + half), abs=1e-5
+    )
+
+
+def test_unpaired_differences_add_both_variances():
+    one = 2.5 * (1 / 5 + 1 / 4)
+    half = 2.306004 * np.sqrt(2 * one)  # t(8)
+    interval = difference_interval(VALUES, VALUES + 1, 5, 5)
+    assert (interval.mean, interval.low, interval.high) == pytest.approx(
+        (1, 1 - half, 1 + half), abs=1e-5
+    )
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """Of the mean of correlated values, as folds give: correlation n_test / n_total."""
+    rng, folds, covered = np.random.default_rng(0), 10, 0
+    for _ in range(2000):
+        shared = rng.normal(scale=np.sqrt(1 / folds))
+        values = shared + rng.normal(scale=np.sqrt(1 - 1 / folds), size=folds)
+        interval = mean_interval(values, folds)
+        covered += interval.low <= 0 <= interval.high
+    assert 0.93 < covered / 2000 < 0.97
+
+
+def test_the_summary_follows_from_the_folds(reproduced):
+    folds = pd.read_csv(reproduced.path / "metrics/folds.csv")
+    summary = json.loads(reproduced.read("metrics/crossval.json"))
+    assert list(folds) == ["repeat", "fold", "accuracy", "loss", "macro_f1"]
+    assert len(folds) == summary["models"] == 100
+    for metric in ("accuracy", "loss", "macro_f1"):
+        estimate = summary[metric]
+        assert estimate["mean"] == pytest.approx(folds[metric].mean(), abs=1e-6)
+        assert estimate["std"] == pytest.approx(folds[metric].std(), abs=1e-6)
+        half = 1.984217 * folds[metric].std() * np.sqrt(1 / 100 + 1 / 9)  # t(99)
+        assert estimate["ci95_high"] - estimate["mean"] == pytest.approx(half, abs=2e-6)
+        assert estimate["mean"] - estimate["ci95_low"] == pytest.approx(half, abs=2e-6)
+
+
+def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
+    copied.edit("params.yaml", "folds: 10 ", "folds: 0 ")
+    script = "import sys; from stages.crossval import main; main(); print('keras' in sys.modules)"
+    assert copied.run("python", "-c", script).stdout == "False\n"
+    assert json.loads(copied.read("metrics/crossval.json")) == {"models": 0}
+    assert copied.read("metrics/folds.csv") == "repeat,fold,accuracy,loss,macro_f1\n"
+    copied.dvc("plots", "show", "metrics/folds.csv")
+
+
+@pytest.mark.parametrize(
+    ("settings", "recipe", "words"),
+    [
+        ({"folds": 151}, {}, "crossval.folds: 151 folds of 150 rows"),
+        ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear",
+              "hidden": [8, 8, 8]}, "training diverged: the loss of 10 of 10 models"),
+        ({}, {"validation_fraction": 0.999}, "train.validation_fraction: keeps aside every row"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_cross_validated_is_one_line(iris, shipped, ten, settings, recipe, words):
+    with pytest.raises(UserError, match=f"^{words}"):
+        crossval.cross_validate(
+            iris, ten.model_copy(update=settings), shipped.model_copy(update={"epochs": 9} | recipe)
+        )
+
+
+def test_long_work_is_announced(capsys):
+    crossval.announce(100, 150, 9_000_000)
+    crossval.announce(100, 150, 135)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "100 models, 150 epochs, 9,000,000 rows each" in line
+
+
+def test_a_network_of_members_is_a_keras_model_of_any_depth(shipped):
+    network = build_members(7, 4, 3, shipped.model_copy(update={"hidden": [5, 6]}), steps=1)
+    assert isinstance(network, keras.Model)
+    assert network(np.zeros((2, 4, 7), np.float32)).shape == (2, 3, 7)
