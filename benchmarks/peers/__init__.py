@@ -1,0 +1,1 @@
+"""What people would write without this project, each as a plain script."""

@@ -1,0 +1,33 @@
+"""How much the seed alone moves the recipe's accuracy on the rows that it was trained on.
+
+Trains the network of params.yaml from many starts, on all rows in many orders:
+`python -m benchmarks.seeds`, after `dvc repro`.
+"""
+
+import numpy as np
+
+from classifier.dataset import PREPARED, open_dataset
+from classifier.members import Member, score_members, train_members
+from classifier.params import load_params
+from classifier.progress import Progress
+
+SEEDS = 100
+
+
+def main() -> None:
+    data, recipe = open_dataset(PREPARED / "train"), load_params().train
+    everything, nothing = np.arange(len(data), dtype=np.int32), np.empty(0, np.int32)
+    members = [
+        Member(everything, nothing, everything, np.random.default_rng(seed))
+        for seed in range(SEEDS)
+    ]
+    with Progress(desc="seeds", total=SEEDS * recipe.epochs, unit="epoch") as bar:
+        network = train_members(data, members, recipe, bar.update)
+    scores = score_members(network, data, [member.test for member in members])
+    for metric, values in scores.items():
+        low, middle, high = np.quantile(values, [0, 0.5, 1])
+        print(f"{metric}: {low:.3f} to {high:.3f}, median {middle:.3f}, over {SEEDS} seeds")
+
+
+if __name__ == "__main__":
+    main()
