@@ -61,6 +61,11 @@ def test_rows_are_classified(ran):
     assert json.loads(by_json)["predicted"] == "Adelie"
 
 
+def test_git_does_not_see_what_a_command_writes():
+    [written] = re.findall(r" > (\S+)$", "\n".join(COMMANDS), re.MULTILINE)
+    assert Clone(ROOT).git("check-ignore", "--no-index", written) == f"{written}\n"
+
+
 def test_the_numbers_are_those_of_the_committed_metrics():
     train = json.loads((ROOT / "metrics/evaluation.json").read_text())["train"]
     assert f"accuracy is {train['accuracy']:.3f} and loss {train['loss']:.3f}" in README
