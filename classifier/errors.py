@@ -22,21 +22,25 @@ def require_file(path: Path, hint: str = "") -> Path:
 
 def run(main: Callable[[], None]) -> None:
     """Run the main function of a stage or a command; expected failures end in one line."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see stages/__init__.py
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see classifier/__init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(one_line(str(error)))
     except BrokenPipeError:
         # The reader (`head`, say) has gone; Python's own flush at exit must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:
-        sys.exit("error: there is not enough memory")
+        sys.exit(one_line("there is not enough memory"))
     except OSError as error:
-        sys.exit(
-            f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
-        )
+        name = f"{error.filename}: " if error.filename else ""
+        sys.exit(one_line(f"{name}{error.strerror or error}"))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def one_line(message: str) -> str:
+    """Return the line to print, also where a path or a column's name has line breaks."""
+    return " ".join(["error:", *filter(None, map(str.strip, message.splitlines()))])

@@ -4,10 +4,18 @@ import codecs
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from classifier.errors import UserError, require_file
 
@@ -27,13 +35,13 @@ class Section(BaseModel):
 
 class Fetch(Section):
     source: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)] | None
     timeout: Annotated[float, Field(gt=0, le=86_400)]  # seconds without an answer
     retries: Annotated[int, Field(ge=0, le=100)]
 
 
 class Prepare(Section):
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)]
+    delimiter: str
     encoding: str
     header: bool | Annotated[list[str], Field(min_length=1)]
     label: Column
@@ -47,13 +55,25 @@ class Prepare(Section):
     test_size: Fraction
     seed: Seed
 
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_is_no_part_of_a_cell(cls, delimiter: str) -> str:
+        if not re.fullmatch(r"""(?![0-9A-Za-z\r\n"'.+-])[\x01-\x7f]""", delimiter):
+            raise ValueError(
+                "should be one ASCII character, no letter, digit, quote, line break or any of .+-"
+            )
+        return delimiter
+
     @field_validator("encoding")
     @classmethod
-    def _encoding_is_known(cls, name: str) -> str:
+    def _encoding_is_of_text(cls, name: str) -> str:
         try:
+            "a,1.5\n".encode(name).decode(name)  # other codecs, of base64 say, refuse
             return codecs.lookup(name).name
-        except LookupError as error:
-            raise ValueError("should be an encoding that Python knows, such as utf-8") from error
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                "should be an encoding of text that Python knows, such as utf-8"
+            ) from error
 
 
 class Crossval(Section):
@@ -102,6 +122,13 @@ class Params(Section):
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 as DVC reads it: 1e-05 is a number, 010 is ten, no is a word, no key is twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = f"the value is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = set()
         for key_node, _ in node.value:
@@ -144,36 +171,54 @@ def load_params(path: Path = PARAMS) -> Params:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{path}: {line}not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise UserError(f"{path}: {_first_mistake(error)}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _first_mistake(error: ValidationError) -> str:
-    mistakes = error.errors(include_url=False)
+    mistakes: Any = error.errors(include_url=False)
     # A misspelt key is also a missing one; what was written is the better thing to show. Where
-    # one of several types would do, the one that fits most of the value says what is wrong.
-    mistake: Any = min(mistakes, key=lambda m: m["type"] != "extra_forbidden")
-    same_key = [m for m in mistakes if m["loc"][:2] == mistake["loc"][:2]]
-    mistake = max(same_key, key=lambda m: len([part for part in m["loc"] if isinstance(part, int)]))
-    location = mistake["loc"]
-    keys = [*map(str, location[:2]), *(str(part) for part in location[2:] if isinstance(part, int))]
+    # several types would do, those that fit most of the value say what is wrong.
+    first = min(mistakes, key=lambda m: m["type"] != "extra_forbidden")
+    same_key = [m for m in mistakes if m["loc"][:2] == first["loc"][:2]]
+    keys = max((_keys(m["loc"]) for m in same_key), key=len)
+    closest = [m for m in same_key if _keys(m["loc"]) == keys]
     key = ".".join(keys) or "the file"
-    if mistake["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(keys)}"
-    if mistake["type"] == "missing":
+    if first["type"] == "missing":
         return f"{key}: missing"
-    expected = re.sub(r"^\w+ should", "should", mistake["msg"].removeprefix("Value error, "))
-    shown = "" if isinstance(mistake["input"], dict) else f"{mistake['input']!r}: "
-    return f"{key}: {shown}{expected}"
+    expected = " or ".join(dict.fromkeys(_expected(m, keys) for m in closest))
+    return f"{key}: {_found(closest[0]['input'])}{expected.replace(' or should be', ' or')}"
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "is empty, "
+    return "" if isinstance(value, dict) else f"{value!r}: "
+
+
+def _keys(location: tuple[str | int, ...]) -> list[str]:
+    """Return what leads to the value in the file; pydantic adds the type that it tried."""
+    return [*map(str, location[:2]), *(str(part) for part in location[2:] if isinstance(part, int))]
+
+
+def _expected(mistake: Any, keys: list[str]) -> str:
+    if mistake["type"] == "model_type":
+        return f"should hold the keys {', '.join(_section(keys).model_fields)}"
+    return re.sub(r"^\w+ should", "should", mistake["msg"].removeprefix("Value error, "))
 
 
 def _suggestion(keys: list[str]) -> str:
-    known: Any = Params
-    for key in keys[:-1]:
-        known = known.model_fields[key].annotation
-    close = get_close_matches(keys[-1], known.model_fields, n=1)
-    return (
-        f", did you mean {close[0]}?" if close else f", known are {', '.join(known.model_fields)}"
-    )
+    known = _section(keys[:-1]).model_fields
+    close = get_close_matches(keys[-1], known, n=1)
+    return f", did you mean {close[0]}?" if close else f", known are {', '.join(known)}"
+
+
+def _section(keys: list[str]) -> type[Section]:
+    section: Any = Params
+    for key in keys:
+        section = section.model_fields[key].annotation
+    return cast(type[Section], section)

@@ -5,6 +5,7 @@ import hashlib
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import fsspec
@@ -18,6 +19,10 @@ from classifier.progress import Progress
 RAW = Path("data/raw.csv")
 LOCAL_SOURCES = Path("data/source")
 
+# s3 needs the package s3fs, gs gcsfs, az and abfs adlfs, sftp and ssh paramiko.
+SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
+
+PASSING_STATUSES = (408, 429)  # request time-out, too many requests
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -32,38 +37,22 @@ def download(settings: Fetch, target: Path) -> None:
     """Stream the source to `target`, trying again after a transfer that failed.
 
     Raises:
-        UserError: the source does not exist, or every try failed.
-    """
-    filesystem, path = open_source(settings)
-    for number in range(settings.retries + 1):
-        try:
-            transfer(filesystem, path, target)
-            return
-        except (OSError, ValueError, aiohttp.ClientError) as error:
-            if is_of_target(error, target):
-                raise
-            if is_final(error) or number == settings.retries:
-                raise UserError(f"fetch.source: {settings.source}: {reason(error)}") from error
-            time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
-
-
-def open_source(settings: Fetch) -> tuple[Any, str]:
-    """Return the fsspec file system of the source and the path on it.
-
-    Raises:
-        UserError: a local file where DVC would not see it change, or a URL of an unknown kind.
+        UserError: a local file where DVC would not see it change, a URL that is none or of an
+            unknown kind, the source does not exist, or every try failed.
     """
     if "://" not in settings.source:
         require_local_source(Path(settings.source))
-    options = {"client_kwargs": {"timeout": idle_timeout(settings.timeout)}}
-    scheme, colon, rest = settings.source.partition("://")
-    is_http = scheme.lower() in ("http", "https")
-    source = scheme.lower() + colon + rest if colon else settings.source
-    try:
-        filesystem, path = fsspec.url_to_fs(source, **(options if is_http else {}))
-    except (ImportError, OSError, ValueError) as error:
-        raise UserError(f"fetch.source: {settings.source}: {error}") from error
-    return filesystem, path
+    for number in range(settings.retries + 1):
+        try:
+            transfer(settings, target)
+            return
+        except Exception as error:  # every kind of storage has its own
+            if is_of_target(error, target):
+                raise
+            if is_final(error) or number == settings.retries:
+                why = reason(error, settings)
+                raise UserError(f"fetch.source: {settings.source}: {why}") from error
+            time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
 
 
 def require_local_source(path: Path) -> None:
@@ -74,12 +63,37 @@ def require_local_source(path: Path) -> None:
     require_file(path, f"fetch.source names it; put it under {LOCAL_SOURCES}")
 
 
-def idle_timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """A limit on waiting for an answer, none on the length of a transfer that moves."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+def open_source(settings: Fetch) -> tuple[Any, str]:
+    """Return the fsspec file system of the source and the path on it.
+
+    Not by `fsspec.url_to_fs`, which takes a `::` in a path or an address for one of its own.
+
+    Raises:
+        ValueError: a URL that is none or of an unknown kind.
+    """
+    scheme, colon, rest = settings.source.partition("://")
+    if not colon:
+        return fsspec.filesystem("file"), settings.source
+    scheme, url = scheme.lower(), f"{scheme.lower()}://{rest}"
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown kind of URL, known are {', '.join(SCHEMES)}")
+    if scheme != "file" and not urlsplit(url).hostname:
+        raise ValueError(f"there is no host after {scheme}://")
+    kind = fsspec.get_filesystem_class(scheme)
+    options = kind._get_kwargs_from_urls(url) | time_limit(scheme, settings.timeout)
+    return kind(**options), kind._strip_protocol(url)
 
 
-def transfer(filesystem: Any, path: str, target: Path) -> None:
+def time_limit(scheme: str, seconds: float) -> dict[str, Any]:
+    """The option that limits waiting for an answer, not the length of a transfer that moves."""
+    if scheme in ("http", "https"):
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+        return {"client_kwargs": {"timeout": limit}}
+    return {"timeout": seconds} if scheme in ("ftp", "sftp", "ssh") else {}
+
+
+def transfer(settings: Fetch, target: Path) -> None:
+    filesystem, path = open_source(settings)
     bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
     with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
         filesystem.get_file(path, str(target), callback=callback)
@@ -97,18 +111,27 @@ def is_of_target(error: BaseException, target: Path) -> bool:
 
 def is_final(error: BaseException) -> bool:
     """Whether trying again is of no use: there is no such file, or the server refuses."""
+    if isinstance(error, aiohttp.TooManyRedirects | aiohttp.RedirectClientError):
+        return True
     if isinstance(error, aiohttp.ClientResponseError):
-        return 400 <= error.status < 500
-    return isinstance(error, FileNotFoundError | IsADirectoryError | ValueError)
+        return 400 <= error.status < 500 and error.status not in PASSING_STATUSES
+    return isinstance(error, FileNotFoundError | IsADirectoryError | ImportError | ValueError)
 
 
-def reason(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the server answered {error.status} {error.message}"
-    if isinstance(error, FileNotFoundError):
-        return "not found"
-    if isinstance(error, IsADirectoryError):
-        return "is a directory, expected a file"
+def reason(error: BaseException, settings: Fetch) -> str:
+    match error:
+        case TimeoutError():
+            return f"no answer in {settings.timeout:g} s (fetch.timeout)"
+        case aiohttp.TooManyRedirects():
+            return "the server redirects without end"
+        case aiohttp.RedirectClientError():
+            return f"the server redirects to {error}"
+        case aiohttp.ClientResponseError():
+            return f"the server answered {error.status} {error.message}"
+        case FileNotFoundError():
+            return "not found"
+        case IsADirectoryError():
+            return "is a directory, expected a file"
     return str(error) or type(error).__name__
 
 

@@ -1,10 +1,12 @@
 """fetch: local files and URLs, checked, tried again, never half there."""
 
+import ftplib
 import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -38,6 +40,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.released.wait(20)
         elif trouble.isdigit():
             self.send_error(int(trouble))
+        elif trouble.startswith("to "):
+            self.send_response(302)
+            self.send_header("Location", trouble.removeprefix("to "))
+            self.end_headers()
         else:
             self.send_response(200)
             self.send_header("Content-Length", str(len(IRIS)))
@@ -82,6 +88,14 @@ def test_a_local_file_is_copied_byte_for_byte(fetched, tmp_path):
     assert fetched("data/source/iris.data") == IRIS
 
 
+def test_two_colons_in_a_name_are_part_of_it(fetched, tmp_path):
+    (tmp_path / "data/source").mkdir(parents=True)
+    (tmp_path / "data/source/a").write_bytes(b"another")
+    (tmp_path / "data/source/a::b").write_bytes(IRIS)
+    assert fetched("data/source/a::b") == IRIS
+    assert fetched((tmp_path / "data/source/a::b").as_uri().replace("%3A", ":")) == IRIS
+
+
 def test_a_file_url_is_copied_byte_for_byte(fetched):
     assert fetched((ROOT / "data/source/iris.data").as_uri()) == IRIS
 
@@ -91,17 +105,24 @@ def test_a_url_is_downloaded(fetched, server):
     assert server.requests == 1
 
 
-@pytest.mark.parametrize("trouble", ["hangs", "truncates", "500"])
+@pytest.mark.parametrize("trouble", ["hangs", "truncates", "500", "408", "429"])
 def test_a_transfer_that_fails_is_tried_again(fetched, server, trouble):
     server.troubles = [trouble, trouble]
     assert fetched(server.url, retries=2) == IRIS
     assert server.requests == 3
 
 
-@pytest.mark.parametrize("trouble", ["hangs", "truncates", "500"])
-def test_after_the_last_try_one_line_names_the_url(fetched, server, tmp_path, trouble):
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("hangs", r"no answer in 1 s \(fetch.timeout\)"),
+        ("truncates", "[^\n]+"),
+        ("500", "the server answered 500 [^\n]+"),
+    ],
+)
+def test_after_the_last_try_one_line_names_the_url(fetched, server, tmp_path, trouble, words):
     server.troubles = [trouble] * 2
-    with pytest.raises(UserError, match=rf"^fetch.source: {server.url}: [^\n]+$"):
+    with pytest.raises(UserError, match=rf"^fetch.source: {server.url}: {words}$"):
         fetched(server.url, retries=1)
     assert server.requests == 2
     assert nothing_left(tmp_path)
@@ -113,6 +134,26 @@ def test_a_refusal_is_not_tried_again(fetched, server, status):
     with pytest.raises(UserError, match=server.url):
         fetched(server.url)
     assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("to /iris.data", "the server redirects without end"),
+        ("to git://host/file", "the server redirects to git://host/file"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_not_tried_again(fetched, server, trouble, words):
+    server.troubles = [trouble] * 99
+    with pytest.raises(UserError, match=f": {words}$"):
+        fetched(server.url)
+    assert server.requests < 20
+
+
+def test_an_error_of_the_storage_itself_is_one_line(fetched, monkeypatch):
+    monkeypatch.setattr("ftplib.FTP.connect", Mock(side_effect=ftplib.error_perm("530 No")))
+    with pytest.raises(UserError, match=r"^fetch.source: ftp://host/file: 530 No$"):
+        fetched("ftp://host/file")
 
 
 def test_a_wrong_checksum_names_both_and_leaves_no_file(fetched, server, tmp_path):
@@ -137,7 +178,15 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
         ("data/source", "is a directory"),
         ("/etc/hostname", "not under data/source"),
         ("data/source/../../params.yaml", "not under data/source"),
-        ("nosuch://host/file", "nosuch"),
+        ("nosuch://host/file", "known are http, https, file, ftp, s3, gs, az, abfs, sftp, ssh"),
+        ("reference://x", "unknown kind of URL"),
+        ("git://x", "unknown kind of URL"),
+        ("data://,abc", "unknown kind of URL"),
+        ("ftp://", "no host after ftp://"),
+        ("http://", "no host after http://"),
+        ("https://:80/file", "no host after https://"),
+        ("http://[::1]:9/file", "Cannot connect to host ::1:9"),
+        ("http://127.0.0.1:9/a::b", "Cannot connect"),
         ("s3://bucket/file", "s3fs"),
         ("http://127.0.0.1:9/file", "127.0.0.1:9"),
         ("file:///no/such/file", "not found"),

@@ -40,11 +40,40 @@ SHIPPED = (ROOT / "params.yaml").read_text()
         ("patience: 0 ", "patience: 5 ", "train: patience needs a validation_fraction above 0"),
         ("test_size: 0.0", "test_size: 1.0", "prepare.test_size: 1.0: should be less than 1"),
         ("test_size: 0.0", "test_size: -0.1", "prepare.test_size: -0.1: should be greater"),
-        ("label: species", "label: [a]", "prepare.label: ['a']: should be a valid string"),
+        (
+            "label: species",
+            "label: true",
+            "prepare.label: True: should be a valid string or a valid integer",
+        ),
+        ("label: species", "label:", "prepare.label: is empty, should be a valid string or "),
+        (
+            "features: null",
+            "features: [[a]]",
+            "prepare.features.0: ['a']: should be a valid string",
+        ),
+        ("encoding: utf-8", "encoding: rot13", "prepare.encoding: 'rot13': should be an encoding"),
+        ("encoding: utf-8", "encoding: zlib", "prepare.encoding: 'zlib': should be an encoding"),
+        (
+            "encoding: utf-8",
+            "encoding: undefined",
+            "prepare.encoding: 'undefined': should be an encoding",
+        ),
+        ('","', "a", "prepare.delimiter: 'a': should be one ASCII character"),
+        ('","', '"5"', "prepare.delimiter: '5': should be one ASCII character"),
+        ('","', "é", "prepare.delimiter: 'é': should be one ASCII character"),
+        ('","', '"."', "prepare.delimiter: '.': should be one ASCII character"),
+        ('","', '"-"', "prepare.delimiter: '-': should be one ASCII character"),
+        ('","', "'\"'", "prepare.delimiter: '\"': should be one ASCII character"),
+        ('","', '"\\0"', "prepare.delimiter: '\\x00': should be one ASCII character"),
+        ('","', '"\\n"', "prepare.delimiter: '\\n': should be one ASCII character"),
         ("timeout: 30", "timeout: soon", "fetch.timeout: 'soon': should be a valid number"),
         ("  sha256: 6f608b", "  sha256: XY", "fetch.sha256: 'XY71a"),
-        (SHIPPED, "", "the file: None: should be a valid dictionary"),
-        (SHIPPED, "- 1", "the file: [1]: should be a valid dictionary"),
+        (SHIPPED, "", "the file: is empty, should hold the keys fetch, prepare, "),
+        (SHIPPED, "- 1", "the file: [1]: should hold the keys fetch, prepare, "),
+        (SHIPPED, "fetch: 1", "fetch: 1: should hold the keys source, sha256, timeout, retries"),
+        (SHIPPED, "a: !!int b", "line 1: not valid YAML: the value is no int"),
+        (SHIPPED, f"a: {'1' * 5000}", "line 1: not valid YAML: the value is no int"),
+        (SHIPPED, "[" * 3000, "not valid YAML: maximum recursion depth"),
         (SHIPPED, "a: [1\nb: 2", "line 2: not valid YAML: "),
         (SHIPPED, "? [a, b]\n: 1", "line 1: not valid YAML: the key "),
         (SHIPPED, "a: \x01", "not valid YAML: "),
@@ -53,7 +82,7 @@ SHIPPED = (ROOT / "params.yaml").read_text()
         (
             "header: [sepal_length, sepal_width, petal_length, petal_width, species]",
             "header: no",
-            "prepare.header: 'no': should be a valid ",
+            "prepare.header: 'no': should be a valid boolean or a valid list",
         ),
         (
             SHIPPED,
@@ -80,6 +109,12 @@ def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, written: str, value
     path = tmp_path / "params.yaml"
     path.write_text(SHIPPED.replace("learning_rate: 0.001", f"learning_rate: {written}"))
     assert load_params(path).train.learning_rate == value
+
+
+def test_a_checksum_may_be_in_capitals(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.replace("6f608b71", "6F608B71"))
+    assert load_params(path).fetch.sha256 == load_params(ROOT / "params.yaml").fetch.sha256
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path):

@@ -61,9 +61,25 @@ def test_rows_are_classified(ran):
     assert json.loads(by_json)["predicted"] == "Adelie"
 
 
+def test_git_does_not_see_what_a_command_writes():
+    [written] = re.findall(r" > (\S+)$", "\n".join(COMMANDS), re.MULTILINE)
+    assert Clone(ROOT).git("check-ignore", "--no-index", written) == f"{written}\n"
+
+
 def test_the_numbers_are_those_of_the_committed_metrics():
     train = json.loads((ROOT / "metrics/evaluation.json").read_text())["train"]
-    assert f"accuracy is {train['accuracy']:.3f} and loss {train['loss']:.3f}" in README
+    assert f"| {train['accuracy']:.3f} | {train['loss']:.3f} |" in README
+    crossval = json.loads((ROOT / "metrics/crossval.json").read_text())
+    shown = [
+        "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval[metric])
+        for metric in ("accuracy", "loss")
+    ]
+    assert f"| {shown[0]} | {shown[1]} |" in README
+
+
+def test_compare_tells_what_fewer_epochs_did(ran):
+    (shown,) = outputs(ran, "python -m classifier compare")
+    assert "Paired: the same 100 folds on both sides." in shown
 
 
 def test_it_is_short():
