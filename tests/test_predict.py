@@ -74,7 +74,7 @@ def test_a_negative_value_is_a_value(reproduced):
         (["5.1", "3.5", "1.4"], "found 3 values, expected 4 (sepal_length, sepal_width, "),
         (["5.1"] * 5, "found 5"),
         (["5.1", "3.5", "x", "0.2"], "petal_length: found 'x', expected a number"),
-        (["5.1", "3.5", "nan", "0.2"], "petal_length: found 'nan', expected a number"),
+        (["5.1", "3.5", "nan", "0.2"], "petal_length: has no value (found 'nan')"),
         (["none.csv"], "none.csv: no such file; expected one, or 4 values (sepal_length, "),
         (["data"], "data: is a directory"),
         (["README.md"], "README.md: row 1: found"),
