@@ -157,6 +157,8 @@ class Schema(_Model):
         features = [feature.name for feature in self.features]
         needed = [*features, self.label] if needs_label else features
         row = first_row(path, self.layout)
+        # What has no name is named by its position, as prepare does, where it is needed.
+        row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
         positional = self.columns == [str(position) for position in range(len(self.columns))]
         has_header = not positional and set(needed) <= set(row)
         known = {len(self.columns): self.columns}

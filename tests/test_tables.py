@@ -98,6 +98,12 @@ def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
     assert train[:, 2].tolist() == [0] * 30, "a constant stays finite"
 
 
+def test_a_column_without_a_name_is_found_again(prepared):
+    schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
+    (chunk,) = schema.table(Path("data/raw.csv"), needs_label=True).chunks()
+    assert chunk["0"].tolist() == [0, 1]
+
+
 def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
     folder = prepared("zip,x,id,y\n10,1,8,a\n20,2,9,b\n", header=True, label="y",
                       features=["x", 0], text=["zip"])  # fmt: skip
