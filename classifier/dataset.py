@@ -102,5 +102,5 @@ def open_array(path: Path) -> npt.NDArray[Any]:
             require_file(path, REPRO_FIRST), mmap_mode="r", allow_pickle=False
         )
     except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: damaged: {error}; {REPRO_FIRST}") from error
+        raise UserError(f"{path}: is damaged; {REPRO_FIRST}") from error
     return array

@@ -14,6 +14,10 @@ def _temporary(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + ".old.tmp")
+
+
 def _remove(path: Path) -> None:
     """Remove a file or a folder, if there is one."""
     if path.is_dir():
@@ -28,8 +32,8 @@ def _errors_about(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        temporary = str(_temporary(path).absolute())
-        if not error.filename or str(Path(error.filename).absolute()).startswith(temporary):
+        beside = (str(_temporary(path).absolute()), str(_aside(path).absolute()))
+        if not error.filename or str(Path(error.filename).absolute()).startswith(beside):
             error.filename = str(path)
         raise
 
@@ -57,10 +61,23 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            _remove(path)
-            temporary.replace(path)
+            _swap(temporary, path)
         finally:
             _remove(temporary)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put the folder `new` in the place of `path`, whose own one stays if that fails."""
+    aside = _aside(path)
+    _remove(aside)  # of a run that was killed
+    try:
+        if path.exists():
+            path.rename(aside)
+        new.rename(path)
+    finally:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+    _remove(aside)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,13 +1,17 @@
 """How a table is written down: what stands between cells, and what a cell means."""
 
-import math
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+# What the parser of pandas reads as a finite number, and nothing that Python alone would read.
+NUMBER = re.compile(r"[ \t-\r]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t-\r]*", re.ASCII)
+NOT_FINITE = re.compile(r"[-+]?(inf|infinity|nan)", re.IGNORECASE)
+SEPARATED = re.compile(r"[-+]?[\d.,]*,[\d.,]*\d", re.ASCII)  # 2,5 and 1.234,5 and 1,234.5
 
 
 class Layout(BaseModel):
@@ -20,40 +24,44 @@ class Layout(BaseModel):
     header: bool  # whether the first row names the columns
     na_values: list[str]  # what stands in a cell that has no value
 
+    @cached_property
+    def na_numbers(self) -> list[np.float32]:
+        """What stands in a column of numbers for no value: -999.0 does if -999 does."""
+        return [np.float32(float(value)) for value in self.na_values if is_number(value)]
+
     def is_missing(self, cell: str) -> bool:
         return cell.strip() in self.na_values
+
+    def is_missing_number(self, cell: str) -> bool:
+        """Whether a cell in a column of numbers is missing."""
+        return self.is_missing(cell) or (
+            is_number(cell) and np.float32(float(cell)) in self.na_numbers
+        )
 
 
 def is_number(cell: str) -> bool:
     """Whether the text is a finite number that float32 can hold."""
-    try:
-        return abs(float(cell)) < FLOAT32_LIMIT and "_" not in cell
-    except ValueError:
-        return False
+    return bool(NUMBER.fullmatch(cell)) and abs(float(cell)) < FLOAT32_LIMIT
 
 
 def is_meant_as_number(cell: str) -> bool:
-    """Whether the text is a number, though perhaps an infinite or too large one."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
-def has_decimal_comma(cell: str) -> bool:
-    return bool(DECIMAL_COMMA.fullmatch(cell.strip()))
+    """Whether the text is a number, though perhaps one that `why_no_number` speaks of."""
+    patterns = (NUMBER, NOT_FINITE, SEPARATED)
+    return any(pattern.fullmatch(cell.strip()) for pattern in patterns)
 
 
 def why_no_number(cell: str) -> str:
     """Say what was found in a cell that is no number, and what was expected."""
-    if has_decimal_comma(cell):
-        return f"found {cell!r}, expected a number with a decimal point"
-    try:
-        infinite = (math.isinf(float(cell)) and "inf" in cell.lower()) or math.isnan(float(cell))
-    except ValueError:
-        infinite = True
-    return f"found {cell!r}, expected a number" + ("" if infinite else " that float32 can hold")
+    expected = "a number"
+    if SEPARATED.fullmatch(cell.strip()):
+        expected += " with a decimal point and no other separators"
+    elif NUMBER.fullmatch(cell):
+        expected += " that float32 can hold"
+    return f"found {cell!r}, expected {expected}"
+
+
+def counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def unknown_value(cell: str, known: Sequence[str]) -> str:

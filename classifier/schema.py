@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from classifier.errors import UserError, require_file
 from classifier.files import write_text
-from classifier.layout import Layout, is_number, unknown_value, why_no_number
+from classifier.layout import Layout, counted, is_number, unknown_value, why_no_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ class Schema(_Model):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises UserError: there is no such file or it is damaged."""
-        text = require_file(path, "run `dvc repro` first").read_text(encoding="utf-8")
+        text = require_file(path, "run `dvc repro` first").read_bytes()
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -157,6 +157,8 @@ class Schema(_Model):
         features = [feature.name for feature in self.features]
         needed = [*features, self.label] if needs_label else features
         row = first_row(path, self.layout)
+        # What has no name is named by its position, as prepare does, where it is needed.
+        row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
         positional = self.columns == [str(position) for position in range(len(self.columns))]
         has_header = not positional and set(needed) <= set(row)
         known = {len(self.columns): self.columns}
@@ -165,9 +167,10 @@ class Schema(_Model):
         names = row if has_header else known.get(len(row))
         if names is None or (self.layout.header and not has_header):
             absent = [name for name in needed if name not in row]
-            found = "no header" if self.layout.header else f"{len(row)} columns"
-            raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}")
-        twice = [name for name in names if names.count(name) > 1]
+            found = "no header" if self.layout.header else counted(len(row), "column")
+            hint = f"; is {self.layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
+            raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}{hint}")
+        twice = [name for name in needed if names.count(name) > 1]
         if twice:
             raise UserError(f"{path}: row 1: more than one column has the name {twice[0]!r}")
         return Table(
@@ -214,7 +217,8 @@ class Schema(_Model):
         """
         if len(cells) != len(self.features):
             names = ", ".join(feature.name for feature in self.features)
-            raise UserError(f"found {len(cells)} values, expected {len(self.features)} ({names})")
+            found = counted(len(cells), "value")
+            raise UserError(f"found {found}, expected {len(self.features)} ({names})")
         named = {feature.name: cell for feature, cell in zip(self.features, cells, strict=True)}
         numbers = [self._number(feature, named[feature.name]) for feature in self.numbers]
         codes = [
@@ -224,7 +228,9 @@ class Schema(_Model):
         return Rows(np.array([numbers], np.float32), np.array([codes], np.int32))
 
     def _number(self, feature: NumberFeature, cell: str) -> float:
-        if self.layout.is_missing(cell) and self.missing == "impute":
+        if self.layout.is_missing_number(cell):
+            if self.missing != "impute":
+                raise UserError(f"{feature.name}: has no value (found {cell!r})")
             return np.nan
         if not is_number(cell):
             raise UserError(f"{feature.name}: {why_no_number(cell)}")
@@ -254,7 +260,8 @@ class Schema(_Model):
         mean, std = (np.array([getattr(n, key) for n in self.numbers]) for key in ("mean", "std"))
         filled = np.where(np.isnan(numbers), fills, numbers)
         scaled: npt.NDArray[np.float64] = (filled - mean) / std
-        return scaled.astype(np.float32)
+        with np.errstate(over="ignore"):  # predict says so if the model cannot do with infinity
+            return scaled.astype(np.float32)
 
     @cached_property
     def _slots(self) -> tuple[list[int], list[int]]:

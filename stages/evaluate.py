@@ -50,14 +50,21 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
     """Yield the prepared splits, then each file of test sets, under their names.
 
     Raises:
-        UserError: a test set has the name of a split, or something is wrong with its content.
+        UserError: two have one name, or something is wrong with the content of a test set.
     """
     for name in schema.counts:
         yield name, open_dataset(PREPARED / name)
-    for path in sorted(TEST_SETS.glob("*.csv")):
-        if path.stem in ("train", "test"):
-            raise UserError(f"{path}: {path.stem} already names a part of data/prepared; rename it")
+    names = dict.fromkeys(("train", "test"), "a part of data/prepared")
+    for path in test_sets():
+        if path.stem in names:
+            raise UserError(f"{path}: {path.stem} already names {names[path.stem]}; rename it")
+        names[path.stem] = str(path)
         yield path.stem, read_test_set(schema, path, scratch / path.stem)
+
+
+def test_sets() -> list[Path]:
+    """Return the files of test sets: those that are not hidden and end in .csv or .CSV."""
+    return sorted(path for path in TEST_SETS.glob("[!.]*") if path.suffix.lower() == ".csv")
 
 
 def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:

@@ -25,7 +25,7 @@ from classifier.dataset import (
 )
 from classifier.errors import UserError, run
 from classifier.files import replaced_folder
-from classifier.layout import Layout, has_decimal_comma, is_meant_as_number, why_no_number
+from classifier.layout import Layout, counted, is_meant_as_number
 from classifier.params import Column, Prepare, load_params
 from classifier.schema import MISSING, Feature, NumberFeature, Rows, Schema, TextFeature, Vocabulary
 from classifier.split import StratifiedSampler, stratified_quotas
@@ -33,9 +33,11 @@ from classifier.table import Table, first_row
 
 RAW = Path("data/raw.csv")
 PREVIEW_ROWS = 3  # of each class
+SAMPLE_ROWS = 1_000  # that show which columns hold numbers
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
 DROPPED, TRAIN, TEST = 0, 1, 2
+ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
 
 
 def main() -> None:
@@ -73,11 +75,13 @@ def open_source(path: Path, settings: Prepare) -> Source:
     Raises:
         UserError: there is no table, or it has not the columns that the params name.
     """
+    if not settings.delimiter.isascii():
+        raise UserError(f"prepare.delimiter: {settings.delimiter!r}: should be an ASCII character")
     layout = Layout(
         delimiter=settings.delimiter,
         encoding=settings.encoding,
         header=settings.header is True,
-        na_values=settings.na_values,
+        na_values=[value.strip() for value in settings.na_values],
     )
     names = column_names(path, layout, settings.header)
     label = column(names, settings.label, "prepare.label")
@@ -89,7 +93,7 @@ def open_source(path: Path, settings: Prepare) -> Source:
     required = [label, *features] if settings.missing == "error" else []
     if settings.missing == "impute":
         required = [label]
-    return Source(Table(path, layout, names, numbers, required), label, kinds)
+    return Source(Table(path, layout, names, numbers, required, advice=ADVICE), label, kinds)
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:
@@ -97,7 +101,10 @@ def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[s
     row = first_row(path, layout)
     names = header if isinstance(header, list) else row if header else [""] * len(row)
     if len(names) != len(row):
-        raise UserError(f"{path}: row 1: has {len(row)} columns, prepare.header names {len(names)}")
+        found = counted(len(row), "column")
+        raise UserError(f"{path}: row 1: has {found}, prepare.header names {len(names)}")
+    if isinstance(header, list) and row == [name.strip() for name in header]:
+        raise UserError(f"{path}: row 1: is a header, set prepare.header: true")
     named = [name or str(position) for position, name in enumerate(names)]
     for name, uses in Counter(named).items():
         if uses > 1:
@@ -132,36 +139,42 @@ def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
 
 
 def new_features(table: Table, names: list[str], texts: set[str]) -> list[Feature]:
-    """Return the features: of numbers if the first value in the column is one, else of text.
+    """Return the features: text if most of the values sampled are no numbers, or if it is said.
 
     Raises:
-        UserError: a column has no value at all, or numbers with a decimal comma.
+        UserError: there are no rows, or a column has no value at all.
     """
-    firsts = first_values(table, names)
+    values, numbers = sampled_values(table, names)
     for name in names:
-        if name not in firsts:
+        if not values[name]:
             raise UserError(f"{table.path}: column {name}: has no values")
-        if name not in texts and has_decimal_comma(firsts[name]):
-            raise UserError(f"{table.path}: column {name}: {why_no_number(firsts[name])}")
     return [
-        NumberFeature(name=name, fill=None, mean=0.0, std=1.0)
-        if name not in texts and is_meant_as_number(firsts[name])
-        else TextFeature(name=name, fill=None, categories=[])
+        TextFeature(name=name, fill=None, categories=[])
+        if name in texts or numbers[name] < values[name] / 2
+        else NumberFeature(name=name, fill=None, mean=0.0, std=1.0)
         for name in names
     ]
 
 
-def first_values(table: Table, names: list[str]) -> dict[str, str]:
-    """Return the first cell of each column that is not missing; reads no further than needed."""
-    left, firsts = {name: table.names.index(name) for name in names}, dict[str, str]()
-    for line, row in table.rows():
+def sampled_values(table: Table, names: list[str]) -> tuple[Counter[str], Counter[str]]:
+    """Return how many values each column has in the first rows, and how many of them are numbers.
+
+    Further rows are read only for a column that has no value in these, up to its first one.
+    """
+    left, is_missing = {name: table.names.index(name) for name in names}, table.layout.is_missing
+    values, numbers, read = Counter[str](), Counter[str](), 0
+    for read, (line, row) in enumerate(table.rows(), 1):
         table.check_width(row, line)
-        found = {name: row[at] for name, at in left.items() if not table.layout.is_missing(row[at])}
-        firsts |= found
-        left = {name: at for name, at in left.items() if name not in found}
+        for name in [name for name, at in left.items() if not is_missing(row[at])]:
+            values[name] += 1
+            numbers[name] += is_meant_as_number(row[left[name]])
+        if read >= SAMPLE_ROWS:
+            left = {name: at for name, at in left.items() if not values[name]}
         if not left:
             break
-    return firsts
+    if not read:
+        raise UserError(f"{table.path}: has no rows")
+    return values, numbers
 
 
 @dataclass(frozen=True)
@@ -220,9 +233,12 @@ def learn_codes(
         vocabulary.learn(chunk[name])
         codes[:, place] = vocabulary.codes(chunk[name])
         if len(vocabulary.places) > limit:
+            advice = "if it names the rows, leave it out of prepare.features"
+            if name == source.label:
+                advice = "is it the column to predict, prepare.label?"
             raise UserError(
                 f"{source.table.path}: column {name}: has more than {limit} different values "
-                "(prepare.max_categories); if it names the rows, leave it out of prepare.features"
+                f"(prepare.max_categories); {advice}"
             )
         if name in source.table.required and (codes[:, place] == MISSING).any():
             source.table.explain()
@@ -323,8 +339,9 @@ def learn_features(
             features.append(NumberFeature(name=feature.name, fill=fill, mean=mean, std=std))
         else:
             categories = list(rows.vocabularies[feature.name].places)
-            most = most_frequent(rows, train, source.texts.index(feature.name)) if impute else None
-            fill_text = None if most is None else categories[most]
+            fill_text = (
+                categories[most_frequent(source, rows, train, feature.name)] if impute else None
+            )
             features.append(TextFeature(name=feature.name, fill=fill_text, categories=categories))
     return features
 
@@ -343,16 +360,25 @@ def medians(
         group = rows.features.numbers[train, at : at + step]
         empty = np.flatnonzero(np.isnan(group).all(axis=0))
         if len(empty):
-            name = source.table.numbers[at + int(empty[0])]
-            raise UserError(f"{source.table.path}: column {name}: has no value in a training row")
+            raise no_value(source, source.table.numbers[at + int(empty[0])])
         found += np.nanmedian(group, axis=0).tolist()
     return found
 
 
-def most_frequent(rows: StoredRows, train: npt.NDArray[np.bool_], column: int) -> int:
-    """Return the code that most training rows have in a text column, the earliest of equals."""
-    codes = rows.features.codes[train, column]
+def most_frequent(source: Source, rows: StoredRows, train: npt.NDArray[np.bool_], name: str) -> int:
+    """Return the code that most training rows have in a text column, the earliest of equals.
+
+    Raises:
+        UserError: no training row has one.
+    """
+    codes = rows.features.codes[train, source.texts.index(name)]
+    if (codes == MISSING).all():
+        raise no_value(source, name)
     return int(np.bincount(codes[codes != MISSING]).argmax())
+
+
+def no_value(source: Source, name: str) -> UserError:
+    return UserError(f"{source.table.path}: column {name}: has no value in a training row")
 
 
 def scales_of(

@@ -19,7 +19,7 @@ NAMES = "c,y\n" + "".join(f"name {n},{'ab'[n % 2]}\n" for n in range(10_001))
 TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "empty file": ("", {}, "is empty, expected a table"),
     "blank lines only": ("\n\n \n", {}, "is empty, expected a table"),
-    "header only": ("x,y\n", {}, "column x: has no values"),
+    "header only": ("x,y\n", {}, "data/raw.csv: has no rows"),
     "one class only": ("x,y\n1,a\n2,a\n", {}, "column y: has one class, a; expected two or more"),
     "a class with a single row under stratification": (
         "x,y\n1,a\n2,a\n3,a\n4,b\n", {"test_size": 0.3}, "class b has one row; prepare.test_size"),
@@ -32,7 +32,17 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "x,c,y,z\n1,p,a,1\n2,q,b\n", {"missing": "impute"}, "row 3: has 3 columns, expected 4"),
     "a stray delimiter": ("x,y\n1,a\n2,b,\n", {}, "row 3: has 3 columns, expected 2"),
     "a stray delimiter on every row": ("x,y\n1,a,\n2,b,\n", {}, "row 2: has 3 columns, expected 2"),
-    "a quote that is not closed": ('x,y\n1,a\n2,"b\n3,a\n', {}, "cannot be read as a table"),
+    "a quote that is not closed": (
+        'x,y\n1,a\n2,"b\n3,a\n', {}, "row 3: has a quote that is not closed"),
+    "a quote that opens behind a quoted newline": (
+        'x,c,y\n1,"p\nq","a\n2,p,b\n', {}, "row 3: has a quote that is not closed"),
+    'a line of ""': (GOOD + '""\n', {}, "row 6: has 1 column, expected 3"),
+    'a line of "" where gaps are filled': (
+        GOOD + '""\n', {"missing": "impute"}, "row 6: has 1 column, expected 3"),
+    'a line of "" in a column of text': (
+        GOOD + '""\n', {"features": ["c"]}, "row 6: has 1 column, expected 3"),
+    "a line of a form feed": ("c,y\np,a\nq,b\n\f\n", {}, "row 4: has 1 column, expected 2"),
+    "a line of a no-break space": ("x,y\n1,a\n2,b\n\u00a0\n", {}, "row 4: has 1 column, expected"),
     "rows behind a quoted newline": (
         'x,y\n1,"a\nb"\n2,c\nz,c\n', {}, "row 5, column x: found 'z', expected a number"),
     "rows behind blank lines": ("x,y\n\n1,a\n\n\nz,b\n", {}, "row 6, column x: found 'z'"),
@@ -40,7 +50,10 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "UTF-16": (GOOD.encode("utf-16"), {}, "is UTF-16 text, expected prepare.encoding: utf-16"),
     "Latin-1": ("x,y\n1,ü\n2,b\n".encode("latin-1"), {}, "row 2: is not utf-8 text"),
     "UTF-8 read as ASCII": ("x,y\n1,a\n2,ü\n", {"encoding": "ascii"}, "row 3: is not ascii text"),
-    "NUL bytes": (b"x,y\n1,a\n2\0,b\n", {}, "has NUL bytes; expected a text file"),
+    "NUL bytes": (b"x,y\n1,a\n2\0,b\n", {}, "row 3: has a NUL byte; expected a text file"),
+    "UTF-8 read as UTF-16": (GOOD, {"encoding": "utf-16"}, "row 1: is not utf-16 text"),
+    "a byte order mark of UTF-8 read as Latin-1": (
+        "\ufeff" + GOOD, {"encoding": "latin-1"}, "is UTF-8 text, expected prepare.encoding: u"),
     "a binary file": (bytes(range(256)) * 20, {}, "is not utf-8 text"),
     "a PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {}, "row 1: is not utf-8 text"),
     "duplicate column names": ("x,x,y\n1,2,a\n3,4,b\n", {}, "row 1: 2 columns have the name 'x'"),
@@ -54,8 +67,17 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "no column but the label": ("y\na\nb\n", {}, "there is no column besides the label"),
     "more columns than names": (
         GOOD, {"header": ["x", "y"]}, "has 3 columns, prepare.header names 2"),
+    "a header that prepare.header names too": (
+        "x, c,y\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]},
+        "row 1: is a header, set prepare.header: true"),
     "an all-missing column": ("x,z,y\n1,,a\n2,NA,b\n", {}, "column z: has no values"),
     "a gap": ("x,y\n1,a\n,b\n", {}, "row 3, column x: has no value (found '')"),
+    "a gap that is a number": (
+        "x,y\n1,a\n-999.0,b\n", {"na_values": ["-999"]},
+        "row 3, column x: has no value (found '-999.0')"),
+    "a column of text without a value to train on": (
+        "x,c,y\n" + "".join(f"{n},{'p' * (n == 3)},{'ab'[n % 2]}\n" for n in range(20)),
+        {"missing": "impute", "test_size": 0.9}, "column c: has no value in a training row"),
     "a gap in text": ("x,c,y\n1,p,a\n2,?,b\n", {}, "row 3, column c: has no value (found '?')"),
     "a gap in the label": (
         "x,y\n1,a\n2,\n", {"missing": "impute"}, "row 3, column y: has no value (found '')"),
@@ -68,14 +90,30 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a first number too large": ("x,y\n1e39,a\n1,b\n", {}, "row 2, column x: found '1e39'"),
     "a test_size that holds out no row": (GOOD, {"test_size": 0.01}, "holds out no row of 4"),
     "decimal commas": (
-        "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"}, "expected a number with a d"),
+        "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"},
+        "row 2, column x: found '1,5', expected a number with a decimal point and no other sep"),
     "a decimal comma": (
         "x;y\n1;a\n2,5;b\n", {"delimiter": ";"}, "row 3, column x: found '2,5', expected a"),
     "thousands separated": ('x,y\n1,a\n"1,000",b\n', {}, "row 3, column x: found '1,000'"),
+    "thousands separated at first": (
+        'x,y\n"1,234.5",a\n2,b\n', {}, "row 2, column x: found '1,234.5', expected a number with"),
+    "an underscore": ("x,y\n1,a\n1_0,b\n", {}, "row 3, column x: found '1_0', expected a number;"),
+    "a no-break space before a number": (
+        "x,y\n1,a\n\u00a02,b\n", {}, "row 3, column x: found '\\xa02', expected a number"),
+    "full-width digits": ("x,y\n1,a\n\uff12,b\n", {}, "row 3, column x: found '\uff12', expected"),
+    "text before numbers": (
+        "x,y\nN/A,a\n1,b\n2,a\n", {},
+        "row 2, column x: found 'N/A', expected a number; if it stands for no value, see "
+        "prepare.na_values; if the column is text, prepare.text"),
     "hexadecimal": ("x,y\n1,a\n0x10,b\n", {}, "row 3, column x: found '0x10', expected a number"),
     "text among numbers in row 9,999": (
         MANY + "oops,a\n", {}, "row 9999, column x: found 'oops', expected a number"),
-    "10,001 categories": (NAMES, {}, "column c: has more than 1000 different values"),
+    "10,001 categories": (
+        NAMES, {}, "column c: has more than 1000 different values (prepare.max_categories); if it"),
+    "10,001 classes": (
+        NAMES, {"label": "c"}, "(prepare.max_categories); is it the column to predict, prepare.la"),
+    "a delimiter beyond ASCII": (
+        GOOD, {"delimiter": "\u00a7"}, "prepare.delimiter: '\u00a7': should be an ASCII character"),
     "a delimiter that is not the file's": (
         GOOD, {"delimiter": ";"}, "prepare.label: no column 'y'"),
 }  # fmt: skip
@@ -165,10 +203,11 @@ def test_no_permission_is_one_line_and_the_earlier_result_stays(copied: Clone, s
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["1"], "found 1 values, expected 2 (x, c)"),
+        (["1"], "found 1 value, expected 2 (x, c)"),
         (["1", "p", "2"], "found 3 values, expected 2 (x, c)"),
         (["x", "p"], "x: found 'x', expected a number"),
-        (["", "p"], "x: found '', expected a number"),
+        (["", "p"], "x: has no value (found '')"),
+        (["\uff12", "p"], "x: found '\uff12', expected a number"),
         (["1", ""], "c: has no value (found '')"),
         (["1", "new"], "c: found 'new', which the model was not trained on (known: p, q)"),
     ],

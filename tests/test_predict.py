@@ -1,5 +1,6 @@
 """predict: one row or a file, from the ONNX model, without TensorFlow."""
 
+import json
 import sys
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,8 @@ from classifier.schema import Schema
 from tests.conftest import Clone
 
 CLASSES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]
+HEADER = "sepal_length,sepal_width,petal_length,petal_width\n"
+ROW = "5.1,3.5,1.4,0.2\n"
 PROBABILITIES = [f"probability_{name}" for name in CLASSES]
 
 
@@ -74,7 +77,12 @@ def test_a_negative_value_is_a_value(reproduced):
         (["5.1", "3.5", "1.4"], "found 3 values, expected 4 (sepal_length, sepal_width, "),
         (["5.1"] * 5, "found 5"),
         (["5.1", "3.5", "x", "0.2"], "petal_length: found 'x', expected a number"),
-        (["5.1", "3.5", "nan", "0.2"], "petal_length: found 'nan', expected a number"),
+        (["5.1", "3.5", "nan", "0.2"], "petal_length: has no value (found 'nan')"),
+        (
+            ["-3e38", "3e38", "-3e38", "3e38"],
+            "error: the model has no answer, the numbers are too l",
+        ),
+        ([""], "error: '': no such file; expected one, or 4 values"),
         (["none.csv"], "none.csv: no such file; expected one, or 4 values (sepal_length, "),
         (["data"], "data: is a directory"),
         (["README.md"], "README.md: row 1: found"),
@@ -87,18 +95,80 @@ def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            ROW + ROW.replace("5.1", "\u00a05.1"),
+            "row 3, column sepal_length: found '\\xa05.1', exp",
+        ),
+        (
+            ROW + ROW.replace("5.1", "\uff15"),
+            "row 3, column sepal_length: found '\uff15', expected",
+        ),
+        (ROW + '""\n' + ROW, "row 3: has 1 column, expected 4"),
+        (ROW + "\f\n" + ROW, "row 3: has 1 column, expected 4"),
+        (ROW + "-3e38,3e38,-3e38,3e38\n", "row 3: the model has no answer, the numbers"),
+    ],
+)
+def test_a_bad_row_in_a_file_is_one_line(reproduced, text, words):
+    command = ("python", "-m", "classifier", "predict", "-")
+    done = reproduced.run(*command, check=False, input=HEADER + text)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_columns_that_are_not_needed_may_share_a_name(copied):
+    (copied.path / "rows.csv").write_text(
+        HEADER.replace("\n", ",,,a,a\n") + "5.1,3.5,1.4,0.2,1,2,3,4"
+    )
+    header, row = predict(copied, "rows.csv").splitlines()
+    assert header.startswith(HEADER.strip() + ",,,a,a,predicted,")
+    assert row.startswith("5.1,3.5,1.4,0.2,1,2,3,4,Iris-setosa,")
+
+
+def test_a_column_named_as_one_that_is_added_is_refused_except_for_json(copied):
+    text = HEADER.replace("\n", ",predicted\n") + "5.1,3.5,1.4,0.2,x\n"
+    (copied.path / "rows.csv").write_text(text)
+    done = copied.run("python", "-m", "classifier", "predict", "rows.csv", check=False)
+    assert "rows.csv: row 1: has a column predicted, which is to be added" in done.stderr
+    assert json.loads(predict(copied, "--json", "rows.csv"))["predicted"] == "Iris-setosa"
+
+
+def test_without_an_output_it_is_one_line(reproduced):
+    command = "python -m classifier predict data/source/iris.data >&-"
+    done = reproduced.run("bash", "-c", command, check=False)
+    assert done.stderr == "error: standard output is closed, there is nowhere to write to\n"
+
+
+def test_a_damaged_schema_is_one_line(copied):
+    (copied.path / "data/prepared/schema.json").write_bytes(b"\xff\xfe")
+    done = copied.run("python", "-m", "classifier", "predict", "1", check=False)
+    assert done.stderr == "error: data/prepared/schema.json: is not a schema that prepare wrote\n"
+
+
 def test_before_the_first_repro_it_says_what_to_do(fresh):
     done = fresh.run("python", "-m", "classifier", "predict", "1", check=False)
     assert done.stderr == "error: data/prepared/schema.json: no such file; run `dvc repro` first\n"
 
 
-def test_a_damaged_model_is_one_line(copied):
-    (copied.path / "models/classifier.onnx").write_bytes(b"no model")
+@pytest.mark.parametrize("damage", ["no model", "empty", "cut", "a flipped byte"])
+def test_a_damaged_model_is_one_line(copied, damage):
+    path = copied.path / "models/classifier.onnx"
+    model = path.read_bytes()
+    content = {
+        "no model": b"no model",
+        "empty": b"",
+        "cut": model[: len(model) // 2],
+        "a flipped byte": model.replace(b"probabilities", b"\xffrobabilities"),
+    }
+    path.write_bytes(content[damage])
     done = copied.run(
         "python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2", check=False
     )
     assert (
-        done.stderr
+        done.stdout + done.stderr
         == "error: models/classifier.onnx: is damaged or no ONNX model; run `dvc repro`\n"
     )
 

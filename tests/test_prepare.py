@@ -41,6 +41,26 @@ def test_no_test_split_remains_from_an_earlier_run(prepared):
     assert sorted(path.name for path in folder.iterdir()) == ["preview.csv", "schema.json", "train"]
 
 
+def test_the_earlier_result_stays_when_the_new_one_cannot_take_its_place(prepared, monkeypatch):
+    folder = prepared(IRIS)
+    (folder.parent / "prepared.old.tmp").mkdir()  # of a run that was killed
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == "prepared.tmp":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    before = load(folder, "train")
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="No space left"):
+        prepared(IRIS, scale="standard")
+    assert all(map(np.array_equal, before, load(folder, "train")))
+    monkeypatch.setattr(Path, "rename", rename)
+    prepared(IRIS)
+    assert not list(folder.parent.glob("*.tmp"))
+
+
 def test_a_table_longer_than_a_chunk_is_prepared_the_same(prepared, monkeypatch):
     whole = load(prepared(IRIS), "train")
     monkeypatch.setattr(table, "CHUNK_CELLS", 35)

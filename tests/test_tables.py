@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from classifier import table
 from classifier.errors import UserError
 from classifier.schema import Schema
 from tests.test_prepare import load
@@ -58,6 +59,35 @@ def test_gaps_are_filled_with_the_median_and_the_most_frequent(prepared):
     assert [feature.fill for feature in schema_of(folder).features] == [3.0, "red"]
 
 
+def test_numbers_may_stand_for_gaps_however_they_are_written(prepared):
+    text = "size,kind\n1,a\n-999,b\n-999.0,a\n-9.99e2,b\n5,b\n"
+    folder = prepared(text, **NAMED, missing="impute", na_values=[" -999 "])
+    assert load(folder, "train")[0].tolist() == [[1], [3], [3], [3], [5]]
+    schema = schema_of(folder)
+    assert schema.encode(schema.row(["-999.00"])).tolist() == [[3]]
+
+
+@pytest.mark.parametrize("gap", ["", "n/a", "n/a  ", "\u00a0"])
+def test_white_space_around_a_gap_does_not_matter(prepared, monkeypatch, gap):
+    monkeypatch.setattr(table, "CHUNK_CELLS", 4)
+    text = f"size,kind\n1,a\n5,b\n3,a\n4,b\n2,a\n{gap},b\n"
+    folder = prepared(text, **NAMED, missing="impute", na_values=["", "n/a "])
+    assert load(folder, "train")[0].tolist() == [[1], [5], [3], [4], [2], [3]]
+
+
+def test_most_values_decide_whether_a_column_is_text(prepared):
+    folder = prepared("code,kind\n1,a\nB2,b\nC3,a\n", **NAMED)
+    assert schema_of(folder).input_names() == ["code=1", "code=B2", "code=C3"]
+
+
+def test_widths_are_checked_once_however_many_gaps_are_last(prepared, monkeypatch):
+    monkeypatch.setattr(table, "CHUNK_CELLS", 4)
+    checked: list[table.Table] = []
+    monkeypatch.setattr(table.Table, "_check_widths", lambda self: checked.append(self))
+    prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
+    assert len(checked) == 1
+
+
 def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
     rows = "\n".join(f"{value},{1e6 + value},7,{'ab'[value % 2]}" for value in range(40))
     folder = prepared(rows, header=False, label=-1, scale="standard", test_size=0.25)
@@ -66,6 +96,12 @@ def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
     assert train[:, 0].std() == pytest.approx(1, abs=1e-5)
     assert np.abs(test[:, 0].mean()) > 1e-3, "it is fitted on training rows only"
     assert train[:, 2].tolist() == [0] * 30, "a constant stays finite"
+
+
+def test_a_column_without_a_name_is_found_again(prepared):
+    schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
+    (chunk,) = schema.table(Path("data/raw.csv"), needs_label=True).chunks()
+    assert chunk["0"].tolist() == [0, 1]
 
 
 def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
@@ -85,6 +121,12 @@ def test_any_encoding_and_delimiter(prepared, encoding, delimiter):
     assert (schema.input_names(), schema.classes) == (["größe"], ["häuschen", "schloß"])
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(prepared):
+    text = "größe,art\n1,ä\n2,b\n".encode("utf-16")
+    folder = prepared(text, header=True, label="art", encoding="utf-16-le")
+    assert schema_of(folder).input_names() == ["größe"]
+
+
 def test_quoted_cells_may_hold_delimiters_and_newlines(prepared):
     folder = prepared('x,y\n1,"a, b"\n2,"c\nd"\n', header=True, label="y")
     assert schema_of(folder).classes == ["a, b", "c\nd"]
@@ -99,9 +141,9 @@ def test_white_space_around_cells_is_no_part_of_them(prepared):
 def test_hundreds_of_classes_and_thousands_of_attributes(prepared):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(600, 3000)).astype(np.float32)
-    table = pd.DataFrame(values)
-    table["label"] = [f"class {row % 300}" for row in range(600)]
-    folder = prepared(table.to_csv(index=False), header=True, label="label")
+    frame = pd.DataFrame(values)
+    frame["label"] = [f"class {row % 300}" for row in range(600)]
+    folder = prepared(frame.to_csv(index=False), header=True, label="label")
     features, labels = load(folder, "train")
     assert np.array_equal(features, values)
     assert labels.shape == (600, 300)
@@ -135,17 +177,17 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(table=tables())
-def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(prepared, table):
+@given(frame=tables())
+def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(prepared, frame):
     try:
-        folder = prepared(table.to_csv(index=False), header=True, label="label", missing="impute")
+        folder = prepared(frame.to_csv(index=False), header=True, label="label", missing="impute")
     except UserError as error:
         # A column of nothing but gaps, or of numbers first and text later, is for people to mend.
         assert any(words in str(error) for words in ("has no value", "expected a number"))
         return
     schema, (features, labels) = schema_of(folder), load(folder, "train")
-    assert labels.argmax(axis=1).tolist() == [schema.classes.index(x) for x in table.label]
-    for row, expected in zip(table.to_numpy(), features, strict=True):
+    assert labels.argmax(axis=1).tolist() == [schema.classes.index(x) for x in frame.label]
+    for row, expected in zip(frame.to_numpy(), features, strict=True):
         texts = ["" if cell is None else str(cell) for cell in row[:-1]]
         assert np.array_equal(schema.encode(schema.row(texts))[0], expected)
 

@@ -27,6 +27,20 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
     assert "metrics/predictions/again.csv" in plots
 
 
+def test_its_name_may_end_in_capitals_and_hidden_files_are_none(copied):
+    (copied.path / "data/test_sets/OWN.CSV").write_text(HEADER + ROW)
+    (copied.path / "data/test_sets/.hidden.csv").write_text("no table")
+    evaluate(copied)
+    assert list(json.loads(copied.read("metrics/evaluation.json"))) == ["train", "OWN"]
+
+
+def test_two_of_one_name_are_one_line(copied):
+    for name in ("own.csv", "own.CSV"):
+        (copied.path / "data/test_sets" / name).write_text(HEADER + ROW)
+    done = evaluate(copied, check=False)
+    assert "own.csv: own already names data/test_sets/own.CSV; rename it" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
@@ -38,6 +52,12 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
         ("none.csv", HEADER, "none.csv: has no rows"),
         ("few.csv", "1,2,3\n", "few.csv: row 1: found 3 columns, expected sepal_length, "),
         ("nolabel.csv", "5.1,3.5,1.4,0.2\n", "nolabel.csv: row 1: found 4 columns, expected "),
+        ("quotes.csv", HEADER + ROW + '""\n', "quotes.csv: row 3: has 1 column, expected 5"),
+        ("feed.csv", HEADER + "\f\n" + ROW.replace("setosa", "nova"),
+         "feed.csv: row 2: has 1 column, expected 5"),
+        ("semicolons.csv", (HEADER + ROW).replace(",", ";"),
+         "row 1: found 1 column, expected sepal_length, sepal_width, petal_length, petal_width, "
+         "species; is ',' its delimiter?"),
         ("train.csv", HEADER + ROW, "train.csv: train already names a part of data/prepared"),
     ],
 )  # fmt: skip

@@ -19,8 +19,11 @@ from classifier.schema import Schema
 if TYPE_CHECKING:
     import pandas as pd
 
+    from classifier.table import Table
+
 SCHEMA = Path("data/prepared/schema.json")
 MODEL = Path("models/classifier.onnx")
+TOO_LARGE = "the model has no answer, the numbers are too large for it"
 
 
 def predict(
@@ -37,8 +40,9 @@ def predict(
     """Print the class of a row, or write a CSV with the class of every row of a CSV file.
 
     Beside the class stands how probable the model holds each class to be. A file keeps its
-    columns. It may have a header, its columns then may be in any order and there may be more of
-    them; without one they are the features, or all columns, in the table's order.
+    columns; only with --json may they be named as those that are added, `predicted` and
+    `probability_CLASS`. It may have a header, its columns then may be in any order and there may be
+    more of them; without one they are the features, or all columns, in the table's order.
 
     \b
     Examples:
@@ -47,16 +51,19 @@ def predict(
       python -m classifier predict flowers.csv > predicted.csv
       zcat flowers.csv.gz | python -m classifier predict - | head
     """
+    if sys.stdout is None:
+        raise UserError("standard output is closed, there is nowhere to write to")
     schema = Schema.load(SCHEMA)
     model = load_model(MODEL, schema)
     source = Path("/dev/stdin" if values == ["-"] else values[0])
-    if len(values) > 1 or (len(schema.features) == 1 and not source.exists()):
+    exists = values[0] != "" and source.exists()  # Path("") is the current folder
+    if len(values) > 1 or (len(schema.features) == 1 and not exists):
         predict_row(schema, model, values, sys.stdout, as_json)
         return
-    if not source.exists():
-        names = ", ".join(feature.name for feature in schema.features)
+    if not exists:
+        names, name = ", ".join(feature.name for feature in schema.features), values[0] or "''"
         raise UserError(
-            f"{source}: no such file; expected one, or {len(schema.features)} values ({names})"
+            f"{name}: no such file; expected one, or {len(schema.features)} values ({names})"
         )
     with rereadable(source) as path:
         predict_file(schema, model, path, sys.stdout, as_json)
@@ -69,14 +76,15 @@ def load_model(path: Path, schema: Schema) -> Any:
         UserError: there is no such file, it is damaged, or the schema is another model's.
     """
     import onnxruntime  # here, because --help does not need it
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
     require_file(path, "run `dvc repro` first")
+    onnxruntime.set_default_logger_severity(4)  # what is wrong is said once, below
     try:
-        model = onnxruntime.InferenceSession(path)
-    except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        model = onnxruntime.InferenceSession(path, enable_fallback=0)
+        found = (model.get_inputs()[0].shape[-1], model.get_outputs()[0].shape[-1])
+        probabilities(model, np.zeros((1, found[0]), np.float32))
+    except Exception as error:  # damage shows in errors of almost any class
         raise UserError(f"{path}: is damaged or no ONNX model; run `dvc repro`") from error
-    found = (model.get_inputs()[0].shape[-1], model.get_outputs()[0].shape[-1])
     expected = (schema.inputs, len(schema.classes))
     if found != expected:
         raise UserError(
@@ -113,6 +121,8 @@ def predict_row(
 ) -> None:
     """Print the predicted class, then each class with its probability."""
     (row,) = probabilities(model, schema.encode(schema.row(values)))
+    if np.isnan(row).any():
+        raise UserError(TOO_LARGE)
     predicted, pairs = schema.classes[row.argmax()], dict(zip(schema.classes, row, strict=True))
     if as_json:
         print(json_line(predicted, pairs), file=output)
@@ -129,28 +139,42 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
     """Write the file's columns, the predicted class and each class' probability, row by row."""
     table = schema.table(path, needs_label=False, keep_text=True)
+    added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
+    taken = [name for name in table.names if name in added]
+    if taken and not as_json:
+        raise UserError(
+            f"{path}: row 1: has a column {taken[0]}, which is to be added; rename it or use --json"
+        )
     title = None if output.isatty() else "predict"
     for number, chunk in enumerate(table.chunks(title)):
         rows = probabilities(model, schema.encode(schema.rows(table, chunk)))
+        refuse_nan(table, chunk, rows)
         predicted = np.array(schema.classes, dtype=object)[rows.argmax(axis=1)]
         if as_json:
             for name, row in zip(predicted, rows.tolist(), strict=True):
                 print(json_line(name, dict(zip(schema.classes, row, strict=True))), file=output)
         else:
-            written = with_predictions(schema, chunk, predicted, rows)
+            written = with_predictions(chunk, added, predicted, rows)
             written.to_csv(output, sep=table.layout.delimiter, index=False, header=number == 0)
 
 
+def refuse_nan(table: "Table", chunk: "pd.DataFrame", rows: npt.NDArray[np.float64]) -> None:
+    """Raise `UserError` with the line of the first row for which the model has no answer."""
+    bad = np.flatnonzero(np.isnan(rows).any(axis=1))
+    if len(bad):
+        line = table.line(int(chunk.index[bad[0]]))
+        raise UserError(f"{table.path}: row {line}: {TOO_LARGE}")
+
+
 def with_predictions(
-    schema: Schema,
     chunk: "pd.DataFrame",
+    added: list[str],
     predicted: npt.NDArray[np.object_],
     rows: npt.NDArray[np.float64],
 ) -> "pd.DataFrame":
-    """Return the chunk with the columns `predicted` and `probability_CLASS` behind its own."""
+    """Return the chunk with the added columns, class and probabilities, behind its own."""
     import pandas as pd
 
-    names = [f"probability_{name}" for name in schema.classes]
-    columns = pd.DataFrame(rows, columns=names, index=chunk.index)
-    columns.insert(0, "predicted", predicted)
+    columns = pd.DataFrame(rows, columns=added[1:], index=chunk.index)
+    columns.insert(0, added[0], predicted)
     return pd.concat([chunk, columns], axis="columns")
