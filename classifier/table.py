@@ -37,7 +37,7 @@ class Table:
     names: all columns, in their order; numbers: those that hold numbers, the others are text;
     required: those in which no cell may be missing; keep_text: chunks have numbers as text too,
     as they stand in the file; advice: what else to do about a cell that is no number. Columns that
-    are neither needed as numbers nor otherwise may share a name.
+    are not asked for by name may share one.
     """
 
     path: Path
