@@ -75,8 +75,6 @@ def open_source(path: Path, settings: Prepare) -> Source:
     Raises:
         UserError: there is no table, or it has not the columns that the params name.
     """
-    if not settings.delimiter.isascii():
-        raise UserError(f"prepare.delimiter: {settings.delimiter!r}: should be an ASCII character")
     layout = Layout(
         delimiter=settings.delimiter,
         encoding=settings.encoding,

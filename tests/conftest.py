@@ -1,5 +1,6 @@
 """Clones of the project to run the real pipeline in, and the settings of its sections."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -99,17 +100,41 @@ class Clone:
 
 
 @pytest.fixture(scope="session")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes the content of a folder, the first of the test processes that needs it for them all."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                making = shared / f"{name}.making"
+                making.mkdir()
+                make(making)
+                making.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def origin(once) -> Clone:
     """The project as it is in the working tree, committed to a git repository of its own."""
-    origin = Clone(tmp_path_factory.mktemp("origin"))
-    listed = Clone(ROOT).git("ls-files", "--cached", "--others", "--exclude-standard", "-z")
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (origin.path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, origin.path / name)
-    origin.git("init", "--quiet", "--initial-branch", "main")
-    origin.commit("The project")
-    return origin
+
+    def make(folder: Path) -> None:
+        listed = Clone(ROOT).git("ls-files", "--cached", "--others", "--exclude-standard", "-z")
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        Clone(folder).git("init", "--quiet", "--initial-branch", "main")
+        Clone(folder).commit("The project")
+
+    return Clone(once("origin", make))
 
 
 @pytest.fixture
@@ -119,19 +144,23 @@ def fresh(origin: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def both(origin: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone]:
+def both(origin: Clone, once) -> tuple[Clone, Clone]:
     """Two clones after `make repro`, run at the same time; the second as on another machine."""
-    first = origin.clone(tmp_path_factory.mktemp("first") / "clone")
-    second = origin.clone(tmp_path_factory.mktemp("second") / "deeper" / "clone")
-    home = tmp_path_factory.mktemp("home")
-    (home / ".keras").mkdir()
-    (home / ".keras" / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
-    second.environment |= OTHER_MACHINE | {"HOME": str(home)}
-    runs = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
-    for run in runs:
-        output, _ = run.communicate()
-        assert run.returncode == 0, output
-    return first, second
+
+    def make(folder: Path) -> None:
+        first = origin.clone(folder / "clone")
+        second = origin.clone(folder / "much" / "deeper" / "clone")
+        home = folder / "home"
+        (home / ".keras").mkdir(parents=True)
+        (home / ".keras" / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
+        second.environment |= OTHER_MACHINE | {"HOME": str(home)}
+        runs = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
+        for run in runs:
+            output, _ = run.communicate()
+            assert run.returncode == 0, output
+
+    folder = once("both", make)
+    return Clone(folder / "clone"), Clone(folder / "much" / "deeper" / "clone")
 
 
 def make_repro(clone: Clone, *prefix: str) -> "subprocess.Popen[str]":
@@ -159,13 +188,16 @@ def copied(reproduced: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def compared(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def compared(reproduced: Clone, once) -> Clone:
     """A clone with a second commit, which trains for fewer epochs; for reading only."""
-    clone = reproduced.copy(tmp_path_factory.mktemp("compared") / "clone")
-    clone.edit("params.yaml", "epochs: 150", "epochs: 20")
-    clone.dvc("repro")
-    clone.commit("Train for 20 epochs")
-    return clone
+
+    def make(folder: Path) -> None:
+        clone = reproduced.copy(folder / "clone")
+        clone.edit("params.yaml", "epochs: 150", "epochs: 20")
+        clone.dvc("repro")
+        clone.commit("Train for 20 epochs")
+
+    return Clone(once("compared", make) / "clone")
 
 
 @pytest.fixture(scope="session")

@@ -112,8 +112,6 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         NAMES, {}, "column c: has more than 1000 different values (prepare.max_categories); if it"),
     "10,001 classes": (
         NAMES, {"label": "c"}, "(prepare.max_categories); is it the column to predict, prepare.la"),
-    "a delimiter beyond ASCII": (
-        GOOD, {"delimiter": "\u00a7"}, "prepare.delimiter: '\u00a7': should be an ASCII character"),
     "a delimiter that is not the file's": (
         GOOD, {"delimiter": ";"}, "prepare.label: no column 'y'"),
 }  # fmt: skip

@@ -56,7 +56,7 @@ def test_repro_runs_what_the_readme_says(ran):
 
 
 def test_rows_are_classified(ran):
-    by_pipe, by_json = outputs(ran, "head -3")[0], outputs(ran, "python -m classifier")[0]
+    by_pipe, by_json = outputs(ran, "head -3")[0], outputs(ran, "python -m classifier predict")[0]
     assert len(by_pipe.splitlines()) == 3
     assert json.loads(by_json)["predicted"] == "Adelie"
 

@@ -12,8 +12,9 @@ from tests.conftest import Clone
 
 
 def test_metrics_diff_shows_what_a_commit_changed(compared):
-    (changes,) = json.loads(compared.dvc("metrics", "diff", "HEAD~1", "--json")).values()
-    assert changes["train.loss"]["diff"] > 0.1
+    changes = json.loads(compared.dvc("metrics", "diff", "HEAD~1", "--json"))
+    assert changes["metrics/evaluation.json"]["train.loss"]["diff"] > 0.1
+    assert changes["metrics/crossval.json"]["accuracy.mean"]["diff"] < -0.1
     assert "train.accuracy" in compared.dvc("metrics", "diff", "HEAD~1")
 
 
