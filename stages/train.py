@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ HISTORY = Path("metrics/history.csv")
 # Not in dvc.yaml: another machine that makes the same model has not changed anything.
 ENVIRONMENT = Path("metrics/environment.json")
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+BLOCK_BYTES = 32 * 2**20  # of rows that are shuffled in memory at a time
+RUN_ROWS = 4_096  # that stand together in the table and are read in one piece
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -74,24 +76,59 @@ def epoch_stream(data: Dataset, rows: Rows, settings: Train) -> Any:
     One stream serves all epochs because Keras would otherwise start a new iterator for each,
     which costs more than the training of a small network.
     """
-    epochs = tf.data.Dataset.from_generator(
-        lambda: shuffled_epochs(data, rows, settings),
+    blocks = tf.data.Dataset.from_generator(
+        lambda: batch_blocks(data, rows, settings),
         output_signature=(
-            tf.TensorSpec((None, data.features.shape[1]), tf.float32),
-            tf.TensorSpec((None, data.labels.shape[1]), tf.uint8),
+            tf.TensorSpec((None, None, data.features.shape[1]), tf.float32),
+            tf.TensorSpec((None, None, data.labels.shape[1]), tf.uint8),
         ),
     )
-    return epochs.flat_map(
-        lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(settings.batch_size)
-    )
+    return blocks.flat_map(lambda *block: tf.data.Dataset.from_tensor_slices(block)).prefetch(2)
 
 
-def shuffled_epochs(data: Dataset, rows: Rows, settings: Train) -> Iterator[Batch]:
-    """Yield the rows once for every epoch, in an order drawn from the seed."""
-    rng = np.random.default_rng(settings.seed)
+def batch_blocks(data: Dataset, rows: Rows, settings: Train) -> Iterator[Batch]:
+    """Yield the rows once for every epoch, some batches at a time: (batches, batch, columns)."""
+    rng, batch = np.random.default_rng(settings.seed), settings.batch_size
+    size = max(1, BLOCK_BYTES // row_bytes(data))
     for _ in range(settings.epochs):
-        order = rng.permutation(rows)
-        yield data.features[order], data.labels[order]
+        for order in in_whole_batches(shuffled(rows, size, rng), batch):
+            full = len(order) // batch * batch
+            for part, shape in ((order[:full], (-1, batch)), (order[full:], (1, -1))):
+                if len(part):
+                    yield tuple(  # type: ignore[misc]
+                        columns[part].reshape(*shape, columns.shape[1])
+                        for columns in (data.features, data.labels)
+                    )
+
+
+def row_bytes(data: Dataset) -> int:
+    return sum(columns.itemsize * columns.shape[1] for columns in (data.features, data.labels))
+
+
+def shuffled(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
+    """Yield all rows in random order, about `size` at a time.
+
+    Where there are more than that, each block is made of runs of rows from all over the table, so
+    that it is read in long pieces and yet looks like the whole.
+    """
+    if len(rows) <= size:
+        yield rng.permutation(rows)
+        return
+    runs = np.array_split(rows, -(-len(rows) // RUN_ROWS))
+    order = rng.permutation(len(runs))
+    for block in np.array_split(order, -(-len(rows) // size)):
+        yield rng.permutation(np.concatenate([runs[run] for run in block]))
+
+
+def in_whole_batches(blocks: Iterable[Rows], batch: int) -> Iterator[Rows]:
+    """Yield the same rows, in blocks that are whole batches; the last one has what is left."""
+    left = np.empty(0, np.int32)
+    for block in blocks:
+        rows = np.concatenate([left, block])
+        whole = len(rows) // batch * batch
+        yield rows[:whole]
+        left = rows[whole:]
+    yield left
 
 
 def validation_data(data: Dataset, rows: Rows) -> Any:

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 import zipfile
+from itertools import chain
 from typing import get_args
 from unittest.mock import Mock
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from classifier.archive import load_keras, save_keras
-from classifier.dataset import open_dataset
+from classifier.dataset import Dataset, open_dataset
 from classifier.errors import UserError
 from classifier.network import build_network, compile_network
 from classifier.params import Train, load_params
@@ -73,12 +74,32 @@ def test_a_last_batch_that_is_not_full_is_trained_on_too(trained, settings, repr
     assert len(history(trained(batch_size=64, epochs=3))) == 3
 
 
-def test_each_epoch_has_every_row_once_in_another_order(settings, reproduced):
+@pytest.mark.parametrize("block_bytes", [10**6, 40 * 19])  # all rows at once, or 40 at a time
+def test_each_epoch_has_every_row_once_in_another_order(
+    settings, reproduced, monkeypatch, block_bytes
+):
+    monkeypatch.setattr(train, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(train, "RUN_ROWS", 7)
     data = open_dataset(reproduced.path / "data/prepared/train")
-    epochs = train.shuffled_epochs(data, np.arange(150, dtype=np.int32), settings)
-    first, second = next(epochs)[0], next(epochs)[0]
-    assert not np.array_equal(first, second)
-    assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, second.tolist()))
+    two = settings.model_copy(update={"epochs": 2, "batch_size": 16})
+    numbers = Dataset(np.arange(150, dtype=np.float32)[:, None], data.labels)
+    batches = [
+        batch.ravel().tolist()
+        for block, _ in train.batch_blocks(numbers, np.arange(150, dtype=np.int32), two)
+        for batch in block
+    ]
+    assert list(map(len, batches)) == ([16] * 9 + [6]) * 2
+    first, second = (list(chain(*epoch)) for epoch in (batches[:10], batches[10:]))
+    assert sorted(first) == sorted(second) == list(range(150))
+    assert first != second
+
+
+def test_a_block_is_like_the_whole_table_also_where_that_is_sorted(monkeypatch):
+    monkeypatch.setattr(train, "RUN_ROWS", 10)
+    rng = np.random.default_rng(0)
+    for block in train.shuffled(np.arange(100_000, dtype=np.int32), 10_000, rng):
+        assert len(block) == 10_000
+        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * 1_000)
 
 
 def test_stops_early_and_keeps_the_best_weights(trained):

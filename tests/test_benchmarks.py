@@ -1,0 +1,56 @@
+"""The benchmarks measure what they say and write it down."""
+
+import sys
+
+import pytest
+
+from benchmarks import __main__ as bench
+from benchmarks.__main__ import COMPARISONS, Comparison, Measured, compare, measure, to_table
+from classifier.progress import Progress
+from tests.conftest import ROOT
+
+
+def test_a_process_is_measured_and_so_is_the_part_it_reports(tmp_path):
+    script = "import time; b = bytearray(200_000_000); time.sleep(0.3); print('seconds: 0.125')"
+    whole = measure([sys.executable, "-c", script], tmp_path)
+    assert whole.seconds >= 0.3
+    assert 200e6 < whole.memory < 400e6
+    assert measure([sys.executable, "-c", script], tmp_path, part=True).seconds == 0.125
+
+
+def test_the_ratio_is_the_median_of_the_rounds(tmp_path, monkeypatch):
+    times = iter([1.0, 2.0, 9.0, 3.0, 1.0, 4.0])  # ours, peer, in turn
+    monkeypatch.setattr(bench, "measure", lambda *_: Measured(next(times), 1))
+    pair = Comparison("a", "b", 1.0, ["ours"], ["peer"], rounds=3)
+    result = compare(pair, tmp_path, Progress(disable=True))
+    assert (result["ratio"], result["seconds"]) == (0.5, [1.0, 3.0])
+    assert to_table([result]).splitlines()[-1] == "| a | b | ≤ 1.00 | 0.50 |"
+
+
+def test_the_table_takes_the_place_of_the_last_one():
+    text = (ROOT / "docs/performance.md").read_text()
+    once = bench.with_table(text, "new\n")
+    assert once == bench.with_table(once, "new\n")
+    assert "<!-- benchmarks -->\nnew\n<!-- end of benchmarks -->\n" in once
+
+
+@pytest.mark.parametrize("folds", [0, 10])
+def test_a_run_from_nothing_runs_every_stage(copied, folds):
+    bench.set_folds(folds)(copied.path)
+    assert f"folds: {folds} " in copied.read("params.yaml")
+    assert copied.stages_run(copied.dvc("repro", "--dry")) == [
+        "fetch", "prepare", "crossval", "train", "evaluate",
+    ]  # fmt: skip
+
+
+def test_a_test_set_runs_evaluate_alone(copied):
+    bench.add_test_set(copied.path)
+    assert copied.stages_run(copied.dvc("repro", "--dry")) == ["evaluate"]
+
+
+def test_every_peer_is_a_script_of_its_own():
+    peers = {part for c in COMPARISONS for part in c.peer if part.startswith("benchmarks.")}
+    for peer in peers:
+        text = (ROOT / f"{peer.replace('.', '/')}.py").read_text()
+        assert "classifier" not in text
+        assert "stages" not in text
