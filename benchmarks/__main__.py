@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -108,11 +108,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     quick = parser.parse_args().quick
     with TemporaryDirectory() as folder:
-        results = run_all([c for c in COMPARISONS if c.quick or not quick], clone_in(Path(folder)))
+        results = run_all(chosen(quick), clone_in(Path(folder)))
     print(to_table(results))
     if not quick:
         write_json(RESULTS, rounded({"machine": machine(), "results": results}))
         write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
+
+
+def chosen(quick: bool) -> list[Comparison]:
+    if not quick:
+        return COMPARISONS
+    return [replace(comparison, rounds=2) for comparison in COMPARISONS if comparison.quick]
 
 
 def clone_in(folder: Path) -> Path:

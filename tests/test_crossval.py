@@ -1,7 +1,7 @@
 """crossval: a hundred models for the price of one, each as it would have been alone; error bars."""
 
 import json
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -62,7 +62,8 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
     compile_network(network, recipe, steps)
 
     def batches():
-        for features, targets in batch_blocks(data, members, recipe, steps):
+        epochs = (batch_blocks(data, members, recipe) for _ in range(recipe.epochs))
+        for features, targets in chain.from_iterable(epochs):
             for batch in range(len(features)):
                 exists = targets[batch, ..., place].any(axis=1)
                 yield features[batch, exists, :, place], targets[batch, exists, :, place] > 0
@@ -167,7 +168,7 @@ def test_each_row_is_tested_once_a_repeat_and_never_trained_on(iris, shipped, ro
 def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 2, "batch_size": 32})
     members = members_of(iris, ten, recipe)[:2]
-    blocks = list(batch_blocks(iris, members, recipe, 5))
+    blocks = [block for _ in range(2) for block in batch_blocks(iris, members, recipe)]
     assert [features.shape for features, _ in blocks] == [(5, 32, 4, 2)] * 2
     for features, targets in blocks:
         exists = np.asarray(targets.any(axis=2))
@@ -298,6 +299,6 @@ def test_long_work_is_announced(capsys):
 
 
 def test_a_network_of_members_is_a_keras_model_of_any_depth(shipped):
-    network = build_members(7, 4, 3, shipped.model_copy(update={"hidden": [5, 6]}), steps=1)
+    network = build_members(7, 4, 3, shipped.model_copy(update={"hidden": [5, 6]}))
     assert isinstance(network, keras.Model)
     assert network(np.zeros((2, 4, 7), np.float32)).shape == (2, 3, 7)
