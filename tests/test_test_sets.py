@@ -4,14 +4,19 @@ import json
 
 import pytest
 
+from classifier.errors import UserError
+from stages import evaluate
 from tests.conftest import Clone
 
 HEADER = "species,petal_width,petal_length,sepal_width,sepal_length\n"
 ROW = "Iris-setosa,0.2,1.4,3.5,5.1\n"
 
 
-def evaluate(clone: Clone, check: bool = True):
-    return clone.run("python", "-m", "stages.evaluate", check=check)
+@pytest.fixture
+def project_copy(copied: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """A copy of the reproduced clone, to evaluate in from this process."""
+    monkeypatch.chdir(copied.path)
+    return copied
 
 
 def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(copied):
@@ -27,18 +32,19 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
     assert "metrics/predictions/again.csv" in plots
 
 
-def test_its_name_may_end_in_capitals_and_hidden_files_are_none(copied):
-    (copied.path / "data/test_sets/OWN.CSV").write_text(HEADER + ROW)
-    (copied.path / "data/test_sets/.hidden.csv").write_text("no table")
-    evaluate(copied)
-    assert list(json.loads(copied.read("metrics/evaluation.json"))) == ["train", "OWN"]
+def test_its_name_may_end_in_capitals_and_hidden_files_are_none(project_copy):
+    (project_copy.path / "data/test_sets/OWN.CSV").write_text(HEADER + ROW)
+    (project_copy.path / "data/test_sets/.hidden.csv").write_text("no table")
+    evaluate.main()
+    assert list(json.loads(project_copy.read("metrics/evaluation.json"))) == ["train", "OWN"]
 
 
-def test_two_of_one_name_are_one_line(copied):
+def test_two_of_one_name_are_one_line(project_copy):
     for name in ("own.csv", "own.CSV"):
-        (copied.path / "data/test_sets" / name).write_text(HEADER + ROW)
-    done = evaluate(copied, check=False)
-    assert "own.csv: own already names data/test_sets/own.CSV; rename it" in done.stderr
+        (project_copy.path / "data/test_sets" / name).write_text(HEADER + ROW)
+    words = "own.csv: own already names data/test_sets/own.CSV; rename it$"
+    with pytest.raises(UserError, match=words):
+        evaluate.main()
 
 
 @pytest.mark.parametrize(
@@ -61,12 +67,12 @@ def test_two_of_one_name_are_one_line(copied):
         ("train.csv", HEADER + ROW, "train.csv: train already names a part of data/prepared"),
     ],
 )  # fmt: skip
-def test_a_bad_one_is_one_line_and_keeps_the_earlier_metrics(copied, name, text, words):
-    before = copied.files()
-    (copied.path / "data/test_sets" / name).write_text(text)
-    done = evaluate(copied, check=False)
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
-    (copied.path / "data/test_sets" / name).unlink()
-    assert copied.files() == before
+def test_a_bad_one_is_one_line_and_keeps_the_earlier_metrics(project_copy, name, text, words):
+    before = project_copy.files()
+    (project_copy.path / "data/test_sets" / name).write_text(text)
+    with pytest.raises(UserError) as raised:
+        evaluate.main()
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    (project_copy.path / "data/test_sets" / name).unlink()
+    assert project_copy.files() == before
