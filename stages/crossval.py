@@ -51,11 +51,11 @@ def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataF
     """
     if len(data) < settings.folds:
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
-    places, class_index = all_places(settings), data.labels.argmax(axis=1)
+    places = all_places(settings)
     announce(len(places), recipe.epochs, training_rows(len(data), 1, settings, recipe))
     with Progress(desc="crossval", total=len(places) * recipe.epochs, unit="epoch") as bar:
         groups = [
-            train_and_test(data, class_index, group, settings, recipe, bar)
+            train_and_test(data, group, settings, recipe, bar)
             for group in side_by_side(places, data, settings, recipe)
         ]
     return pd.concat(groups).sort_values(["repeat", "fold"], ignore_index=True).round(6)
@@ -109,17 +109,12 @@ def bytes_per_model(data: Dataset, rows: int, recipe: Train) -> int:
 
 
 def train_and_test(
-    data: Dataset,
-    class_index: npt.NDArray[np.intp],
-    places: list[Place],
-    settings: Crossval,
-    recipe: Train,
-    bar: Progress,
+    data: Dataset, places: list[Place], settings: Crossval, recipe: Train, bar: Progress
 ) -> pd.DataFrame:
     """Return repeat, fold and metrics of the models of a group."""
     from classifier.members import score_members, train_members  # TensorFlow takes seconds
 
-    members = [member_at(place, class_index, data, settings, recipe) for place in places]
+    members = [member_at(place, data, settings, recipe) for place in places]
     network = train_members(data, members, recipe, bar.update)
     scores = score_members(network, data, [member.test for member in members])
     diverged = int((~np.isfinite(scores["loss"])).sum())
@@ -131,17 +126,11 @@ def train_and_test(
     return pd.DataFrame(places, columns=["repeat", "fold"]).assign(**scores)
 
 
-def member_at(
-    place: Place,
-    class_index: npt.NDArray[np.intp],
-    data: Dataset,
-    settings: Crossval,
-    recipe: Train,
-) -> "Member":
+def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
     """Return the rows and the random numbers of the model that is tested on a fold."""
     from classifier.members import Member  # TensorFlow takes seconds
 
-    repeat, fold = place
+    (repeat, fold), class_index = place, data.labels.argmax(axis=1)
     folds = stratified_folds(
         class_index, settings.folds, np.random.default_rng([settings.seed, repeat])
     )

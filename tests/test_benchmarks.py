@@ -1,5 +1,6 @@
 """The benchmarks measure what they say and write it down."""
 
+import re
 import sys
 
 import pytest
@@ -8,6 +9,8 @@ from benchmarks import __main__ as bench
 from benchmarks.__main__ import COMPARISONS, Comparison, Measured, compare, to_table
 from classifier.progress import Progress
 from tests.conftest import ROOT, Clone
+
+README = (ROOT / "README.md").read_text()
 
 
 def test_a_process_is_measured_and_so_is_the_part_it_reports():
@@ -61,3 +64,11 @@ def test_every_peer_is_a_script_of_its_own():
         text = (ROOT / f"{peer.replace('.', '/')}.py").read_text()
         assert "classifier" not in text
         assert "stages" not in text
+
+
+def test_the_seed_moves_the_recipe_as_far_as_the_readme_says(reproduced):
+    line = reproduced.run(sys.executable, "-m", "benchmarks.seeds").stdout.splitlines()[0]
+    said = re.search(r"accuracy is between (\S+) and (\S+), its median (\S+)", README)
+    assert said
+    measured = map(float, re.findall(r"0\.\d+", line))
+    assert list(measured) == pytest.approx(list(map(float, said.groups())), abs=0.02)

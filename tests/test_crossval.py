@@ -40,8 +40,7 @@ def ten() -> Crossval:
 def members_at(
     places: list[tuple[int, int]], data: Dataset, settings: Crossval, recipe: Train
 ) -> list[Member]:
-    class_index = data.labels.argmax(axis=1)
-    return [crossval.member_at(place, class_index, data, settings, recipe) for place in places]
+    return [crossval.member_at(place, data, settings, recipe) for place in places]
 
 
 def members_of(data: Dataset, settings: Crossval, recipe: Train) -> list[Member]:
