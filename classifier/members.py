@@ -162,7 +162,8 @@ def batch_blocks(
     Each is (batches, batch, columns, members). Every member has its rows once, in an order drawn
     from its rng.
     """
-    batch, count = settings.batch_size, len(members)
+    batch = min(settings.batch_size, max(len(member.training) for member in members))
+    count = len(members)
     columns = data.features.shape[1] + data.labels.shape[1]
     size = max(1, BLOCK_CELLS // (batch * count * columns))
     steps = -(-len(members[0].training) // batch)

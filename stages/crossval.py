@@ -105,7 +105,8 @@ def bytes_per_model(data: Dataset, rows: int, recipe: Train) -> int:
     """
     sizes = [data.features.shape[1], *recipe.hidden, data.labels.shape[1]]
     weights = sum((inputs + 1) * units for inputs, units in pairwise(sizes))
-    return int(4 * (6 * weights + 3 * recipe.batch_size * sum(sizes) + 3 * rows))
+    batch = min(recipe.batch_size, rows)
+    return int(4 * (6 * weights + 3 * batch * sum(sizes) + 3 * rows))
 
 
 def train_and_test(
@@ -113,9 +114,13 @@ def train_and_test(
 ) -> pd.DataFrame:
     """Return repeat, fold and metrics of the models of a group."""
     from classifier.members import score_members, train_members  # TensorFlow takes seconds
+    from classifier.runtime import tf
 
     members = [member_at(place, data, settings, recipe) for place in places]
-    network = train_members(data, members, recipe, bar.update)
+    try:
+        network = train_members(data, members, recipe, bar.update)
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError("train.hidden: so large a network does not fit in memory") from error
     scores = score_members(network, data, [member.test for member in members])
     diverged = int((~np.isfinite(scores["loss"])).sum())
     if diverged:

@@ -43,9 +43,9 @@ def test_both_sides_are_those_of_crossval_json(compared):
 def test_a_revision_and_its_own_workspace_do_not_differ(compared):
     shown = compare(compared).stdout
     assert shown.splitlines()[0].split() == [
-        "metric", "HEAD", "workspace", "difference", "95%", "interval",
+        "metric", "HEAD", "workspace", "difference", "95%", "interval", "verdict",
     ]  # fmt: skip
-    assert shown.count("no more than noise") == 3
+    assert shown.count("  no more than noise") == 3
     assert "Paired: the same 100 folds on both sides." in shown
 
 
@@ -113,8 +113,10 @@ def test_the_split_is_the_same_if_the_same_rows_are_in_the_same_folds(section, k
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nosuch"], "nosuch: unknown Git revision 'nosuch'"),
-        (["HEAD~1", "nosuch"], "nosuch: unknown Git revision 'nosuch'"),
+        (["nosuch"], "unknown Git revision 'nosuch'"),
+        (["HEAD~1", "nosuch"], "unknown Git revision 'nosuch'"),
+        (["HEAD:params.yaml"], "HEAD:params.yaml: is no commit, branch, tag or experiment"),
+        ([""], "an empty name is no revision"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(compared, arguments, words):
@@ -123,13 +125,34 @@ def test_what_cannot_be_compared_is_one_line(compared, arguments, words):
     assert done.stderr == f"error: {words}\n"
 
 
-def test_a_side_without_folds_is_one_line(copied):
-    (copied.path / "metrics/folds.csv").write_text("repeat,fold,accuracy,loss,macro_f1\n")
+HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("metrics/folds.csv", HEADER, "was not cross-validated (crossval.folds: 0)"),
+        ("metrics/folds.csv", HEADER + "1,1,1,1,1\n",
+         "metrics/folds.csv is not of this dvc.lock; run `dvc repro`"),
+        ("metrics/folds.csv", "", "metrics/folds.csv or dvc.lock is damaged"),
+        ("metrics/folds.csv", "a\n1\n", "metrics/folds.csv: expected the columns repeat, fold, "
+         "accuracy, loss, macro_f1"),
+        ("dvc.lock", "a: [", "metrics/folds.csv or dvc.lock is damaged"),
+        ("dvc.lock", None, "has no metrics/folds.csv or no dvc.lock; `dvc repro` writes both"),
+    ],
+)  # fmt: skip
+def test_a_side_that_cannot_be_read_is_one_line(copied, path, content, words):
+    (copied.path / path).unlink()
+    if content is not None:
+        (copied.path / path).write_text(content)
     done = compare(copied, check=False)
-    assert done.stderr == "error: workspace: was not cross-validated (crossval.folds: 0)\n"
-    (copied.path / "metrics/folds.csv").unlink()
-    done = compare(copied, check=False)
-    assert done.stderr == "error: workspace: has no metrics/folds.csv; run `dvc repro` there\n"
+    assert (done.returncode, done.stderr) == (1, f"error: workspace: {words}\n")
+
+
+def test_params_that_have_changed_since_are_told(copied):
+    copied.edit("params.yaml", "hidden: [8]", "hidden: [16]")
+    done = compare(copied)
+    assert done.stderr == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
 
 
 def test_help_has_examples(reproduced):

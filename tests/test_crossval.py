@@ -290,6 +290,20 @@ def test_what_cannot_be_cross_validated_is_one_line(iris, shipped, ten, settings
         )
 
 
+def test_a_network_too_large_is_one_line(iris, shipped, ten):
+    with pytest.raises(UserError, match=r"^train.hidden: so large a network does not fit"):
+        crossval.cross_validate(
+            iris, ten, shipped.model_copy(update={"hidden": [1_000_000, 1_000_000]})
+        )
+
+
+def test_a_batch_holds_no_more_rows_than_there_are(iris, shipped, ten):
+    recipe = shipped.model_copy(update={"batch_size": 1_000_000})
+    (block,) = batch_blocks(iris, members_of(iris, ten, recipe), recipe)
+    assert [array.shape for array in block] == [(1, 135, 4, 10), (1, 135, 3, 10)]
+    assert crossval.bytes_per_model(iris, 135, recipe) < 50_000
+
+
 def test_long_work_is_announced(capsys):
     crossval.announce(100, 150, 9_000_000)
     crossval.announce(100, 150, 135)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,18 +96,46 @@ def load_side(name: str) -> Side:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
+    if not name:
+        raise UserError("an empty name is no revision")
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         table = pd.read_csv(io.StringIO(files.read_text("metrics/folds.csv")))
         stages = yaml.safe_load(files.read_text("dvc.lock"))["stages"]
+        if name == WORKSPACE:
+            warn_of_changed_params(stages, yaml.safe_load(files.read_text("params.yaml")))
     except FileNotFoundError as error:
-        raise UserError(f"{name}: has no metrics/folds.csv; run `dvc repro` there") from error
+        missing = f"{name}: has no metrics/folds.csv or no dvc.lock"
+        raise UserError(f"{missing}; `dvc repro` writes both") from error
     except DvcException as error:
-        raise UserError(f"{name}: {error}") from error
+        raise UserError(str(error)) from error
+    except AttributeError as error:  # of git, about a file or a folder
+        raise UserError(f"{name}: is no commit, branch, tag or experiment") from error
+    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise UserError(f"{name}: metrics/folds.csv or dvc.lock is damaged") from error
+    return checked_side(name, table, stages)
+
+
+def warn_of_changed_params(stages: dict[str, Any], params: dict[str, Any]) -> None:
+    """Say on standard error that the results are not those of the params as they are."""
+    for key, value in stages.get("crossval", {}).get("params", {}).get("params.yaml", {}).items():
+        section, _, leaf = key.partition(".")
+        if (params[section][leaf] if leaf else params[section]) != value:
+            print(f"params.yaml: {key} has changed since; run `dvc repro`", file=sys.stderr)
+
+
+def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Side:
+    """Raise `UserError` unless the folds are there and are those of the dvc.lock."""
+    columns = ["repeat", "fold", *BETTER_WHEN]
+    if list(table) != columns:
+        raise UserError(f"{name}: metrics/folds.csv: expected the columns {', '.join(columns)}")
     if table.empty or "crossval" not in stages:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     split = split_of(stages)
-    return Side(name, table, split["crossval"]["folds"], split)
+    folds, repeats = split["crossval"]["folds"], split["crossval"]["repeats"]
+    if len(table) != folds * repeats:
+        raise UserError(f"{name}: metrics/folds.csv is not of this dvc.lock; run `dvc repro`")
+    return Side(name, table, folds, split)
 
 
 def split_of(stages: dict[str, Any]) -> dict[str, Any]:
@@ -134,22 +163,24 @@ def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:
 
 
 def how_tested(before: Side, after: Side, paired: bool) -> str:
-    """Say in words which test it was."""
+    """Say in words which test it was, and what it does not say."""
     if paired:
-        return (
+        test = (
             f"Paired: the same {len(before.table)} folds on both sides. "
             "Corrected resampled t-test (Nadeau and Bengio, 2003)."
         )
-    return (
-        f"Unpaired: the folds differ ({len(before.table)} and {len(after.table)} models). "
-        "Corrected resampled variances (Nadeau and Bengio, 2003), Welch's t-test."
-    )
+    else:
+        test = (
+            f"Unpaired: the folds differ ({len(before.table)} and {len(after.table)} models). "
+            "Corrected resampled variances (Nadeau and Bengio, 2003), Welch's t-test."
+        )
+    return f"{test}\nNo more than noise: the interval holds 0. That does not prove them equal."
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:
     from tabulate import tabulate
 
-    head = ["metric", before.name, after.name, "difference", "95% interval", ""]
+    head = ["metric", before.name, after.name, "difference", "95% interval", "verdict"]
     rows = [
         [
             change.metric,
