@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from classifier.layout import Layout, counted, is_number, unknown_value, why_no_
 if TYPE_CHECKING:
     import pandas as pd
 
-    from classifier.table import Table
+    from classifier.table import Chunk, Table
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
 
@@ -33,7 +33,7 @@ class Rows:
     numbers: npt.NDArray[np.float32]
     codes: npt.NDArray[np.int32]
 
-    def __getitem__(self, which: slice | npt.NDArray[np.bool_]) -> "Rows":
+    def __getitem__(self, which: slice | npt.NDArray[Any]) -> "Rows":
         return Rows(self.numbers[which], self.codes[which])
 
     def complete(self) -> npt.NDArray[np.bool_]:
@@ -49,16 +49,16 @@ class Vocabulary:
         self.layout = layout
         self.places = {value: place for place, value in enumerate(values)}
 
-    def learn(self, cells: "pd.Series[str]") -> None:
+    def learn(self, cells: "pd.Categorical") -> None:
         """Add the values that are new, in order of first appearance."""
         for cell in cells.unique():
             if not self.layout.is_missing(cell):
                 self.places.setdefault(cell.strip(), len(self.places))
 
-    def codes(self, cells: "pd.Series[str]") -> npt.NDArray[np.int32]:
+    def codes(self, cells: "pd.Categorical") -> npt.NDArray[np.int32]:
         """Return the place of each cell's value, or MISSING, or UNKNOWN."""
-        order, values = cells.factorize()
-        return np.array([self.code(value) for value in values], np.int32).take(order)
+        places = [self.code(value) for value in cells.categories]
+        return np.array(places, np.int32).take(cells.codes)
 
     def code(self, cell: str) -> int:
         if self.layout.is_missing(cell):
@@ -143,7 +143,7 @@ class Schema(_Model):
                 names += [f"{feature.name}={category}" for category in feature.categories]
         return names
 
-    def table(self, path: Path, needs_label: bool, keep_text: bool = False) -> "Table":
+    def table(self, path: Path, needs_label: bool) -> "Table":
         """Return a table of other rows, to be read as the one was that this was learned from.
 
         With a header its columns may be in any order, and others may stand between them; without
@@ -152,7 +152,8 @@ class Schema(_Model):
         Raises:
             UserError: there is no such file, or its columns are not the known ones.
         """
-        from classifier.table import Table, first_row  # here, because one row needs no pandas
+        from classifier.table import Table  # here, because one row needs no pandas
+        from classifier.text import first_row
 
         features = [feature.name for feature in self.features]
         needed = [*features, self.label] if needs_label else features
@@ -179,7 +180,6 @@ class Schema(_Model):
             names=names,
             numbers=[feature.name for feature in self.numbers],
             required=self._required(needs_label),
-            keep_text=keep_text,
         )
 
     def _required(self, needs_label: bool) -> list[str]:
@@ -192,22 +192,21 @@ class Schema(_Model):
         }
         return required[self.missing]
 
-    def rows(self, table: "Table", chunk: "pd.DataFrame") -> Rows:
+    def rows(self, table: "Table", chunk: "Chunk") -> Rows:
         """Return the features of a chunk of the table as they were read.
 
         Raises:
             UserError: a value is missing that is required, or a category is unknown that must
                 not be.
         """
-        numbers = table.numbers_in(chunk).astype(np.float32)
         codes = np.empty((len(chunk), len(self.texts)), np.int32)
         for place, (text, vocabulary) in enumerate(zip(self.texts, self.vocabularies, strict=True)):
-            codes[:, place] = vocabulary.codes(chunk[text.name])
+            codes[:, place] = vocabulary.codes(chunk.texts[text.name])
             if text.name in table.required and (codes[:, place] == MISSING).any():
                 table.explain()
             if self.unknown == "error":
-                table.refuse_unknown(chunk[text.name], codes[:, place] == UNKNOWN, text.categories)
-        return Rows(numbers, codes)
+                table.refuse_unknown(chunk, text.name, codes[:, place] == UNKNOWN, text.categories)
+        return Rows(chunk.numbers, codes)
 
     def row(self, cells: Sequence[str]) -> Rows:
         """Return one row, given as the text of its features.
@@ -246,9 +245,12 @@ class Schema(_Model):
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Return the inputs of the network for the rows, (rows, inputs) float32."""
-        inputs = np.zeros((len(rows.numbers), self.inputs), np.float32)
+        numbers = self._scaled(rows.numbers)
+        if not self.texts:
+            return numbers
+        inputs = np.zeros((len(numbers), self.inputs), np.float32)
         number_slots, text_slots = self._slots
-        inputs[:, number_slots] = self._scaled(rows.numbers)
+        inputs[:, number_slots] = numbers
         for slot, fill, codes in zip(text_slots, self._text_fills, rows.codes.T, strict=True):
             filled = np.where(codes == MISSING, fill, codes)
             known = np.flatnonzero(filled >= 0)
@@ -256,10 +258,13 @@ class Schema(_Model):
         return inputs
 
     def _scaled(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        fills = np.array([np.nan if n.fill is None else n.fill for n in self.numbers], np.float32)
+        if self.missing == "impute":
+            fills = np.array([n.fill for n in self.numbers], np.float32)
+            numbers = np.where(np.isnan(numbers), fills, numbers)
         mean, std = (np.array([getattr(n, key) for n in self.numbers]) for key in ("mean", "std"))
-        filled = np.where(np.isnan(numbers), fills, numbers)
-        scaled: npt.NDArray[np.float64] = (filled - mean) / std
+        if not mean.any() and (std == 1).all():
+            return numbers
+        scaled: npt.NDArray[np.float64] = (numbers - mean) / std
         with np.errstate(over="ignore"):  # predict says so if the model cannot do with infinity
             return scaled.astype(np.float32)
 

@@ -39,7 +39,9 @@ class StratifiedSampler:
     def draw(self, class_index: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         """Return which of the next rows are drawn, given the class of each."""
         drawn = np.zeros(len(class_index), bool)
-        for index in np.unique(class_index):
+        if not self.wanted.any():
+            return drawn
+        for index in np.flatnonzero(np.bincount(class_index)).tolist():
             rows = np.flatnonzero(class_index == index)
             drawn[self.rng.choice(rows, self._share(index, len(rows)), replace=False)] = True
         return drawn

@@ -76,10 +76,10 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     labels = Vocabulary(schema.layout, schema.classes)
     with DatasetWriter(folder, schema.inputs, len(schema.classes)) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
-            rows, classes = schema.rows(table, chunk), labels.codes(chunk[schema.label])
+            rows, classes = schema.rows(table, chunk), labels.codes(chunk.texts[schema.label])
             if schema.missing != "drop" and (classes == MISSING).any():
                 table.explain()
-            table.refuse_unknown(chunk[schema.label], classes == UNKNOWN, schema.classes)
+            table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
     if not writer.features.rows:

@@ -29,7 +29,8 @@ from classifier.layout import Layout, counted, is_meant_as_number
 from classifier.params import Column, Prepare, load_params
 from classifier.schema import MISSING, Feature, NumberFeature, Rows, Schema, TextFeature, Vocabulary
 from classifier.split import StratifiedSampler, stratified_quotas
-from classifier.table import Table, first_row
+from classifier.table import Chunk, Table
+from classifier.text import first_row
 
 RAW = Path("data/raw.csv")
 PREVIEW_ROWS = 3  # of each class
@@ -177,20 +178,29 @@ def sampled_values(table: Table, names: list[str]) -> tuple[Counter[str], Counte
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows of a table on disk, the codes of their labels, and what the codes mean.
+    """The rows of a table in files in a folder, and what the codes of their texts mean.
 
-    labels: (rows,) int32.
+    Files are mapped anew for each use: what is read through a map counts as memory until it goes.
     """
 
-    features: Rows
-    labels: npt.NDArray[np.int32]
+    folder: Path
     vocabularies: dict[str, Vocabulary]
+
+    @property
+    def features(self) -> Rows:
+        return Rows(open_array(self.folder / "numbers.npy"), open_array(self.folder / "codes.npy"))
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """The codes of the labels, (rows,) int32."""
+        labels: npt.NDArray[np.int32] = open_array(self.folder / "labels.npy")[:, 0]
+        return labels
 
     def blocks(self) -> Iterator[slice]:
         """Yield slices over all rows, each of no more than fits in memory."""
-        cells = self.features.numbers.shape[1] + self.features.codes.shape[1] + 1
-        step = max(1, BLOCK_CELLS // cells)
-        return (slice(at, at + step) for at in range(0, len(self.labels), step))
+        features, rows = self.features, len(self.labels)
+        step = max(1, BLOCK_CELLS // (features.numbers.shape[1] + features.codes.shape[1] + 1))
+        return (slice(at, at + step) for at in range(0, rows, step))
 
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
@@ -210,16 +220,14 @@ def read_rows(source: Source, settings: Prepare, folder: Path) -> StoredRows:
         )
         for chunk in source.table.chunks("prepare"):
             coded = learn_codes(source, vocabularies, chunk, settings.max_categories)
-            numbers.append(source.table.numbers_in(chunk))
+            numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
-    stored = {name: open_array(folder / f"{name}.npy") for name in names}
-    features = Rows(stored["numbers"], stored["codes"])
-    return StoredRows(features, stored["labels"][:, 0], vocabularies)
+    return StoredRows(folder, vocabularies)
 
 
 def learn_codes(
-    source: Source, vocabularies: dict[str, Vocabulary], chunk: pd.DataFrame, limit: int
+    source: Source, vocabularies: dict[str, Vocabulary], chunk: Chunk, limit: int
 ) -> npt.NDArray[np.int32]:
     """Return the codes of the chunk's text columns, the label last; new values get new codes.
 
@@ -228,8 +236,8 @@ def learn_codes(
     """
     codes = np.empty((len(chunk), len(vocabularies)), np.int32)
     for place, (name, vocabulary) in enumerate(vocabularies.items()):
-        vocabulary.learn(chunk[name])
-        codes[:, place] = vocabulary.codes(chunk[name])
+        vocabulary.learn(chunk.texts[name])
+        codes[:, place] = vocabulary.codes(chunk.texts[name])
         if len(vocabulary.places) > limit:
             advice = "if it names the rows, leave it out of prepare.features"
             if name == source.label:
@@ -313,10 +321,12 @@ def assign_splits(
     sampler = StratifiedSampler(totals, list(test.values()), seed)
     with ArrayWriter(path, 1, np.uint8) as splits:
         for block in rows.blocks():
-            kept = np.flatnonzero(rows.complete(block) | (schema.missing != "drop"))
-            drawn = sampler.draw(index[rows.labels[block][kept]])
-            split = np.full((len(rows.labels[block]), 1), DROPPED)
-            split[kept, 0] = np.where(drawn, TEST, TRAIN)
+            labels = rows.labels[block]
+            split = np.full((len(labels), 1), TRAIN, np.uint8)
+            if schema.missing == "drop":
+                split[~rows.complete(block)] = DROPPED
+            kept = np.flatnonzero(split)
+            split[kept[sampler.draw(index[labels[kept]])]] = TEST
             splits.append(split)
     return open_array(path)
 
@@ -431,17 +441,27 @@ def write_splits(
         for block in rows.blocks():
             for split, writer in writers.items():
                 chosen = splits[block, 0] == split
-                inputs = schema.encode(rows.features[block][chosen])
-                writer.append(inputs, index[rows.labels[block][chosen]])
+                which = block if chosen.all() else block.start + np.flatnonzero(chosen)
+                inputs = schema.encode(rows.features[which])
+                writer.append(inputs, index[rows.labels[which]])
 
 
 def write_preview(schema: Schema, train: Dataset, path: Path) -> None:
     """Write the first rows of each class with inputs and labels side by side, for people."""
-    firsts = [np.flatnonzero(column)[:PREVIEW_ROWS] for column in train.labels.T]
+    firsts = [first_rows(column, PREVIEW_ROWS) for column in train.labels.T]
     rows = np.concatenate(firsts)
     inputs = pd.DataFrame(train.features[rows], columns=schema.input_names())
     labels = pd.DataFrame(train.labels[rows], columns=schema.classes)
     pd.concat([inputs, labels], axis="columns").to_csv(path, index=False)
+
+
+def first_rows(column: npt.NDArray[np.uint8], wanted: int) -> npt.NDArray[np.intp]:
+    """Return the numbers of the first rows that are 1, without reading many more of them."""
+    read, found = wanted, np.flatnonzero(column[:wanted])
+    while len(found) < wanted and read < len(column):
+        read *= 4
+        found = np.flatnonzero(column[:read])
+    return found[:wanted]
 
 
 if __name__ == "__main__":

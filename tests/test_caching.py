@@ -100,6 +100,8 @@ CODE = {
     "classifier/split.py": [PREPARE, CROSSVAL, TRAIN],
     "classifier/statistics.py": [CROSSVAL],
     "classifier/table.py": [PREPARE, EVALUATE],
+    "classifier/text.py": [PREPARE, EVALUATE],
+    "classifier/threads.py": [PREPARE, EVALUATE],
     "stages/__init__.py": ALL,
     "stages/crossval.py": [CROSSVAL],
     "stages/evaluate.py": [EVALUATE],

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def test_numbers_may_stand_for_gaps_however_they_are_written(prepared):
 
 @pytest.mark.parametrize("gap", ["", "n/a", "n/a  ", "\u00a0"])
 def test_white_space_around_a_gap_does_not_matter(prepared, monkeypatch, gap):
-    monkeypatch.setattr(table, "CHUNK_CELLS", 4)
+    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
     text = f"size,kind\n1,a\n5,b\n3,a\n4,b\n2,a\n{gap},b\n"
     folder = prepared(text, **NAMED, missing="impute", na_values=["", "n/a "])
     assert load(folder, "train")[0].tolist() == [[1], [5], [3], [4], [2], [3]]
@@ -80,12 +81,12 @@ def test_most_values_decide_whether_a_column_is_text(prepared):
     assert schema_of(folder).input_names() == ["code=1", "code=B2", "code=C3"]
 
 
-def test_widths_are_checked_once_however_many_gaps_are_last(prepared, monkeypatch):
-    monkeypatch.setattr(table, "CHUNK_CELLS", 4)
-    checked: list[table.Table] = []
-    monkeypatch.setattr(table.Table, "_check_widths", lambda self: checked.append(self))
+def test_gaps_in_the_last_column_do_not_make_it_read_the_table_again(prepared, monkeypatch):
+    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
+    reading = Mock(side_effect=table.Table.rows, autospec=True)
+    monkeypatch.setattr(table.Table, "rows", lambda self: reading(self))
     prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
-    assert len(checked) == 1
+    assert reading.call_count == 2, "to tell the columns apart, and to look at the first row"
 
 
 def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
@@ -101,7 +102,7 @@ def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
 def test_a_column_without_a_name_is_found_again(prepared):
     schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
     (chunk,) = schema.table(Path("data/raw.csv"), needs_label=True).chunks()
-    assert chunk["0"].tolist() == [0, 1]
+    assert chunk.numbers[:, 0].tolist() == [0, 1]
 
 
 def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
@@ -110,9 +111,11 @@ def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
     assert schema_of(folder).input_names() == ["x", "zip=10", "zip=20"]
 
 
+@pytest.mark.parametrize("block_bytes", [7, 2**21])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_any_encoding_and_delimiter(prepared, encoding, delimiter):
+def test_any_encoding_and_delimiter(prepared, monkeypatch, encoding, delimiter, block_bytes):
+    monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
     text = "größe,art\n1,häuschen\n2,schloß\n".replace(",", delimiter).encode(encoding)
     folder = prepared(
         text, header=True, label="art", delimiter=delimiter, encoding=encoding.removesuffix("-sig")
@@ -150,6 +153,13 @@ def test_hundreds_of_classes_and_thousands_of_attributes(prepared):
     assert labels.sum(axis=0).tolist() == [2] * 300
 
 
+@pytest.mark.parametrize("flag", ["True", "FALSE"])
+def test_a_truth_value_is_no_number_wherever_it_stands(prepared, monkeypatch, flag):
+    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
+    with pytest.raises(UserError, match=f"row 42, column size: found '{flag}', expected a number"):
+        prepared("size,kind\n" + "1,a\n0,b\n" * 20 + f"{flag},a\n" * 9, **NAMED)
+
+
 def test_labels_that_are_numbers_stay_as_they_are_written(prepared):
     assert schema_of(prepared("x,y\n1,1.0\n2,01\n", header=True, label="y")).classes == [
         "1.0",
@@ -177,8 +187,11 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(frame=tables())
-def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(prepared, frame):
+@given(frame=tables(), block_bytes=st.sampled_from([1, 50, 2**21]))
+def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(
+    prepared, monkeypatch, frame, block_bytes
+):
+    monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
     try:
         folder = prepared(frame.to_csv(index=False), header=True, label="label", missing="impute")
     except UserError as error:

@@ -1,10 +1,12 @@
 """predict: the class of new rows, from the ONNX model, without TensorFlow."""
 
+import csv
 import json
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -15,11 +17,10 @@ import typer
 
 from classifier.errors import UserError, require_file
 from classifier.schema import Schema
+from classifier.threads import map_in_order
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from classifier.table import Table
+    from classifier.table import Chunk, Table
 
 SCHEMA = Path("data/prepared/schema.json")
 MODEL = Path("models/classifier.onnx")
@@ -137,44 +138,61 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 
 
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
-    """Write the file's columns, the predicted class and each class' probability, row by row."""
-    table = schema.table(path, needs_label=False, keep_text=True)
+    """Write the file's rows as they are, with the predicted class and each class' probability."""
+    table = schema.table(path, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
     taken = [name for name in table.names if name in added]
     if taken and not as_json:
         raise UserError(
             f"{path}: row 1: has a column {taken[0]}, which is to be added; rename it or use --json"
         )
-    title = None if output.isatty() else "predict"
-    for number, chunk in enumerate(table.chunks(title)):
-        rows = probabilities(model, schema.encode(schema.rows(table, chunk)))
-        refuse_nan(table, chunk, rows)
-        predicted = np.array(schema.classes, dtype=object)[rows.argmax(axis=1)]
-        if as_json:
-            for name, row in zip(predicted, rows.tolist(), strict=True):
-                print(json_line(name, dict(zip(schema.classes, row, strict=True))), file=output)
-        else:
-            written = with_predictions(chunk, added, predicted, rows)
-            written.to_csv(output, sep=table.layout.delimiter, index=False, header=number == 0)
+    chunks = table.chunks(None if output.isatty() else "predict")
+    answers = map_in_order(lambda chunk: answer(schema, model, table, chunk), chunks)
+    header = "" if as_json else delimited([*table.names, *added], table.layout.delimiter) + "\n"
+    for chunk, rows in answers:
+        output.write(header)
+        header = ""
+        lines = json_lines(schema, rows) if as_json else csv_lines(schema, table, chunk, rows)
+        output.writelines(lines)
 
 
-def refuse_nan(table: "Table", chunk: "pd.DataFrame", rows: npt.NDArray[np.float64]) -> None:
-    """Raise `UserError` with the line of the first row for which the model has no answer."""
+def answer(
+    schema: Schema, model: Any, table: "Table", chunk: "Chunk"
+) -> tuple["Chunk", npt.NDArray[np.float64]]:
+    """Return the chunk with the probabilities of its rows, (rows, classes).
+
+    Raises:
+        UserError: a row has a value that the schema does not know, or the model has no answer.
+    """
+    rows = probabilities(model, schema.encode(schema.rows(table, chunk)))
     bad = np.flatnonzero(np.isnan(rows).any(axis=1))
     if len(bad):
-        line = table.line(int(chunk.index[bad[0]]))
+        line = table.line(chunk.start + int(bad[0]))
         raise UserError(f"{table.path}: row {line}: {TOO_LARGE}")
+    return chunk, rows
 
 
-def with_predictions(
-    chunk: "pd.DataFrame",
-    added: list[str],
-    predicted: npt.NDArray[np.object_],
-    rows: npt.NDArray[np.float64],
-) -> "pd.DataFrame":
-    """Return the chunk with the added columns, class and probabilities, behind its own."""
-    import pandas as pd
+def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
+    for place, row in zip(rows.argmax(axis=1).tolist(), rows.tolist(), strict=True):
+        pairs = dict(zip(schema.classes, row, strict=True))
+        yield json_line(schema.classes[place], pairs) + "\n"
 
-    columns = pd.DataFrame(rows, columns=added[1:], index=chunk.index)
-    columns.insert(0, added[0], predicted)
-    return pd.concat([chunk, columns], axis="columns")
+
+def csv_lines(
+    schema: Schema, table: "Table", chunk: "Chunk", rows: npt.NDArray[np.float64]
+) -> Iterator[str]:
+    from classifier.text import row_spans
+
+    delimiter, text = table.layout.delimiter, chunk.lines
+    predicted = [delimited([name], delimiter) for name in schema.classes]
+    spans, places = row_spans(text, delimiter), rows.argmax(axis=1).tolist()
+    for (start, end), place, row in zip(spans, places, rows.tolist(), strict=True):
+        cells = (text[start:end].decode(), predicted[place], *map(repr, row))
+        yield delimiter.join(cells) + "\n"
+
+
+def delimited(cells: list[str], delimiter: str) -> str:
+    """Return the cells as a line of CSV, in quotes where they need them."""
+    line = StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(cells)
+    return line.getvalue()
