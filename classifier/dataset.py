@@ -1,5 +1,6 @@
 """Rows on disk as .npy files: written without holding them in memory, read through a memory map."""
 
+import mmap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,17 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def take(
+        self, rows: npt.NDArray[np.integer[Any]]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return the features and the labels of the rows with these numbers."""
+        features, labels = self.features[rows], self.labels[rows]
+        for mapped in (self.features, self.labels):
+            if isinstance(mapped, np.memmap):
+                # What has been read through a map counts as memory of the process.
+                mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        return features, labels
 
 
 class ArrayWriter(AbstractContextManager["ArrayWriter"]):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.dataset import Dataset
-from classifier.network import make_optimizer
+from classifier.network import for_each_batch, make_optimizer
 from classifier.params import Train
 from classifier.runtime import keras, tf
 from classifier.scores import macro_f1
@@ -68,16 +68,11 @@ class Members(keras.Sequential):  # type: ignore[misc]
         if all(layer.small for layer in self.layers):
             train = tf.function(train, jit_compile=True)
         features, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return {"loss": train(features, targets)}
+        train(features, targets)
+        return {}
 
-    def train_on_batches(self, features: Any, targets: Any) -> Any:
-        step = super().train_step
-
-        def train(at: Any, _: Any) -> tuple[Any, Any]:
-            return at + 1, step((features[at], targets[at]))["loss"]
-
-        batches = tf.shape(features)[0]
-        return tf.while_loop(lambda at, _: at < batches, train, (0, tf.constant(0.0)))[1]
+    def train_on_batches(self, features: Any, targets: Any) -> None:
+        for_each_batch(super().train_step, features, targets)
 
 
 def build_members(members: int, inputs: int, classes: int, settings: Train) -> Members:

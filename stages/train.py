@@ -15,7 +15,7 @@ from classifier.archive import save_keras, save_onnx
 from classifier.dataset import PREPARED, Dataset, open_dataset
 from classifier.errors import UserError, run
 from classifier.files import replaced_file, write_json
-from classifier.network import build_network, compile_network
+from classifier.network import build_network, compile_network, for_each_batch
 from classifier.params import Train, load_params
 from classifier.progress import Progress
 from classifier.runtime import keras, tf
@@ -27,8 +27,9 @@ HISTORY = Path("metrics/history.csv")
 # Not in dvc.yaml: another machine that makes the same model has not changed anything.
 ENVIRONMENT = Path("metrics/environment.json")
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
-BLOCK_BYTES = 32 * 2**20  # of rows that are shuffled in memory at a time
-RUN_ROWS = 4_096  # that stand together in the table and are read in one piece
+BLOCK_BYTES = 16 * 2**20  # of rows that are shuffled in memory at a time
+RUNS = 256  # of rows that stand together in the table make up a block
+VALIDATION_ROWS = 8_192  # in a batch
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -49,90 +50,120 @@ def main() -> None:
 def train(data: Dataset, settings: Train) -> Any:
     """Return a keras.Sequential trained on the data; its curves are in HISTORY."""
     keras.utils.set_random_seed(settings.seed)
-    training, validation = split_rows(
-        data.labels.argmax(axis=1),
-        data.labels.shape[1],
-        settings.validation_fraction,
-        settings.seed,
-    )
-    steps = -(-len(training) // settings.batch_size)
+    training, validation = split(data, settings)
     network = build_network(data.features.shape[1], data.labels.shape[1], settings)
-    compile_network(network, settings, steps_per_execution=steps)
+    compile_network(network, settings)
+    train_on_blocks(network)
     network.fit(
-        epoch_stream(data, training, settings),
+        block_stream(data, training, settings),
         epochs=settings.epochs,
-        steps_per_epoch=steps,
-        validation_data=validation_data(data, validation),
+        steps_per_epoch=blocks_per_epoch(data, len(training), settings.batch_size),
+        validation_data=data.take(validation) if len(validation) else None,
+        validation_batch_size=VALIDATION_ROWS,
         callbacks=callbacks(settings),
-        shuffle=False,  # the stream already is
+        shuffle=False,  # the blocks already are
         verbose=0,
     )
     return network
 
 
-def epoch_stream(data: Dataset, rows: Rows, settings: Train) -> Any:
-    """Return one tf.data.Dataset of all epochs' batches, each epoch in an order of its own.
+def split(data: Dataset, settings: Train) -> tuple[Rows | range, Rows]:
+    """Return the numbers of the rows to train on, a range if these are all, and to validate on."""
+    if not settings.validation_fraction:
+        return range(len(data)), np.empty(0, np.int32)
+    classes = data.labels.shape[1]
+    return split_rows(
+        data.labels.argmax(axis=1), classes, settings.validation_fraction, settings.seed
+    )
 
-    One stream serves all epochs because Keras would otherwise start a new iterator for each,
-    which costs more than the training of a small network.
+
+def train_on_blocks(network: Any) -> None:
+    """Make a training step of the network take a block of batches, which it trains on in turn.
+
+    For a small network the calls between Keras and TensorFlow cost more than the training.
     """
-    blocks = tf.data.Dataset.from_generator(
-        lambda: batch_blocks(data, rows, settings),
+    step = network.train_step
+
+    def train_step(block: tuple[Any, Any]) -> Any:
+        for_each_batch(step, *block)
+        return network.get_metrics_result()
+
+    network.train_step = train_step
+
+
+def block_stream(data: Dataset, rows: Rows | range, settings: Train) -> Any:
+    """Return one tf.data.Dataset of all epochs' blocks, each epoch in an order of its own.
+
+    One stream serves all epochs because Keras would otherwise start a new iterator for each.
+    """
+    return tf.data.Dataset.from_generator(
+        lambda: blocks(data, rows, settings),
         output_signature=(
             tf.TensorSpec((None, None, data.features.shape[1]), tf.float32),
             tf.TensorSpec((None, None, data.labels.shape[1]), tf.uint8),
         ),
-    )
-    return blocks.flat_map(lambda *block: tf.data.Dataset.from_tensor_slices(block)).prefetch(2)
+    ).prefetch(1)
 
 
-def batch_blocks(data: Dataset, rows: Rows, settings: Train) -> Iterator[Batch]:
-    """Yield the rows once for every epoch, some batches at a time: (batches, batch, columns)."""
+def blocks(data: Dataset, rows: Rows | range, settings: Train) -> Iterator[Batch]:
+    """Yield the rows once for every epoch, in blocks of (batches, batch, columns).
+
+    What does not fill a batch at the end of an epoch is a block of its own.
+    """
     rng, batch = np.random.default_rng(settings.seed), settings.batch_size
-    size = max(1, BLOCK_BYTES // row_bytes(data))
+    size = block_rows(data, batch)
     for _ in range(settings.epochs):
-        for order in in_whole_batches(shuffled(rows, size, rng), batch):
-            full = len(order) // batch * batch
-            for part, shape in ((order[:full], (-1, batch)), (order[full:], (1, -1))):
+        for order in regrouped(shuffled(rows, size, rng), size):
+            whole = len(order) // batch * batch
+            for part, shape in ((order[:whole], (-1, batch)), (order[whole:], (1, -1))):
                 if len(part):
-                    yield tuple(  # type: ignore[misc]
-                        columns[part].reshape(*shape, columns.shape[1])
-                        for columns in (data.features, data.labels)
+                    features, labels = data.take(part)
+                    yield (
+                        features.reshape(*shape, features.shape[1]),
+                        labels.reshape(*shape, labels.shape[1]),
                     )
 
 
-def row_bytes(data: Dataset) -> int:
-    return sum(columns.itemsize * columns.shape[1] for columns in (data.features, data.labels))
+def block_rows(data: Dataset, batch: int) -> int:
+    """Return how many rows a block has: whole batches."""
+    row_bytes = sum(part.itemsize * part.shape[1] for part in (data.features, data.labels))
+    return int(max(1, BLOCK_BYTES // row_bytes // batch) * batch)
 
 
-def shuffled(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
+def blocks_per_epoch(data: Dataset, rows: int, batch: int) -> int:
+    full, rest = divmod(rows, block_rows(data, batch))
+    return full + (rest >= batch) + (rest % batch > 0)
+
+
+def shuffled(rows: Rows | range, size: int, rng: np.random.Generator) -> Iterator[Rows]:
     """Yield all rows in random order, about `size` at a time.
 
     Where there are more than that, each block is made of runs of rows from all over the table, so
     that it is read in long pieces and yet looks like the whole.
     """
     if len(rows) <= size:
-        yield rng.permutation(rows)
+        yield rng.permutation(as_rows(rows))
         return
-    runs = np.array_split(rows, -(-len(rows) // RUN_ROWS))
-    order = rng.permutation(len(runs))
-    for block in np.array_split(order, -(-len(rows) // size)):
-        yield rng.permutation(np.concatenate([runs[run] for run in block]))
+    run = -(-size // RUNS)
+    starts = rng.permutation(np.arange(0, len(rows), run))
+    for block in np.array_split(starts, -(-len(rows) // size)):
+        yield rng.permutation(np.concatenate([as_rows(rows[at : at + run]) for at in block]))
 
 
-def in_whole_batches(blocks: Iterable[Rows], batch: int) -> Iterator[Rows]:
-    """Yield the same rows, in blocks that are whole batches; the last one has what is left."""
+def as_rows(rows: Rows | range) -> Rows:
+    return np.arange(rows.start, rows.stop, dtype=np.int32) if isinstance(rows, range) else rows
+
+
+def regrouped(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:
+    """Yield the same rows, `size` at a time; at the end what is left."""
     left = np.empty(0, np.int32)
     for block in blocks:
-        rows = np.concatenate([left, block])
-        whole = len(rows) // batch * batch
-        yield rows[:whole]
-        left = rows[whole:]
-    yield left
-
-
-def validation_data(data: Dataset, rows: Rows) -> Any:
-    return (data.features[rows], data.labels[rows]) if len(rows) else None
+        left = np.concatenate([left, block])
+        while len(left) >= size:
+            yield left[:size]
+            left = left[size:]
+    if len(left):
+        yield left
 
 
 def callbacks(settings: Train) -> list[Any]:

@@ -18,7 +18,7 @@ from classifier.runtime import keras, tf
 from classifier.scores import macro_f1
 from classifier.split import stratified_folds
 from classifier.statistics import difference_interval, mean_interval
-from stages import crossval, train
+from stages import crossval
 from tests.conftest import ROOT
 
 
@@ -58,7 +58,8 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
     start = initial_weights(data.features.shape[1], data.labels.shape[1], recipe,
                             [member.rng for member in members])  # fmt: skip
     network.set_weights([weights[..., place] for weights in start])
-    compile_network(network, recipe, steps)
+    compile_network(network, recipe)
+    network.steps_per_execution = steps
 
     def batches():
         epochs = (batch_blocks(data, members, recipe) for _ in range(recipe.epochs))
@@ -73,7 +74,7 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
         tf.data.Dataset.from_generator(batches, output_signature=tuple(specs)),
         epochs=recipe.epochs,
         steps_per_epoch=steps,
-        validation_data=train.validation_data(data, kept),
+        validation_data=data.take(kept) if len(kept) else None,
         callbacks=[keras.callbacks.EarlyStopping(patience=recipe.patience,
                                                  restore_best_weights=True)]
         if recipe.patience else [],
@@ -209,7 +210,7 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     network = train_members(iris, members, recipe, ignore)
     scores = side_by_side.score_members(network, iris, [member.test for member in members])
     stock = build_network(4, 3, recipe)
-    compile_network(stock, recipe, 1)
+    compile_network(stock, recipe)
     for place, member in enumerate(members[:3]):
         stock.set_weights([weights[..., place] for weights in network.get_weights()])
         rows = (iris.features[member.test], iris.labels[member.test])

@@ -4,7 +4,6 @@ import json
 import shutil
 import time
 import zipfile
-from itertools import chain
 from typing import get_args
 from unittest.mock import Mock
 
@@ -18,6 +17,7 @@ from classifier.dataset import Dataset, open_dataset
 from classifier.errors import UserError
 from classifier.network import build_network, compile_network
 from classifier.params import Train, load_params
+from classifier.runtime import keras
 from classifier.split import split_rows
 from stages import train
 from tests.conftest import ROOT
@@ -60,46 +60,54 @@ def test_every_optimizer_and_activation_of_the_params_exists(settings):
         for name in names:
             changed = settings.model_copy(update={field: name})
             network = build_network(4, 3, changed)
-            compile_network(network, changed, steps_per_execution=1)
+            compile_network(network, changed)
             assert float(network.optimizer.learning_rate) == pytest.approx(settings.learning_rate)
 
 
-def test_a_last_batch_that_is_not_full_is_trained_on_too(trained, settings, reproduced):
+@pytest.mark.parametrize("block_bytes", [10**6, 19 * 40])  # all rows at once, or 40 at a time
+def test_a_block_trains_as_its_batches_would_one_by_one(
+    settings, reproduced, monkeypatch, tmp_path, block_bytes
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
-    stream = train.epoch_stream(
-        data, np.arange(150, dtype=np.int32), settings.model_copy(update={"batch_size": 64})
-    )
-    sizes = [len(features) for features, _ in stream.take(6)]
-    assert sizes == [64, 64, 22, 64, 64, 22]
-    assert len(history(trained(batch_size=64, epochs=3))) == 3
+    few = settings.model_copy(update={"epochs": 2, "batch_size": 16})
+    trained = train.train(data, few)
+    keras.utils.set_random_seed(few.seed)
+    network = build_network(4, 3, few)
+    compile_network(network, few)
+    for features, labels in train.blocks(data, range(150), few):
+        for batch in zip(features, labels, strict=True):
+            network.train_on_batch(*batch)
+    assert all(map(np.array_equal, trained.get_weights(), network.get_weights()))
 
 
-@pytest.mark.parametrize("block_bytes", [10**6, 40 * 19])  # all rows at once, or 40 at a time
+@pytest.mark.parametrize("block_bytes", [10**6, 19 * 40])
+@pytest.mark.parametrize("batch", [16, 60, 64])
 def test_each_epoch_has_every_row_once_in_another_order(
-    settings, reproduced, monkeypatch, block_bytes
+    settings, reproduced, monkeypatch, block_bytes, batch
 ):
     monkeypatch.setattr(train, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(train, "RUN_ROWS", 7)
     data = open_dataset(reproduced.path / "data/prepared/train")
-    two = settings.model_copy(update={"epochs": 2, "batch_size": 16})
+    two = settings.model_copy(update={"epochs": 2, "batch_size": batch})
     numbers = Dataset(np.arange(150, dtype=np.float32)[:, None], data.labels)
-    batches = [
-        batch.ravel().tolist()
-        for block, _ in train.batch_blocks(numbers, np.arange(150, dtype=np.int32), two)
-        for batch in block
-    ]
-    assert list(map(len, batches)) == ([16] * 9 + [6]) * 2
-    first, second = (list(chain(*epoch)) for epoch in (batches[:10], batches[10:]))
+    blocks = [block for block, _ in train.blocks(numbers, range(150), two)]
+    half = len(blocks) // 2
+    assert half == train.blocks_per_epoch(numbers, 150, batch)
+    assert [block.shape[1] for block in blocks[:half]] == [batch] * (half - 1) + [150 % batch]
+    first, second = (
+        [row for block in epoch for row in block.ravel().tolist()]
+        for epoch in (blocks[:half], blocks[half:])
+    )
     assert sorted(first) == sorted(second) == list(range(150))
     assert first != second
 
 
-def test_a_block_is_like_the_whole_table_also_where_that_is_sorted(monkeypatch):
-    monkeypatch.setattr(train, "RUN_ROWS", 10)
+def test_a_block_is_like_the_whole_table_also_where_that_is_sorted():
     rng = np.random.default_rng(0)
-    for block in train.shuffled(np.arange(100_000, dtype=np.int32), 10_000, rng):
-        assert len(block) == 10_000
-        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * 1_000)
+    for block in train.shuffled(range(100_000), 10_000, rng):
+        assert len(block) == pytest.approx(10_000, abs=10)
+        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * train.RUNS)
 
 
 def test_stops_early_and_keeps_the_best_weights(trained):
@@ -150,7 +158,7 @@ def test_curves_are_not_written_more_often_than_a_reader_looks(trained, monkeypa
 
 def test_the_keras_file_has_no_trace_of_time_or_memory(settings, tmp_path, monkeypatch):
     network = build_network(4, 3, settings)
-    compile_network(network, settings, steps_per_execution=1)
+    compile_network(network, settings)
     network.optimizer.build(network.trainable_variables)
     save_keras(network, tmp_path / "a.keras")
     monkeypatch.setattr(time, "time", lambda: 2e9)
