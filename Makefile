@@ -19,7 +19,7 @@ repro: environment
 test: lint
 	$(VENV)/bin/python -m pytest
 
-bench: environment
+bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 lint: test-environment

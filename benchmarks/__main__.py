@@ -16,27 +16,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.growth import draw_growth, measure_growth
+from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
+from benchmarks.tables import write_table
 from classifier.files import rounded, write_json, write_text
 from classifier.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results.json"
 DOCUMENT = ROOT / "docs/performance.md"
+GROWTH = ROOT / "docs/growth.svg"
 TABLE_STARTS, TABLE_ENDS = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 IRIS = "data/source/iris.data"
-RECIPE = [sys.executable, "-m", "benchmarks.peers.recipe", IRIS]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds and the peak of resident memory, in bytes, of a process or of its children."""
-
-    seconds: float
-    memory: int
+ROW = ["5.1", "3.5", "1.4", "0.2"]
+LARGE, LARGE_ROWS = "large", 10_000_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,8 @@ class Comparison:
     """Two commands to run in turn in a clone, and the ratio of their times to stay below.
 
     ready: brings the clone into the state in which ours is run. part: only what a process itself
-    reports as `seconds: ...` counts, not its start.
+    reports as `seconds: ...` counts, not its start. memory: the ratio of their peaks to stay below.
+    folder: where in the clone both run.
     """
 
     what: str
@@ -54,12 +51,13 @@ class Comparison:
     peer: list[str]
     ready: Callable[[Path], object] = lambda _: None
     part: bool = False
+    memory: float | None = None
+    folder: str = "."
     rounds: int = 5
     quick: bool = True
 
 
-def fit(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.fit", *arguments]
+RECIPE = peer("recipe", IRIS)
 
 
 def forget_results(clone: Path) -> None:
@@ -86,6 +84,17 @@ def add_test_set(clone: Path) -> None:
     (clone / "data/test_sets/some.csv").write_text("".join(lines[: 3 + time.time_ns() % 100]))
 
 
+def prepare_large(clone: Path) -> None:
+    """Make a folder with ten million rows, prepared, and a model to predict them with."""
+    folder = clone / LARGE
+    if not folder.exists():
+        (folder / "data").mkdir(parents=True)
+        shutil.copytree(clone / "models", folder / "models")
+        shutil.copy(ROOT / "params.yaml", folder)
+        write_table(folder / "data/raw.csv", LARGE_ROWS)
+        measure(PREPARE, folder, clone)
+
+
 COMPARISONS = [
     Comparison("`fit` of the default recipe", "`fit` in a plain Keras script", 0.20,
                fit("train"), RECIPE, part=True),
@@ -101,6 +110,20 @@ COMPARISONS = [
                ["dvc", "repro"], [sys.executable, "-c", "import dvc.repo"]),
     Comparison("`dvc repro` after a change that only `evaluate` sees", "the plain script", 0.5,
                ["dvc", "repro"], RECIPE, ready=add_test_set, rounds=3, quick=False),
+    Comparison("ten-fold cross-validation", "a loop of `fit` over the folds", 0.1,
+               fit("crossval", "1"), peer("folds", IRIS), part=True, rounds=3, quick=False),
+    Comparison("prepare 10 million rows", "`read_csv`, `get_dummies`, `np.save`", 0.5,
+               PREPARE, peer("prepare", "data/raw.csv"), ready=prepare_large, memory=0.2,
+               folder=LARGE, rounds=3, quick=False),
+    Comparison("an epoch of 10 million rows, batches of 1,024", "`fit` on arrays in memory", 0.25,
+               fit("epoch"), peer("epoch", "data/prepared/train"), ready=prepare_large, part=True,
+               memory=0.5, folder=LARGE, rounds=3, quick=False),
+    Comparison("predict a row, from the start of the process", "`load_model` and `predict`", 0.12,
+               predict(*ROW), peer("predict", "models/classifier.keras", *ROW)),
+    Comparison("predict 10 million rows", "`read_csv`, `predict`, `to_csv`", 0.5,
+               predict_to_file("data/raw.csv"),
+               peer("predict", "models/classifier.keras", "data/raw.csv"), ready=prepare_large,
+               memory=0.2, folder=LARGE, rounds=3, quick=False),
 ]  # fmt: skip
 
 
@@ -109,11 +132,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     quick = parser.parse_args().quick
     with TemporaryDirectory() as folder:
-        results = run_all(chosen(quick), clone_in(Path(folder)))
-    print(to_table(results))
-    if not quick:
-        write_json(RESULTS, rounded({"machine": machine(), "results": results}))
-        write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
+        clone = clone_in(Path(folder))
+        results = run_all(chosen(quick), clone)
+        print(to_table(results))
+        if not quick:
+            growth = measure_growth(clone)
+            write_json(
+                RESULTS, rounded({"machine": machine(), "results": results, "growth": growth})
+            )
+            write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
+            write_text(GROWTH, draw_growth(growth))
 
 
 def chosen(quick: bool) -> list[Comparison]:
@@ -126,7 +154,7 @@ def clone_in(folder: Path) -> Path:
     """Return a clone of the project in which `dvc repro` was run."""
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    measure(["dvc", "repro"], clone)
+    measure(["dvc", "repro"], clone, clone)
     return clone
 
 
@@ -141,9 +169,9 @@ def compare(comparison: Comparison, clone: Path, bar: Progress) -> dict[str, Any
     pairs = []
     for _ in range(comparison.rounds):
         comparison.ready(clone)
-        pairs.append(
-            [measure(side, clone, comparison.part) for side in (comparison.ours, comparison.peer)]
-        )
+        folder = clone / comparison.folder
+        sides = (comparison.ours, comparison.peer)
+        pairs.append([measure(side, folder, clone, comparison.part) for side in sides])
         bar.update()
     ours, peer = zip(*pairs, strict=True)
     return {
@@ -151,33 +179,12 @@ def compare(comparison: Comparison, clone: Path, bar: Progress) -> dict[str, Any
         "against": comparison.against,
         "limit": comparison.limit,
         "ratio": median(a.seconds / b.seconds for a, b in pairs),
-        "memory_ratio": median(a.memory / b.memory for a, b in pairs),
         "seconds": [median(measured.seconds for measured in side) for side in (ours, peer)],
+        "memory_limit": comparison.memory,
+        "memory_ratio": median(a.memory / b.memory for a, b in pairs),
+        "megabytes": [median(measured.memory for measured in side) / 1e6 for side in (ours, peer)],
         "rounds": comparison.rounds,
     }
-
-
-def measure(command: list[str], clone: Path, part: bool = False) -> Measured:
-    """Run a command in the clone; raise `CalledProcessError` if it fails."""
-    scripts = str(Path(sys.executable).parent)
-    environment = os.environ | {
-        "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
-        "PYTHONPATH": str(clone),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    start = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=clone, env=environment, text=True, stdout=PIPE, stderr=DEVNULL
-    ) as process:
-        output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output)
-    if part:
-        seconds = float(output.split("seconds: ")[1].split()[0])
-    return Measured(seconds, usage.ru_maxrss * 1024)
 
 
 def machine() -> dict[str, Any]:
@@ -192,13 +199,16 @@ def machine() -> dict[str, Any]:
 
 
 def to_table(results: list[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table."""
-    head = "| what | against | must be | measured |\n| --- | --- | --- | --- |\n"
-    rows = (
-        f"| {r['what']} | {r['against']} | ≤ {r['limit']:.2f} | {r['ratio']:.2f} |\n"
-        for r in results
-    )
-    return head + "".join(rows)
+    """Return the results as a Markdown table, with a line for memory where it has a limit."""
+    lines = ["| what | against | must be | measured |", "| --- | --- | --- | --- |"]
+    for r in results:
+        pair = f"| {r['what']} | {r['against']} |"
+        lines.append(f"{pair} ≤ {r['limit']:.2f} | {r['ratio']:.2f} |")
+        if r["memory_limit"]:
+            lines.append(
+                f"{pair} memory ≤ {r['memory_limit']:.2f} | memory {r['memory_ratio']:.2f} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def with_table(document: str, table: str) -> str:

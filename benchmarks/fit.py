@@ -1,7 +1,8 @@
 """The project's own trainings without what comes before them.
 
-`python -m benchmarks.fit train` is the shipped recipe, `python -m benchmarks.fit crossval REPEATS`
-its cross-validation; both in a folder where `dvc repro` was run, which they leave as it is.
+`python -m benchmarks.fit train` is the shipped recipe, `... epoch` one epoch of it in batches of
+1,024, `... crossval REPEATS` its cross-validation; all in a folder where prepare was run, which
+they leave as it is.
 """
 
 import os
@@ -23,6 +24,9 @@ def main() -> None:
         start = time.perf_counter()
         if sys.argv[1] == "train":
             train.train(data, params.train)
+        elif sys.argv[1] == "epoch":
+            one = params.train.model_copy(update={"epochs": 1, "batch_size": 1024})
+            train.train(data, one)
         else:
             settings = params.crossval.model_copy(update={"repeats": int(sys.argv[2])})
             crossval.cross_validate(data, settings, params.train)

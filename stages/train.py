@@ -27,8 +27,8 @@ HISTORY = Path("metrics/history.csv")
 # Not in dvc.yaml: another machine that makes the same model has not changed anything.
 ENVIRONMENT = Path("metrics/environment.json")
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
-BLOCK_BYTES = 16 * 2**20  # of rows that are shuffled in memory at a time
-RUNS = 256  # of rows that stand together in the table make up a block
+BLOCK_BYTES = 4 * 2**20  # of rows that are shuffled in memory at a time
+RUNS = 128  # of rows that stand together in the table make up a block
 VALIDATION_ROWS = 8_192  # in a batch
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 

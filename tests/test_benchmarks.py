@@ -6,9 +6,13 @@ import sys
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks.__main__ import COMPARISONS, Comparison, Measured, compare, to_table
+from benchmarks.__main__ import COMPARISONS, Comparison, compare, to_table
+from benchmarks.growth import draw_growth
+from benchmarks.measure import Measured
+from benchmarks.tables import write_table
 from classifier.progress import Progress
 from tests.conftest import ROOT, Clone
+from tests.test_prepare import load
 
 README = (ROOT / "README.md").read_text()
 
@@ -17,9 +21,9 @@ def test_a_process_is_measured_and_so_is_the_part_it_reports():
     """In a process of its own: what this one holds would count as the child's peak of memory."""
     child = "import time; b = bytearray(200_000_000); time.sleep(0.3); print('seconds: 0.125')"
     script = (
-        "import sys; from pathlib import Path; from benchmarks.__main__ import measure;"
+        "import sys; from pathlib import Path; from benchmarks.measure import measure;"
         f"command = [sys.executable, '-c', {child!r}];"
-        "whole, part = measure(command, Path()), measure(command, Path(), part=True);"
+        "whole, part = (measure(command, Path(), Path(), part) for part in (False, True));"
         "print(whole.seconds, whole.memory, part.seconds)"
     )
     seconds, memory, part = map(float, Clone(ROOT).run(sys.executable, "-c", script).stdout.split())
@@ -31,10 +35,13 @@ def test_a_process_is_measured_and_so_is_the_part_it_reports():
 def test_the_ratio_is_the_median_of_the_rounds(tmp_path, monkeypatch):
     times = iter([1.0, 2.0, 9.0, 3.0, 1.0, 4.0])  # ours, peer, in turn
     monkeypatch.setattr(bench, "measure", lambda *_: Measured(next(times), 1))
-    pair = Comparison("a", "b", 1.0, ["ours"], ["peer"], rounds=3)
+    pair = Comparison("a", "b", 1.0, ["ours"], ["peer"], memory=0.5, rounds=3)
     result = compare(pair, tmp_path, Progress(disable=True))
     assert (result["ratio"], result["seconds"]) == (0.5, [1.0, 3.0])
-    assert to_table([result]).splitlines()[-1] == "| a | b | ≤ 1.00 | 0.50 |"
+    assert to_table([result]).splitlines()[-2:] == [
+        "| a | b | ≤ 1.00 | 0.50 |",
+        "| a | b | memory ≤ 0.50 | memory 1.00 |",
+    ]
 
 
 def test_the_table_takes_the_place_of_the_last_one():
@@ -64,6 +71,25 @@ def test_every_peer_is_a_script_of_its_own():
         text = (ROOT / f"{peer.replace('.', '/')}.py").read_text()
         assert "classifier" not in text
         assert "stages" not in text
+
+
+@pytest.mark.parametrize("attributes", [4, 6])
+def test_a_large_table_is_like_iris(prepared, tmp_path, attributes):
+    write_table(tmp_path / "table.csv", 1_000, attributes)
+    text = (tmp_path / "table.csv").read_text()
+    features, labels = load(prepared(text, header=False, label=-1), "train")
+    assert features.shape == (1_000, attributes)
+    assert features[:, :4].mean(axis=0) == pytest.approx([5.84, 3.05, 3.76, 1.2], abs=0.2)
+    assert labels.sum(axis=0).tolist() == pytest.approx([333] * 3, abs=60)
+
+
+def test_growth_is_drawn():
+    svg = draw_growth([
+        {"rows": 10**5, "attributes": 4, "step": step, "seconds": 1.0, "megabytes": 2.0}
+        for step in ("prepare", "predict")
+    ])  # fmt: skip
+    assert svg.count("<svg") == 1
+    assert ">megabytes</text>" in svg
 
 
 def test_the_seed_moves_the_recipe_as_far_as_the_readme_says(reproduced):
