@@ -6,6 +6,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+SITE := $(VENV)/lib/python3.*/site-packages
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
@@ -36,6 +37,8 @@ lock: environment
 environment:
 	@cmp -s requirements.txt $(VENV)/requirements.txt && \
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
+	@for file in activate.pth dvc_whole_files.py; do \
+		cmp -s classifier/$$file $(SITE)/$$file || cp classifier/$$file $(SITE)/; done
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
@@ -50,5 +53,4 @@ $(VENV):
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) --requirement requirements.txt
 	mkdir -m 700 $(VENV)/site-cache
-	cp classifier/activate.pth $(VENV)/lib/python3.*/site-packages/
 	cp requirements.txt $(VENV)
