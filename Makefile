@@ -1,5 +1,6 @@
 # make repro   run what has changed in the pipeline
 # make test    lint, then run the test suite
+# make test-slow   kill the pipeline at many moments, in some minutes
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
@@ -12,13 +13,16 @@ UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: repro test bench lint lock environment test-environment
+.PHONY: repro test test-slow bench lint lock environment test-environment
 
 repro: environment
 	$(VENV)/bin/dvc repro
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+test-slow: test-environment
+	$(VENV)/bin/python -m pytest -m slow --dist load
 
 bench: environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
