@@ -83,7 +83,7 @@ CODE = {
     "classifier/__init__.py": ALL,
     "classifier/__main__.py": [],
     "classifier/archive.py": [TRAIN, EVALUATE],
-    "classifier/artifacts.py": [],
+    "classifier/artifacts.py": [EVALUATE],
     "classifier/commands/__init__.py": [],
     "classifier/commands/compare.py": [],
     "classifier/commands/predict.py": [],
