@@ -1,23 +1,28 @@
 # make repro   run what has changed in the pipeline
 # make test    lint, then run the test suite
+# make test-slow   kill the pipeline sixty times, in some minutes
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+SITE := $(VENV)/lib/python3.*/site-packages
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: repro test bench lint lock environment test-environment
+.PHONY: repro test test-slow bench lint lock environment test-environment
 
 repro: environment
 	$(VENV)/bin/dvc repro
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+test-slow: test-environment
+	$(VENV)/bin/python -m pytest -m slow --dist load
 
 bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
@@ -36,6 +41,8 @@ lock: environment
 environment:
 	@cmp -s requirements.txt $(VENV)/requirements.txt && \
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
+	@for file in activate.pth dvc_whole_files.py; do \
+		cmp -s classifier/$$file $(SITE)/$$file || cp classifier/$$file $(SITE)/; done
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
@@ -50,5 +57,4 @@ $(VENV):
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) --requirement requirements.txt
 	mkdir -m 700 $(VENV)/site-cache
-	cp classifier/activate.pth $(VENV)/lib/python3.*/site-packages/
 	cp requirements.txt $(VENV)

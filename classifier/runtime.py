@@ -10,15 +10,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-os.environ.update(
+# Recorded with each model, in metrics/environment.json.
+FLAGS = {
     # Matrix products by oneDNN, with instructions that every x86-64 CPU since about 2015 has.
     # Without oneDNN, or with AVX-512 where there is some, sums are taken in another order.
-    TF_ENABLE_ONEDNN_OPTS="1",
-    ONEDNN_MAX_CPU_ISA="AVX2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
     # YNNPACK too picks its instructions by the CPU.
-    XLA_FLAGS="--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
     # On a GPU they are taken in yet another one.
-    CUDA_VISIBLE_DEVICES="-1",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+os.environ.update(
+    FLAGS,
     # A keras.json in the home folder could change the float type.
     KERAS_HOME=os.devnull,
     KERAS_BACKEND="tensorflow",
@@ -57,4 +61,4 @@ tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 tf.config.experimental.enable_op_determinism()
 
-__all__ = ["keras", "tf"]
+__all__ = ["FLAGS", "THREADS", "keras", "tf"]

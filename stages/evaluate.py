@@ -1,5 +1,6 @@
 """evaluate: how well the model does on each data set, as metrics and as one line per row."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.archive import load_keras
+from classifier.artifacts import require_recorded
 from classifier.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
 from classifier.errors import UserError, run
 from classifier.files import replaced_folder, rounded, write_json
@@ -26,6 +28,10 @@ BATCH_ROWS = 8_192
 
 def main() -> None:
     schema = Schema.load(PREPARED / "schema.json")
+    # DVC has recorded train's model by now. It goes by the file's time and may not see damage.
+    # Run by hand, train leaves no record.
+    if "DVC_STAGE" in os.environ:
+        require_recorded(KERAS_MODEL)
     network = load_keras(KERAS_MODEL)
     check_shapes(network, schema)
     evaluation = {}

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -48,7 +48,7 @@ def download(settings: Fetch, target: Path) -> None:
             return
         except Exception as error:  # every kind of storage has its own
             if is_of_target(error, target):
-                raise
+                raise OSError(error.errno, error.strerror, str(target)) from error
             if is_final(error) or number == settings.retries:
                 why = reason(error, settings)
                 raise UserError(f"fetch.source: {settings.source}: {why}") from error
@@ -101,7 +101,7 @@ def transfer(settings: Fetch, target: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
 
 
-def is_of_target(error: BaseException, target: Path) -> bool:
+def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:
     """Whether it is the file here that cannot be written, whatever the source may do."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if not isinstance(error, OSError):

@@ -18,7 +18,7 @@ from classifier.files import replaced_file, write_json
 from classifier.network import build_network, compile_network, for_each_batch
 from classifier.params import Train, load_params
 from classifier.progress import Progress
-from classifier.runtime import keras, tf
+from classifier.runtime import FLAGS, THREADS, keras, tf
 from classifier.split import Rows, split_rows
 
 KERAS_MODEL = Path("models/classifier.keras")
@@ -227,7 +227,7 @@ class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def environment() -> dict[str, Any]:
-    """Return what decides the bytes of a model besides its inputs: CPU and versions."""
+    """Return what decides the bytes of a model besides its inputs: CPU, versions, flags."""
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     packages = ("keras", "tensorflow", "numpy", "onnx", "tf2onnx", "h5py")
     return {
@@ -237,6 +237,7 @@ def environment() -> dict[str, Any]:
         },
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
+        "flags": FLAGS | {"threads": THREADS},
     }
 
 

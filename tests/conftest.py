@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from classifier.artifacts import recorded_md5s
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +32,16 @@ OTHER_MACHINE = {
     "PYTHONHASHSEED": "7",
     "TZ": "Asia/Tokyo",
     "LC_ALL": "C",
+}
+
+# What each stage writes.
+OUTS = {
+    stage: [
+        out if isinstance(out, str) else next(iter(out))
+        for kind in ("outs", "metrics", "plots")
+        for out in definition.get(kind, [])
+    ]
+    for stage, definition in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
 }
 
 
@@ -187,6 +198,24 @@ def reproduced(both: tuple[Clone, Clone]) -> Clone:
 def copied(reproduced: Clone, tmp_path: Path) -> Clone:
     """A copy of the reproduced clone, cache and all, for a test to change."""
     return reproduced.copy(tmp_path / "clone")
+
+
+@pytest.fixture
+def undone(reproduced: Clone, tmp_path: Path) -> Callable[[str], Clone]:
+    """Makes a clone in which one stage is left to do, and nothing knows its results."""
+
+    def undone(stage: str) -> Clone:
+        path = tmp_path / "clone"
+        shutil.rmtree(path, ignore_errors=True)
+        clone = reproduced.copy(path)
+        shutil.rmtree(path / ".dvc/cache/runs")
+        md5s = recorded_md5s(path / "dvc.lock")
+        for out in OUTS[stage]:
+            (shutil.rmtree if (path / out).is_dir() else os.unlink)(path / out)
+            (path / ".dvc/cache/files/md5" / md5s[out][:2] / md5s[out][2:]).unlink(missing_ok=True)
+        return clone
+
+    return undone
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """predict: one row or a file, from the ONNX model, without TensorFlow."""
 
+import hashlib
 import json
 import sys
 from io import StringIO
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from classifier.artifacts import md5_of
 from classifier.schema import Schema
 from tests.conftest import Clone
 
@@ -153,6 +155,19 @@ def test_before_the_first_repro_it_says_what_to_do(fresh):
     assert done.stderr == "error: data/prepared/schema.json: no such file; run `dvc repro` first\n"
 
 
+def test_a_model_that_is_none_is_one_line(copied):
+    """dvc.lock may name a file of another format."""
+    path = copied.path / "models/classifier.onnx"
+    lock = copied.read("dvc.lock").replace(md5_of(path), hashlib.md5(b"no model").hexdigest())
+    (copied.path / "dvc.lock").write_text(lock)
+    path.write_bytes(b"no model")
+    done = copied.run("python", "-m", "classifier", "predict", "1", check=False)
+    assert (
+        done.stdout + done.stderr
+        == "error: models/classifier.onnx: is damaged or no ONNX model; run `dvc repro`\n"
+    )
+
+
 @pytest.mark.parametrize("damage", ["no model", "empty", "cut", "a flipped byte"])
 def test_a_damaged_model_is_one_line(copied, damage):
     path = copied.path / "models/classifier.onnx"
@@ -168,8 +183,10 @@ def test_a_damaged_model_is_one_line(copied, damage):
         "python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2", check=False
     )
     assert (
-        done.stdout + done.stderr
-        == "error: models/classifier.onnx: is damaged or no ONNX model; run `dvc repro`\n"
+        done.stdout
+        + done.stderr
+        == "error: models/classifier.onnx: is not the file that dvc.lock names; "
+        "`python -m classifier verify --repair` brings that back, `dvc repro` makes a new one\n"
     )
 
 

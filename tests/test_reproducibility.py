@@ -5,6 +5,7 @@ import json
 import platform
 import shutil
 import sys
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -38,6 +39,18 @@ def same_machine(*clones: Clone) -> bool:
         extensions = environment["cpu"].pop("extensions")
         environment["cpu"]["avx2"] = "X86_V3" in extensions
     return all(environment == environments[0] for environment in environments)
+
+
+def test_the_environment_is_recorded_and_is_no_change_to_dvc(copied):
+    environment = json.loads(copied.read("metrics/environment.json"))
+    assert "X86_V3" in environment["cpu"]["extensions"] or platform.machine() != "x86_64"
+    assert environment["python"] == platform.python_version()
+    installed = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    assert installed.items() <= environment["packages"].items()
+    assert environment["flags"]["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+    assert set(environment["flags"]) >= {"XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "threads"}
+    (copied.path / "metrics/environment.json").write_text("{}")
+    assert copied.stages_run(copied.dvc("repro")) == []
 
 
 @pytest.mark.skipif(not QEMU, reason="qemu-user is not installed, see CONTRIBUTING.md")

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from classifier.errors import UserError, require_file
+from classifier.artifacts import require_recorded
+from classifier.errors import UserError
 from classifier.schema import Schema
 from classifier.threads import map_in_order
 
@@ -74,11 +75,11 @@ def load_model(path: Path, schema: Schema) -> Any:
     """Return an onnxruntime.InferenceSession on the model.
 
     Raises:
-        UserError: there is no such file, it is damaged, or the schema is another model's.
+        UserError: it is not the file that dvc.lock names, or the schema is another model's.
     """
     import onnxruntime  # here, because --help does not need it
 
-    require_file(path, "run `dvc repro` first")
+    require_recorded(path)
     onnxruntime.set_default_logger_severity(4)  # what is wrong is said once, below
     try:
         model = onnxruntime.InferenceSession(path, enable_fallback=0)

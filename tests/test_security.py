@@ -1,0 +1,146 @@
+"""What docs/security.md promises: nothing that is not trusted runs code or passes for another."""
+
+import ast
+import json
+import os
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from classifier import artifacts, params
+from classifier.archive import load_keras
+from classifier.errors import UserError
+from classifier.runtime import keras
+from stages.fetch import SCHEMES
+from tests.conftest import ROOT, Clone
+from tests.test_conventions import CODE, imported
+
+PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+# Where Keras would look a function up: in the config of a layer.
+FUNCTIONS = [
+    {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"},
+    {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "eval"},
+]
+
+
+def calls(function: str) -> list[tuple[Path, ast.Call]]:
+    """Return the calls of a function, such as `yaml.load`, and the file that each stands in."""
+    return [
+        (path, node)
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+    ]
+
+
+def test_a_model_with_code_of_its_own_is_refused_and_the_code_not_run(tmp_path):
+    marker, path = tmp_path / "ran", tmp_path / "model.keras"
+    touch = f"(__import__('pathlib').Path({str(marker)!r}).touch(), x)[1]"
+    layer = keras.layers.Lambda(eval(f"lambda x: {touch}"))
+    keras.Sequential([keras.Input((2,)), layer]).save(path)
+    marker.unlink()
+    with pytest.raises(UserError, match="is damaged or no Keras model"):
+        load_keras(path)
+    assert not marker.exists()
+    keras.saving.load_model(path, safe_mode=False)
+    assert marker.exists(), "it would have been run"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: str(function["config"]))
+def test_a_model_that_names_a_function_of_python_is_refused(reproduced, tmp_path, function):
+    path = tmp_path / "model.keras"
+    with (
+        zipfile.ZipFile(reproduced.path / "models/classifier.keras") as stock,
+        zipfile.ZipFile(path, "w") as changed,
+    ):
+        for name in stock.namelist():
+            content = stock.read(name).decode("latin-1")
+            changed.writestr(
+                name, content.replace('"relu"', json.dumps(function)).encode("latin-1")
+            )
+    with pytest.raises(UserError, match="is damaged or no Keras model"):
+        load_keras(path)
+
+
+def damage_unseen(path: Path) -> None:
+    """Change a byte and leave the size and the time, by which DVC knows a file, as they are."""
+    content, status = bytearray(path.read_bytes()), path.stat()
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_predict_uses_no_model_but_the_one_in_dvc_lock(copied):
+    damage_unseen(copied.path / "models/classifier.onnx")
+    row = ("python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2")
+    done = copied.run(*row, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: models/classifier.onnx: is not the file that dvc.lock")
+    assert "`python -m classifier verify --repair`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_evaluate_uses_no_model_but_the_one_in_dvc_lock(copied):
+    copied.dvc("repro")  # DVC has seen the files
+    damage_unseen(copied.path / "models/classifier.keras")
+    (copied.path / "data/test_sets/more.csv").write_text("5.1,3.5,1.4,0.2,Iris-setosa\n")
+    done = copied.run("dvc", "repro", check=False)
+    assert copied.stages_run(done.stdout) == ["evaluate"]
+    assert "error: models/classifier.keras: is not the file that dvc.lock names" in done.stderr
+
+
+def test_no_format_of_the_project_is_a_pickle(reproduced):
+    assert not PICKLES & {name for path in CODE for name in imported(path)}
+    loads = calls("np.load")
+    assert loads
+    for _, call in loads:
+        assert "allow_pickle=False" in ast.unparse(call)
+    files = {Path(path).suffix for path in reproduced.files()} - {""}
+    assert files == {".csv", ".data", ".json", ".keras", ".md", ".npy", ".onnx"}
+    for path in (reproduced.path / "data").rglob("*.npy"):
+        assert np.load(path, allow_pickle=False).dtype.kind in "fu"
+    with zipfile.ZipFile(reproduced.path / "models/classifier.keras") as model:
+        assert model.namelist() == ["config.json", "metadata.json", "model.weights.h5"]
+
+
+def test_yaml_is_loaded_safely():
+    loaders = {artifacts.__file__: artifacts.LOADER, params.__file__: params._Loader}
+    for path, call in calls("yaml.load"):
+        assert ast.unparse(call.args[1]) in ("LOADER", "_Loader")
+        assert issubclass(loaders[str(path)], yaml.SafeLoader | yaml.CSafeLoader)
+    unsafe = ("yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "yaml.unsafe_load_all")
+    assert not [call for function in unsafe for call in calls(function)]
+
+
+def test_a_tag_in_params_makes_no_object(fresh):
+    fresh.edit("params.yaml", "timeout: 30", "timeout: !!python/object/apply:os.getpid []")
+    done = fresh.run("python", "-m", "stages.fetch", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: params.yaml: line ")
+
+
+def test_params_lists_the_schemes_of_urls():
+    (comment,) = re.findall(r"source: .*or a URL: (.*)", (ROOT / "params.yaml").read_text())
+    assert comment == ", ".join(SCHEMES)
+
+
+def test_the_site_cache_is_private(reproduced):
+    """Where DVC keeps pickles, in a folder of its own that anybody may write to."""
+    script = "from dvc.repo import Repo; print(Repo().site_cache_dir)"
+    private = Path(sys.prefix, "site-cache").resolve()
+    used = Path(Clone(reproduced.path).run(sys.executable, "-c", script).stdout.strip())
+    assert used.resolve().is_relative_to(private)
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("document", ["security", "reproducibility"])
+def test_the_tests_that_a_document_names_exist(document):
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", (ROOT / f"docs/{document}.md").read_text())
+    assert len(named) > 5
+    for path, test in named:
+        assert f"\ndef {test}(" in (ROOT / path).read_text()
