@@ -43,20 +43,28 @@ def with_mounts() -> list[str]:
     pytest.skip("there is no right to mount a small disk")
 
 
-@pytest.mark.parametrize("stage", OUTS)
+SLOW = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("crossval", "train", "evaluate")]
+
+
+@pytest.mark.parametrize("stage", ["fetch", "prepare", *SLOW])
 def test_on_a_full_or_read_only_disk_nothing_is_lost_and_the_next_run_completes(
     undone, reproduced, tmp_path, stage
 ):
     clone, kept = undone(stage), Clone(tmp_path)
     done = kept.run(*with_mounts(), "sh", "-c", ON_A_BAD_DISK, "sh", str(clone.path))
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     paths = "|".join(OUTS[stage])
-    assert re.fullmatch(f"error: ({paths}): No space left on device", errors[0])
-    assert re.fullmatch(f"error: ({paths}): Read-only file system", errors[1])
-    assert len(errors) == 2
+    full = f"error: ({paths}): No space left on device"
+    read_only = f"error: ({paths}): Read-only file system"
+    # A curve that was written before the disk was full is in the way of DVC itself.
+    of_dvc = f"ERROR: failed to reproduce '{stage}': .* Read-only file system: '.*/({paths})'"
+    for error in (full, f"{read_only}|{of_dvc}"):
+        assert [line for line in done.stderr.splitlines() if re.fullmatch(error, line)]
     assert "Traceback" not in done.stderr
     before, whole = clone.files(), reproduced.files()
     for run in ("full", "read-only"):
-        assert before.items() <= Clone(tmp_path / run).files().items() <= whole.items()
+        left = Clone(tmp_path / run).files()
+        if stage == "train":
+            left.pop("metrics/history.csv", None)  # it is renewed while training goes on
+        assert before.items() <= left.items() <= whole.items()
         assert Clone(tmp_path / run).read("dvc.lock") == reproduced.read("dvc.lock")
     assert Clone(tmp_path / "again").files() == whole
