@@ -29,7 +29,7 @@ class Dataset:
         return len(self.features)
 
     def take(
-        self, rows: npt.NDArray[np.integer[Any]]
+        self, rows: slice | npt.NDArray[np.integer[Any]]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return the features and the labels of the rows with these numbers."""
         features, labels = self.features[rows], self.labels[rows]

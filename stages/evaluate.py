@@ -103,7 +103,7 @@ def batches(data: Dataset) -> Any:
     """Return a tf.data.Dataset of the rows in their order; one batch is in memory at a time."""
     slices = row_slices(len(data))
     stream = tf.data.Dataset.from_generator(
-        lambda: ((data.features[rows], data.labels[rows]) for rows in slices),
+        lambda: (data.take(rows) for rows in slices),
         output_signature=(
             tf.TensorSpec((None, data.features.shape[1]), tf.float32),
             tf.TensorSpec((None, data.labels.shape[1]), tf.float32),
@@ -127,8 +127,9 @@ def write_predictions(
     confusion = np.zeros((len(classes), len(classes)), np.intp)
     with path.open("w", encoding="utf-8", newline="") as file:
         for rows in row_slices(len(data)):
-            probabilities = network.predict_on_batch(data.features[rows])
-            actual, predicted = data.labels[rows].argmax(axis=1), probabilities.argmax(axis=1)
+            features, labels = data.take(rows)
+            probabilities = network.predict_on_batch(features)
+            actual, predicted = labels.argmax(axis=1), probabilities.argmax(axis=1)
             np.add.at(confusion, (actual, predicted), 1)
             columns = {
                 "row": np.arange(len(data))[rows] + 1,
