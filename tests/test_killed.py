@@ -58,13 +58,10 @@ class Repro:
             "written": any(path.exists() for path in written),
         }[moment]
 
-    def living(self) -> list[str]:
-        """Return the command lines of the group's processes that have not ended."""
-        return [
-            " ".join(process.cmdline())
-            for process in psutil.process_iter()
-            if is_living(process, self.process.pid)
-        ]
+    def living(self) -> list[psutil.Process]:
+        """Return the group's processes that have not ended."""
+        group = self.process.pid
+        return [process for process in psutil.process_iter() if is_living(process, group)]
 
 
 def is_living(process: psutil.Process, group: int) -> bool:
