@@ -43,6 +43,8 @@ class Repro:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # The & of a script would make it, and the stages, deaf to Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def reached(self, stage: str, moment: str) -> bool:
@@ -56,13 +58,10 @@ class Repro:
             "written": any(path.exists() for path in written),
         }[moment]
 
-    def living(self) -> list[str]:
-        """Return the command lines of the group's processes that have not ended."""
-        return [
-            " ".join(process.cmdline())
-            for process in psutil.process_iter()
-            if is_living(process, self.process.pid)
-        ]
+    def living(self) -> list[psutil.Process]:
+        """Return the group's processes that have not ended."""
+        group = self.process.pid
+        return [process for process in psutil.process_iter() if is_living(process, group)]
 
 
 def is_living(process: psutil.Process, group: int) -> bool:
@@ -205,6 +204,16 @@ def test_the_lock_of_a_killed_run_goes_away_by_itself(undone):
     done = clone.run("dvc", "repro")
     assert "had been killed. Auto removed it from the lock file." in done.stderr
     assert clone.stages_run(done.stdout) == ["prepare"]
+
+
+def test_a_stage_dies_with_dvc_under_a_shell_that_stays_its_parent(undone, tmp_path):
+    """As fish does: exec in dvc.yaml makes DVC the parent."""
+    shell = tmp_path / "shell"
+    shell.write_text('#!/bin/sh\neval "$2"\nexit $?\n')
+    shell.chmod(0o700)
+    clone = undone("train")
+    clone.environment["SHELL"] = str(shell)
+    assert kill(clone, "train", "running", "dvc alone by SIGKILL", 0.5)
 
 
 def test_a_stage_ends_with_its_parent_where_the_kernel_does_not_see_to_it(reproduced):
