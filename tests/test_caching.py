@@ -102,6 +102,7 @@ CODE = {
     "classifier/runtime.py": [CROSSVAL, TRAIN, EVALUATE],
     "classifier/schema.py": [PREPARE, EVALUATE],
     "classifier/scores.py": [CROSSVAL, EVALUATE],
+    "classifier/secrets.py": [],
     "classifier/split.py": [PREPARE, CROSSVAL, TRAIN],
     "classifier/statistics.py": [CROSSVAL],
     "classifier/table.py": [PREPARE, EVALUATE],
