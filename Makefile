@@ -31,6 +31,7 @@ lint: test-environment
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/mypy --no-error-summary
+	$(VENV)/bin/python -m classifier.secrets
 
 lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt

@@ -8,6 +8,8 @@ from typer.core import TyperCommand
 
 from classifier.commands.compare import compare
 from classifier.commands.predict import predict
+from classifier.commands.push import push
+from classifier.commands.verify import verify
 from classifier.errors import run
 
 app = typer.Typer(
@@ -32,6 +34,10 @@ class CommandOfValues(TyperCommand):
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
 
 app.command()(compare)
+
+app.command()(verify)
+
+app.command()(push)
 
 
 if __name__ == "__main__":

@@ -219,6 +219,22 @@ def undone(reproduced: Clone, tmp_path: Path) -> Callable[[str], Clone]:
 
 
 @pytest.fixture(scope="session")
+def pushed(reproduced: Clone, once) -> Path:
+    """A folder with a clone and the remote that it has pushed to; for reading only."""
+    folder: Path = once("pushed", lambda folder: reproduced.copy(folder / "clone").dvc("push"))
+    return folder
+
+
+@pytest.fixture
+def shared(pushed: Path, tmp_path: Path):
+    """A copy of the clone that has pushed, with its remote, for a test to damage."""
+    from tests.sharing import Shared  # which needs this file
+
+    shutil.copytree(pushed, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Shared(Clone(tmp_path / "clone"))
+
+
+@pytest.fixture(scope="session")
 def compared(reproduced: Clone, once) -> Clone:
     """A clone with a second commit, which trains for fewer epochs; for reading only."""
 

@@ -1,0 +1,40 @@
+"""No secret in .dvc/config, which git keeps for everybody; `make lint` and pre-commit run this."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from configobj import ConfigObj
+
+from classifier.errors import UserError, run
+
+CONFIG = Path(".dvc/config")
+# DVC's options that are, or hold, a credential. A name, a path or a command does not let anyone in.
+SECRETS = {
+    "access_key_id", "account_key", "client_secret", "connection_string", "gdrive_client_secret",
+    "oss_key_id", "oss_key_secret", "passphrase", "password", "sas_token", "secret_access_key",
+    "session_token", "sse_customer_key", "token",
+}  # fmt: skip
+IN_URL = re.compile(r"//[^/@]*:[^/@]+@|[?&](sig|token|password|X-Amz-Signature)=", re.IGNORECASE)
+
+
+def secrets(sections: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the name of each option that gives a secret away."""
+    for section, options in sections.items():
+        for name, value in options.items():
+            if name.lower() in SECRETS or IN_URL.search(str(value)):
+                yield f"{section}: {name}"
+
+
+def main() -> None:
+    """Raise `UserError` that names the first secret, not its value."""
+    for found in secrets(ConfigObj(str(CONFIG))):
+        raise UserError(
+            f"{CONFIG}: {found}: is a secret, and git would keep it; set it with "
+            "`dvc remote modify --local` or in the environment, and renew it"
+        )
+
+
+if __name__ == "__main__":
+    run(main)

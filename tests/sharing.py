@@ -1,0 +1,87 @@
+"""A clone that has pushed its artifacts, and ways to damage them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.cli import main as dvc
+from dvc.repo import Repo
+from typer.testing import CliRunner
+
+from classifier.__main__ import app
+from classifier.artifacts import md5_of, recorded_md5s
+from tests.conftest import Clone
+
+MODEL = "models/classifier.onnx"
+SCHEMA = "data/prepared/schema.json"
+WORKSPACE, CACHE, REMOTE = PLACES = ["workspace", "cache", "remote beside"]
+CLEAN = "14 files: all are as dvc.lock says\n"
+
+
+class Shared:
+    """A clone with its remote beside it, where each artifact is kept, and commands in it."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone, self.before = clone, clone.files()
+        self.remote = clone.path.parent / "dvc-remote"
+        self.md5s = recorded_md5s(clone.path / "dvc.lock")
+        self.md5s |= {path: md5_of(clone.path / path) for path in self.before}
+
+    def stored(self, file: str) -> str:
+        """Return where the cache and remotes keep a file or the list of a folder."""
+        return f"files/md5/{self.md5s[file][:2]}/{self.md5s[file][2:]}"
+
+    def path(self, place: str, file: str = MODEL) -> Path:
+        if place == WORKSPACE:
+            return self.clone.path / file
+        return (self.clone.path / ".dvc/cache" if place == CACHE else self.remote) / self.stored(
+            file
+        )
+
+    def run(self, command: str, *arguments: str) -> tuple[int, str]:
+        """Run a command in this process; return its exit code and all that it has written."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.clone.path)
+            done = CliRunner().invoke(app, [command, *arguments], catch_exceptions=False)
+        return done.exit_code, done.output
+
+    def verify(self, *arguments: str) -> tuple[int, str]:
+        return self.run("verify", *arguments)
+
+    def dvc(self, *arguments: str) -> int:
+        """Run DVC in this process; return its exit code."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.clone.path)
+            return int(dvc(list(arguments)))
+
+    def stages_run(self) -> list[Any]:
+        """Reproduce and return the stages that were run."""
+        with pytest.MonkeyPatch.context() as patch, Repo(str(self.clone.path)) as repo:
+            patch.chdir(self.clone.path)
+            return list(repo.reproduce())
+
+    def is_well(self) -> bool:
+        return self.verify("--remote")[0] == 0 and self.clone.files() == self.before
+
+
+def flip_a_bit(path: Path) -> None:
+    """Change the content, but neither the size nor the time, of a file that may be protected."""
+    before = path.stat()
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    path.chmod(before.st_mode)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cut_off(path: Path) -> None:
+    path.chmod(0o644)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "a bit": flip_a_bit, "the end": cut_off, "the file": Path.unlink,
+}  # fmt: skip
