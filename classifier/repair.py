@@ -93,7 +93,7 @@ def repair_stage(stage: Any, now: Survey, places: list[Place], aside: Path) -> O
 
 
 def good_copies(now: Survey, places: list[Place]) -> Copies:
-    """Return where each file was found to be good, or else is so in git."""
+    """Return where each file was found to be good; if nowhere, where else it is."""
     wrong = {(file, place) for file, place, _ in now.findings}
     good: Copies = defaultdict(list)
     for place in places:
@@ -101,11 +101,23 @@ def good_copies(now: Survey, places: list[Place]) -> Copies:
             if place.keeps(file) and (file, place) not in wrong:
                 good[file.md5].append(place.copy(file))
     for file in now.files:
-        with suppress(OSError, DvcException, SCMError):
-            copy = Copy(GitFileSystem(scm=file.out.repo.scm, rev="HEAD"), file.path)
-            if not good[file.md5] and same_bytes(copy, file, None):
-                good[file.md5].append(copy)
+        if not good[file.md5]:
+            good[file.md5] += list_from_files(file) if file.is_list else committed(file)
     return good
+
+
+def list_from_files(folder: File) -> list[Copy]:
+    """Return the list of a folder made from its files in the workspace, if those are good."""
+    tree = built_list(folder.out.fs_path, folder.out.dvcignore)
+    return [Copy(tree.fs, tree.path)] if tree and tree.oid == folder.md5 else []
+
+
+def committed(file: File) -> list[Copy]:
+    """Return the file as it is in git, if that is good."""
+    with suppress(OSError, DvcException, SCMError):
+        copy = Copy(GitFileSystem(scm=file.out.repo.scm, rev="HEAD"), file.path)
+        return [copy] if same_bytes(copy, file, None) else []
+    return []
 
 
 def bring_back(finding: Finding, good: Copies, aside: Path) -> None:
