@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.growth import draw_growth, measure_growth
+from benchmarks.growth import SIZES, draw_growth, measure_growth
 from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
 from benchmarks.tables import write_table
 from classifier.files import rounded, write_json, write_text
@@ -90,7 +90,8 @@ def prepare_large(clone: Path) -> None:
     if not folder.exists():
         (folder / "data").mkdir(parents=True)
         shutil.copytree(clone / "models", folder / "models")
-        shutil.copy(ROOT / "params.yaml", folder)
+        for name in ("params.yaml", "dvc.lock"):
+            shutil.copy(clone / name, folder)
         write_table(folder / "data/raw.csv", LARGE_ROWS)
         measure(PREPARE, folder, clone)
 
@@ -136,12 +137,11 @@ def main() -> None:
         results = run_all(chosen(quick), clone)
         print(to_table(results))
         if not quick:
-            growth = measure_growth(clone)
-            write_json(
-                RESULTS, rounded({"machine": machine(), "results": results, "growth": growth})
-            )
             write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
+            growth = measure_growth(clone, SIZES)
             write_text(GROWTH, draw_growth(growth))
+            found = {"machine": machine(), "results": results, "growth": growth}
+            write_json(RESULTS, rounded(found))
 
 
 def chosen(quick: bool) -> list[Comparison]:

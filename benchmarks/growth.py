@@ -9,6 +9,8 @@ import yaml
 
 from benchmarks.measure import PREPARE, measure, predict_to_file
 from benchmarks.tables import write_table
+from classifier.artifacts import md5_of
+from classifier.commands.predict import MODEL
 from classifier.progress import Progress
 
 SIZES = [(10**4, 4), (10**5, 4), (10**6, 4), (10**7, 4), (10**5, 40), (10**5, 400)]
@@ -20,11 +22,11 @@ STEPS = {
 }
 
 
-def measure_growth(clone: Path) -> list[dict[str, Any]]:
+def measure_growth(clone: Path, sizes: list[tuple[int, int]]) -> list[dict[str, Any]]:
     """Return seconds and peak memory, in megabytes, of each step at each size of the table."""
-    with Progress(desc="growth", total=len(SIZES), unit="table") as bar:
+    with Progress(desc="growth", total=len(sizes), unit="table") as bar:
         found = []
-        for rows, attributes in SIZES:
+        for rows, attributes in sizes:
             found += measure_steps(clone, rows, attributes)
             bar.update()
     return found
@@ -39,7 +41,10 @@ def measure_steps(clone: Path, rows: int, attributes: int) -> list[dict[str, Any
     params["prepare"] |= {"header": False, "label": -1}
     params["train"] |= {"epochs": 1, "batch_size": 1024}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    measured = {step: measure(command, folder, clone) for step, command in STEPS.items()}
+    measured = {}
+    for step, command in STEPS.items():
+        measured[step] = measure(command, folder, clone)
+        record_model(folder)
     return [
         {
             "rows": rows,
@@ -50,6 +55,14 @@ def measure_steps(clone: Path, rows: int, attributes: int) -> list[dict[str, Any
         }
         for step, taken in measured.items()
     ]
+
+
+def record_model(folder: Path) -> None:
+    """Write the dvc.lock that predict looks its model up in."""
+    outs = (
+        [{"path": str(MODEL), "md5": md5_of(folder / MODEL)}] if (folder / MODEL).exists() else []
+    )
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": {"outs": outs}}}))
 
 
 def draw_growth(growth: list[dict[str, Any]]) -> str:

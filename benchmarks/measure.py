@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE, STDOUT
 
 PREPARE = [sys.executable, "-m", "stages.prepare"]
 
@@ -46,7 +46,7 @@ def measure(command: list[str], folder: Path, clone: Path, part: bool = False) -
     }
     start = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=PIPE, stderr=DEVNULL
+        command, cwd=folder, env=environment, text=True, stdout=PIPE, stderr=STDOUT
     ) as process:
         output = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)

@@ -30,9 +30,13 @@ def written_whole(
     filesystem: LocalFileSystem, path: Path, mode: str, options: dict[str, Any]
 ) -> Iterator[Any]:
     temporary = path.with_name(path.name + ".tmp")
-    with open_in_place(filesystem, str(temporary), mode, **options) as file:
-        yield file
-    temporary.replace(path)
+    try:
+        with open_in_place(filesystem, str(temporary), mode, **options) as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 LocalFileSystem.open = open_whole

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from aiohttp import ClientError
 from dvc.exceptions import DvcException
 from dvc.fs import localfs
 from dvc.repo import Repo, lock_repo
+from dvc.rwlock import rwlock
 from dvc_data.hashfile.build import build
 from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.hash import file_md5
@@ -109,10 +110,20 @@ def opened() -> Iterator[Repo]:
     """
     recorded_md5s()
     try:
-        with Repo() as repo, lock_repo(repo):
+        with Repo() as repo, lock_repo(repo), outs_locked(repo):
             yield repo
     except DvcException as error:
         raise UserError(str(error)) from error
+
+
+def outs_locked(repo: Repo) -> AbstractContextManager[None]:
+    """Return DVC's lock of all outputs: while a stage runs, DVC holds it and not the other one."""
+    outs = [out.fs_path for out in repo.index.outs]
+    with_link = repo.config["core"].get("hardlink_lock", False)
+    lock: AbstractContextManager[None] = rwlock(
+        repo.tmp_dir, repo.fs, "classifier", [], outs, with_link
+    )
+    return lock
 
 
 def cache_of(repo: Repo) -> Place:

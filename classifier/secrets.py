@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from configobj import ConfigObj
+from configobj import ConfigObj, ConfigObjError
 
 from classifier.errors import UserError, run
 
@@ -16,12 +16,17 @@ SECRETS = {
     "oss_key_id", "oss_key_secret", "passphrase", "password", "sas_token", "secret_access_key",
     "session_token", "sse_customer_key", "token",
 }  # fmt: skip
-IN_URL = re.compile(r"//[^/@]*:[^/@]+@|[?&](sig|token|password|X-Amz-Signature)=", re.IGNORECASE)
+# A password behind the user's name, or for a web server the name alone; a parameter.
+IN_URL = re.compile(
+    r"://[^/@:]*:.+@|https?://[^/]+@|[?&][^=&]*(sig|token|password|signature)=", re.IGNORECASE
+)
 
 
 def secrets(sections: Mapping[str, Any]) -> Iterator[str]:
     """Yield the name of each option that gives a secret away."""
     for section, options in sections.items():
+        if not isinstance(options, Mapping):
+            continue
         for name, value in options.items():
             if name.lower() in SECRETS or IN_URL.search(str(value)):
                 yield f"{section}: {name}"
@@ -29,7 +34,11 @@ def secrets(sections: Mapping[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Raise `UserError` that names the first secret, not its value."""
-    for found in secrets(ConfigObj(str(CONFIG))):
+    try:
+        config = ConfigObj(str(CONFIG), interpolation=False)
+    except ConfigObjError as error:
+        raise UserError(f"{CONFIG}: {error}") from error
+    for found in secrets(config):
         raise UserError(
             f"{CONFIG}: {found}: is a secret, and git would keep it; set it with "
             "`dvc remote modify --local` or in the environment, and renew it"

@@ -1,7 +1,6 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
 import codecs
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO, StringIO
@@ -21,7 +20,6 @@ from classifier.threads import map_in_order
 BLOCK_BYTES = 2**21  # of text that is parsed at a time
 WORD = "word"  # nothing that could be read as a number or a truth value
 BAR_BYTES = 10_000_000  # a smaller file is read before a bar could be looked at
-TRUE_OR_FALSE = re.compile(rb"true|false", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,11 @@ class Table:
                 text = rest + read
                 end = end_of_rows(text, self.layout.delimiter)
                 block, rest = text[:end], text[end:]
-                if end:
-                    yield self._without_header(block) if at_start else block
+                if at_start and row_spans(block, self.layout.delimiter):
+                    yield self._without_header(block)
                     at_start = False
+                elif not at_start:
+                    yield block
                 bar.update(position() - bar.n)
         if rest:
             yield self._without_header(rest) if at_start else rest
@@ -111,12 +111,12 @@ class Table:
 
     def _parse(self, block: bytes) -> Chunk:
         """Return the rows of a block; what the fast parser refuses, or may mistake, is checked."""
+        if b"\0" in block:
+            self.explain()
         places = [self.names.index(name) for name in self.numbers]
         try:
             cells = self._read_csv(block, places)
             numbers = as_float32([cells[at] for at in places], len(cells[0]))
-            if has_flags(numbers) and TRUE_OR_FALSE.search(block):
-                raise ValueError("True in a column of numbers would be 1")
         except (ValueError, pd.errors.ParserError):
             cells = self._read_as_text(block)
             numbers = as_float32([self._numbers_in(cells[at]) for at in places], len(cells[0]))
@@ -129,7 +129,7 @@ class Table:
         """Return the columns of a block: float64 arrays in the places of numbers, or categoricals.
 
         The parser is given a row more, of zeros and words. Without it, it would cut a first row
-        that is too long, and make numbers of categories that all look like some.
+        that is too long, make numbers of categories that all look like some, and read True as 1.
         """
         columns = range(len(self.names))
         dtypes: dict[Any, Any] = dict.fromkeys(columns, "category")
@@ -149,7 +149,11 @@ class Table:
             skipinitialspace=b" " in block or b"\t" in block,  # it costs a quarter of the time
             low_memory=False,
         )
-        return [column.array[1:] for _, column in cells.items()]
+        is_number = {at: dtype == "float64" for at, dtype in dtypes.items()}
+        return [
+            (column.to_numpy() if is_number[at] else column.array)[1:]
+            for at, column in cells.items()
+        ]
 
     def _read_as_text(self, block: bytes) -> list[Any]:
         try:
@@ -172,7 +176,8 @@ class Table:
     def _check_widths(self, block: bytes, last: Any) -> None:
         """Raise `UserError` if a row is too short: to the parser its last cells are empty."""
         if (np.isnan(last) if last.dtype == float else last == "").any():
-            rows = numbered_rows(StringIO(block.decode()), self.layout, self.path)
+            lines = StringIO(block.decode(), newline="")
+            rows = numbered_rows(lines, self.layout, self.path)
             if any(len(row) != len(self.names) for _, row in rows):
                 self.explain()
 
@@ -250,9 +255,3 @@ def as_float32(columns: Sequence[npt.NDArray[np.float64]], rows: int) -> npt.NDA
         for place, column in enumerate(columns):
             numbers[:, place] = column
     return numbers
-
-
-def has_flags(numbers: npt.NDArray[np.float32]) -> bool:
-    """Whether a column has nothing but 0 and 1."""
-    suspects = numbers[:, np.isin(numbers[:1], (0, 1)).all(axis=0)]
-    return bool(((suspects == 0) | (suspects == 1)).all(axis=0).any())

@@ -21,13 +21,15 @@ csv.field_size_limit(2**31 - 1)
 def open_utf8(path: Path, layout: Layout) -> Iterator[tuple[Any, Callable[[], int]]]:
     """Open the file as bytes of UTF-8, and yield it with what tells how much of it has been read.
 
-    Reading what is not text in the file's encoding raises `UnicodeError`, or else shows later, as
-    bytes that are not UTF-8.
+    What is not text in the file's encoding raises `UnicodeError`, or else shows later, as bytes
+    that are not UTF-8.
     """
     with path.open("rb") as file:
         is_utf8 = codecs.lookup(layout.encoding).name == "utf-8"
-        recoded = file if is_utf8 else codecs.EncodedFile(file, "utf-8", layout.encoding)
+        recoded: Any = file if is_utf8 else codecs.EncodedFile(file, "utf-8", layout.encoding)
         yield recoded, file.tell
+        if not is_utf8 and recoded.reader.bytebuffer:
+            raise UnicodeError("the file ends within a character")
 
 
 def end_of_rows(text: bytes, delimiter: str) -> int:
@@ -47,7 +49,7 @@ def without_quoted(text: bytes, delimiter: str) -> bytes:
     """Return text of the same length in which no cell in quotes has a line break."""
     if b'"' not in text:
         return text
-    at_start_of_cell = rb"(?<![^\r\n%s])[ \t]*" % re.escape(delimiter.encode())
+    at_start_of_cell = rb"(?<![^\r\n%s]) *" % re.escape(delimiter.encode())
     quoted = at_start_of_cell + rb'"(?:[^"]|"")*(?:"|\Z)'
     return re.sub(quoted, lambda match: b"x" * len(match[0]), text)
 
@@ -76,7 +78,7 @@ def open_text(path: Path, layout: Layout) -> Iterator[Iterator[str]]:
 
 
 def lines_without_nul(file: TextIO) -> Iterator[str]:
-    """Yield the lines; raise `UserError` at a NUL byte, where pandas' parser would end a cell."""
+    """Yield the lines; raise `UserError` at a NUL byte, which no text has."""
     for number, line in enumerate(file, 1):
         if "\0" in line:
             raise UserError(f"{file.name}: row {number}: has a NUL byte; expected a text file")
@@ -85,7 +87,8 @@ def lines_without_nul(file: TextIO) -> Iterator[str]:
 
 def _where_undecodable(path: Path, encoding: str) -> str:
     with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        if marked and not codecs.lookup(encoding).name.startswith("utf-16"):
             return "is UTF-16 text, expected prepare.encoding: utf-16"
     row, name = 1, encoding.removesuffix("-sig")
     # Without a byte order mark, UTF-16 cannot be read at all.

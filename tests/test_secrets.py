@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def test_every_option_of_dvc_that_sounds_like_a_secret_is_known():
     [
         "password = hush", "secret_access_key = hush", "Connection_String = hush",
         "url = ssh://me:hush@example.org/there", "url = https://example.org/there?sig=hush",
+        "url = https://hush@example.org/there", "url = ssh://me:hu/sh@example.org/there",
+        "url = https://example.org/there?access_token=hush",
     ],
 )  # fmt: skip
 def test_a_secret_is_named_and_not_shown(tmp_path, monkeypatch, line):
@@ -42,6 +45,15 @@ def test_a_secret_is_named_and_not_shown(tmp_path, monkeypatch, line):
     with pytest.raises(UserError, match=re.escape('.dvc/config: remote "team": ')) as raised:
         main()
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["[core]\n<<<<<<< HEAD\n", "x = 1\n", "[core]\nx = %(y)s\n"])
+def test_an_odd_config_is_no_traceback(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text(text)
+    with suppress(UserError):
+        main()
 
 
 def test_the_projects_own_config_has_none(monkeypatch):

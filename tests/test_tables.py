@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from classifier import table
+from classifier import table, text
 from classifier.errors import UserError
+from classifier.layout import Layout
 from classifier.schema import Schema
 from tests.test_prepare import load
 
@@ -83,10 +84,71 @@ def test_most_values_decide_whether_a_column_is_text(prepared):
 
 def test_gaps_in_the_last_column_do_not_make_it_read_the_table_again(prepared, monkeypatch):
     monkeypatch.setattr(table, "BLOCK_BYTES", 8)
-    reading = Mock(side_effect=table.Table.rows, autospec=True)
-    monkeypatch.setattr(table.Table, "rows", lambda self: reading(self))
+    reading = Mock(side_effect=text.open_text, autospec=True)
+    monkeypatch.setattr(table, "open_text", reading)
     prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
     assert reading.call_count == 2, "to tell the columns apart, and to look at the first row"
+
+
+@pytest.fixture
+def chunks(tmp_path, monkeypatch):
+    """Reads a table of the columns k, of text, and x, of numbers, gaps allowed; returns both."""
+
+    def chunks(content: str | bytes, block_bytes: int = 2**21, **layout: object):
+        monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
+        path = tmp_path / "table.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        plain = {"delimiter": ",", "encoding": "utf-8", "header": False, "na_values": [""]}
+        of_two = table.Table(path, Layout.model_validate(plain | layout), ["k", "x"], ["x"], [])
+        read = list(of_two.chunks())
+        rows = [row for chunk in read for row in chunk.lines.decode().splitlines() if row]
+        assert len(rows) >= sum(map(len, read))
+        return (
+            [str(cell) for chunk in read for cell in chunk.texts["k"]],
+            [float(number) for chunk in read for number in chunk.numbers[:, 0]],
+        )
+
+    return chunks
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2**21])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(chunks, line_end, block_bytes):
+    content = line_end.join(["a,1", '"b', 'c",2', "", "d,3"])
+    texts, numbers = chunks(content, block_bytes)
+    assert (texts, numbers) == (["a", f"b{line_end}c", "d"], [1, 2, 3])
+    assert np.isnan(chunks(line_end.join(["a,1", "b,", "c,3"]), block_bytes)[1]).tolist() == [
+        False, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2**21])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,1\nb\nc,2\n", "row 2: has 1 column, expected 2"),
+        ("a,1\nb,2,3\nc,2\n", "row 2: has 3 columns, expected 2"),
+        ("a,1\nb\0c,5\n", "row 2: has a NUL byte"),
+        (b"a,1\nb\xff,5\n", "row 2: is not utf-8 text"),
+        ('a,1\n"b,5\n', "row 2: has a quote that is not closed"),
+    ],
+)
+def test_a_fault_is_found_in_any_block(chunks, content, words, block_bytes):
+    with pytest.raises(UserError, match=words):
+        chunks(content, block_bytes)
+
+
+def test_a_file_that_ends_within_a_character_is_refused(chunks):
+    with pytest.raises(UserError, match="is not utf-16 text"):
+        chunks("a,1\nb,23".encode("utf-16")[:-1], encoding="utf-16")
+
+
+def test_a_tab_before_a_quote_makes_it_part_of_the_cell(chunks):
+    assert chunks('\t"a,1\n"b\nc",2\nd,3\n', 12) == (['\t"a', "b\nc", "d"], [1, 2, 3])
+
+
+def test_blank_lines_before_the_header_may_fill_a_block(chunks):
+    assert chunks("\n" * 50 + "k,x\na,1\n", 8, header=True) == (["a"], [1])
 
 
 def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):

@@ -62,13 +62,13 @@ def verify(
 
 def lines(outcome: "Outcome", with_repair: bool = False) -> Iterator[str]:
     """Yield a line for each file with all that is wrong with it."""
-    for path in dict.fromkeys(finding.file.path for finding in outcome.found):
-        wrong = [
-            f"{what} ({place.name})" for file, place, what in outcome.found if file.path == path
-        ]
-        left = any(finding.file.path == path for finding in outcome.left)
-        ending = (": not repaired" if left else ": repaired") if with_repair else ""
-        yield f"{path}: {', '.join(wrong)}{ending}"
+    wrong: dict[str, list[str]] = {}
+    for file, place, what in outcome.found:
+        wrong.setdefault(file.path, []).append(f"{what} ({place.name})")
+    left = {finding.file.path for finding in outcome.left}
+    for path, problems in wrong.items():
+        ending = (": not repaired" if path in left else ": repaired") if with_repair else ""
+        yield f"{path}: {', '.join(problems)}{ending}"
     if outcome.aside:
         yield f"what was in the workspace is kept in {outcome.aside}"
 
