@@ -225,9 +225,9 @@ def check(files: list[File], places: list[Place], test: Test = same_bytes) -> li
         UserError: a place cannot be reached or read.
     """
     pairs = [(file, place) for file in files for place in places if place.keeps(file)]
-    sizes = sum(out.meta.size or 0 for out in {file.out for file in files})
+    sizes = (out.meta.size or 0 for out, _ in {(file.out, place) for file, place in pairs})
     bar = {"desc": "verify", "unit": "B", "unit_scale": True}
-    reading = Reading(bar, tqdm_cls=Progress, size=sizes * len(places))
+    reading = Reading(bar, tqdm_cls=Progress, size=sum(sizes))
     pool = ThreadPoolExecutor(max(place.fs.jobs for place in places))
     with reading:
         try:

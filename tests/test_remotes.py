@@ -14,7 +14,7 @@ import pytest
 
 from tests import servers
 from tests.conftest import ROOT, Clone
-from tests.sharing import CACHE, DAMAGE, MODEL, REMOTE, SCHEMA, Shared, cut_off
+from tests.sharing import CACHE, DAMAGE, MODEL, REMOTE, SCHEMA, Shared, cut_off, flip_a_bit
 
 RAW = "data/raw.csv"
 BIG = "metrics/predictions/big.csv"
@@ -168,6 +168,13 @@ def test_a_damaged_file_is_not_pulled(shared, remote):
     assert not (shared.clone.path / RAW).exists()
     assert shared.verify("--remote", "--repair")[0] == 0, "fetch makes it again"
     assert shared.is_well()
+
+
+def test_the_remote_that_is_set_up_gives_nothing_damaged(shared):
+    flip_a_bit(shared.path(REMOTE, RAW))
+    wipe(shared)
+    assert shared.dvc("pull") != 0
+    assert not (shared.clone.path / RAW).exists()
 
 
 def test_a_server_that_is_down_is_one_line(shared, remote):
