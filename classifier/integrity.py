@@ -6,6 +6,7 @@ Here all of them are read.
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -119,10 +120,9 @@ def opened() -> Iterator[Repo]:
 def outs_locked(repo: Repo) -> AbstractContextManager[None]:
     """Return DVC's lock of all outputs: while a stage runs, DVC holds it and not the other one."""
     outs = [out.fs_path for out in repo.index.outs]
+    command = " ".join(sys.argv)  # by which DVC knows that it is this process
     with_link = repo.config["core"].get("hardlink_lock", False)
-    lock: AbstractContextManager[None] = rwlock(
-        repo.tmp_dir, repo.fs, "classifier", [], outs, with_link
-    )
+    lock: AbstractContextManager[None] = rwlock(repo.tmp_dir, repo.fs, command, [], outs, with_link)
     return lock
 
 

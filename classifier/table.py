@@ -3,6 +3,7 @@
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +18,8 @@ from classifier.progress import Progress
 from classifier.text import end_of_rows, numbered_rows, open_text, open_utf8, row_spans
 from classifier.threads import map_in_order
 
-BLOCK_BYTES = 2**21  # of text that is parsed at a time
+BLOCK_BYTES = 2**21  # of text that is parsed at a time; more where there are many columns
+FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()
 WORD = "word"  # nothing that could be read as a number or a truth value
 BAR_BYTES = 10_000_000  # a smaller file is read before a bar could be looked at
 
@@ -82,9 +84,10 @@ class Table:
     def _blocks(self, title: str | None) -> Iterator[bytes]:
         """Yield the rows below the header as UTF-8 text, in blocks of whole rows."""
         at_start, rest = True, b""
+        size = BLOCK_BYTES * (1 + len(self.names) // 500)  # each column of a block takes its time
         with open_utf8(self.path, self.layout) as (file, position), self._bar(title) as bar:
             # Where no row ends, reading as much again keeps the time from growing as a square.
-            while read := file.read(max(BLOCK_BYTES, len(rest))):
+            while read := file.read(max(size, len(rest))):
                 text = rest + read
                 end = end_of_rows(text, self.layout.delimiter)
                 block, rest = text[:end], text[end:]
@@ -109,11 +112,16 @@ class Table:
         hidden = title is None or size < BAR_BYTES
         return Progress(desc=title, total=size, unit="B", unit_scale=True, disable=hidden)
 
+    @cached_property
+    def _number_places(self) -> list[int]:
+        first = {name: at for at, name in reversed(list(enumerate(self.names)))}
+        return [first[name] for name in self.numbers]
+
     def _parse(self, block: bytes) -> Chunk:
         """Return the rows of a block; what the fast parser refuses, or may mistake, is checked."""
         if b"\0" in block:
             self.explain()
-        places = [self.names.index(name) for name in self.numbers]
+        places = self._number_places
         try:
             cells = self._read_csv(block, places)
             numbers = as_float32([cells[at] for at in places], len(cells[0]))
@@ -132,10 +140,10 @@ class Table:
         that is too long, make numbers of categories that all look like some, and read True as 1.
         """
         columns = range(len(self.names))
-        dtypes: dict[Any, Any] = dict.fromkeys(columns, "category")
-        dtypes.update(dict.fromkeys(numbers, "float64"))
+        dtypes: dict[Any, Any] = dict.fromkeys(columns, CATEGORY)
+        dtypes.update(dict.fromkeys(numbers, FLOAT))
         extra = self.layout.delimiter.join(
-            WORD if dtypes[at] == "category" else "0" for at in columns
+            WORD if dtypes[at] is CATEGORY else "0" for at in columns
         )
         cells = pd.read_csv(
             BytesIO(extra.encode() + b"\n" + block),
@@ -149,9 +157,8 @@ class Table:
             skipinitialspace=b" " in block or b"\t" in block,  # it costs a quarter of the time
             low_memory=False,
         )
-        is_number = {at: dtype == "float64" for at, dtype in dtypes.items()}
         return [
-            (column.to_numpy() if is_number[at] else column.array)[1:]
+            (column.array if dtypes[at] is CATEGORY else column.to_numpy())[1:]
             for at, column in cells.items()
         ]
 

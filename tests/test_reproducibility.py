@@ -12,6 +12,7 @@ import yaml
 
 from tests.conftest import Clone
 
+EXCEPT_ENVIRONMENT = ":!metrics/environment.json"  # which says where results were made
 QEMU = shutil.which("qemu-x86_64") if platform.machine() == "x86_64" else None
 
 

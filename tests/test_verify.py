@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from dvc.repo import Repo
+from dvc.rwlock import rwlock
 
 from tests import servers
 from tests.sharing import (
@@ -176,6 +177,17 @@ def test_it_waits_for_no_other_dvc(shared):
         code, shown = shared.verify()
     assert code == 2
     assert "Unable to acquire lock" in shown
+
+
+def test_it_does_not_touch_what_a_stage_is_writing(shared):
+    """While a stage runs, DVC holds this lock and not the other one."""
+    with Repo(str(shared.clone.path)) as repo:
+        model = str(shared.clone.path / MODEL)
+        with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [model], False):
+            command = ["python", "-m", "classifier", "verify", "--repair"]
+            done = shared.clone.run(*command, check=False)
+    assert done.returncode == 2
+    assert "is busy" in done.stderr
 
 
 def test_a_damaged_cache_is_not_pushed(shared):
