@@ -124,7 +124,7 @@ COMPARISONS = [
     Comparison("predict 10 million rows", "`read_csv`, `predict`, `to_csv`", 0.5,
                predict_to_file("data/raw.csv"),
                peer("predict", "models/classifier.keras", "data/raw.csv"), ready=prepare_large,
-               memory=0.2, folder=LARGE, rounds=3, quick=False),
+               memory=0.2, folder=LARGE, rounds=2, quick=False),
 ]  # fmt: skip
 
 
