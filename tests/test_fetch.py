@@ -187,7 +187,7 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
         ("https://:80/file", "no host after https://"),
         ("http://[::1]:9/file", "Cannot connect to host ::1:9"),
         ("http://127.0.0.1:9/a::b", "Cannot connect"),
-        ("s3://bucket/file", "s3fs"),
+        ("gs://bucket/file", "gcsfs"),
         ("http://127.0.0.1:9/file", "127.0.0.1:9"),
         ("file:///no/such/file", "not found"),
         ("file:///etc", "is a directory, expected a file"),

@@ -143,7 +143,6 @@ def kill_and_run_again(
         ("prepare", "writing", "dvc alone by SIGKILL"),
         ("prepare", "written", "all by SIGKILL"),
         ("prepare", "running", "all by SIGTERM"),
-        ("train", "running", "dvc alone by SIGKILL"),
     ],
 )
 def test_after_a_kill_the_next_run_completes(undone, reproduced, stage, moment, how):

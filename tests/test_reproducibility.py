@@ -54,6 +54,7 @@ def test_the_environment_is_recorded_and_is_no_change_to_dvc(copied):
     assert copied.stages_run(copied.dvc("repro")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not QEMU, reason="qemu-user is not installed, see CONTRIBUTING.md")
 def test_a_cpu_without_avx512_trains_the_same_bytes(compared, tmp_path):
     here = compared.copy(tmp_path / "here")

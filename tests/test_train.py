@@ -106,7 +106,7 @@ def test_each_epoch_has_every_row_once_in_another_order(
 def test_a_block_is_like_the_whole_table_also_where_that_is_sorted():
     rng = np.random.default_rng(0)
     for block in train.shuffled(range(100_000), 10_000, rng):
-        assert len(block) == pytest.approx(10_000, abs=10)
+        assert len(block) == pytest.approx(10_000, abs=train.RUNS)
         assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * train.RUNS)
 
 
