@@ -113,9 +113,20 @@ def opened() -> Iterator[Repo]:
     recorded_md5s()
     try:
         with Repo() as repo, lock_repo(repo), outs_locked(repo):
+            require_all_recorded(repo)
             yield repo
     except DvcException as error:
         raise UserError(str(error)) from error
+
+
+def require_all_recorded(repo: Repo) -> None:
+    """Raise `UserError` if dvc.lock lacks an output of dvc.yaml: it may have been cut off."""
+    for out in repo.index.outs:
+        if not out.hash_info:
+            raise UserError(
+                f"dvc.lock: does not name {relative(out.fs_path, out)}; run `dvc repro`, or "
+                "`git checkout dvc.lock` if it is damaged"
+            )
 
 
 def outs_locked(repo: Repo) -> AbstractContextManager[None]:
@@ -140,8 +151,19 @@ def remote_of(repo: Repo, name: str | None) -> Place:
     name = name or repo.config["core"].get("remote")
     with reached(f"remote {name}"):
         store = repo.cloud.get_remote_odb(name, "push")
-        store.fs.exists(store.path)  # connects; s3fs would make a slow client for each thread
+        there = store.fs.exists(store.path)  # connects; s3fs would make a client for each thread
+        if there and store.fs.protocol == "local" and not store.fs.isdir(store.path):
+            raise UserError(f"remote {name}: {store.path} is no folder")
     return Place(f"remote {name}", store.fs, store)
+
+
+def require_folder(remote: Place) -> None:
+    """Raise `UserError` if the folder of a remote on this machine is not there: a disk, perhaps."""
+    if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
+        raise UserError(
+            f"{remote.name}: there is no folder {remote.store.path}; "
+            "`python -m classifier push` makes it"
+        )
 
 
 @dataclass(frozen=True)

@@ -166,8 +166,10 @@ class Schema(_Model):
         if not needs_label:
             known.setdefault(len(features), features)
         names = row if has_header else known.get(len(row))
+        absent = [name for name in needed if name not in row]
+        if absent and not positional and len(absent) < len(needed):
+            raise UserError(f"{path}: row 1: has no column {absent[0]!r}")
         if names is None or (self.layout.header and not has_header):
-            absent = [name for name in needed if name not in row]
             found = "no header" if self.layout.header else counted(len(row), "column")
             hint = f"; is {self.layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
             raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}{hint}")

@@ -59,7 +59,16 @@ def test_a_file_that_is_not_named_does_not(hello):
 
 
 @pytest.mark.parametrize(
-    "lock", ["", "a: [", "stages: 1", "stages: {a: {outs: [{path: x}]}}", "\0"]
+    "lock",
+    [
+        "",
+        "a: [",
+        "stages: 1",
+        "stages: {a: {outs: [{path: x}]}}",
+        "\0",
+        LOCK.replace(HELLO, "0" * 32),
+        LOCK.replace(HELLO, "hello"),
+    ],
 )
 def test_a_damaged_lock_is_told(hello, lock):
     Path("dvc.lock").write_text(lock)

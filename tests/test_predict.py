@@ -111,6 +111,7 @@ def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
         (ROW + '""\n' + ROW, "row 3: has 1 column, expected 4"),
         (ROW + "\f\n" + ROW, "row 3: has 1 column, expected 4"),
         (ROW + "-3e38,3e38,-3e38,3e38\n", "row 3: the model has no answer, the numbers"),
+        (ROW + "5.1,3.5,1.4\n", "row 3: has 3 columns, expected 4"),
     ],
 )
 def test_a_bad_row_in_a_file_is_one_line(reproduced, text, words):
@@ -119,6 +120,12 @@ def test_a_bad_row_in_a_file_is_one_line(reproduced, text, words):
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_header_that_lacks_a_column_is_one_line(copied):
+    (copied.path / "rows.csv").write_text(HEADER.replace("petal_width", "width") + ROW)
+    done = copied.run("python", "-m", "classifier", "predict", "rows.csv", check=False)
+    assert done.stderr == "error: rows.csv: row 1: has no column 'petal_width'\n"
 
 
 def test_columns_that_are_not_needed_may_share_a_name(copied):

@@ -155,6 +155,13 @@ def test_a_damaged_git_tracked_metric_comes_from_git(shared):
         (lambda clone: (clone.path / "dvc.lock").unlink(), [], "dvc.lock: no such file"),
         (lambda clone: (clone.path / "dvc.lock").write_text("a"), [], "dvc.lock: is damaged"),
         (lambda clone: shutil.rmtree(clone.path / ".dvc"), [], "not inside of a DVC repository"),
+        (lambda clone: (clone.path / "dvc.lock").write_text(
+            clone.read("dvc.lock").partition("  evaluate:")[0]),
+         [], "dvc.lock: does not name metrics/"),
+        (lambda clone: shutil.rmtree(clone.path.parent / "dvc-remote"), ["--remote"],
+         "remote beside: there is no folder "),
+        (lambda clone: clone.dvc("remote", "modify", "beside", "url", str(clone.path / "Makefile")),
+         ["--remote"], "Makefile is no folder"),
         (lambda _: None, ["--name", "nosuch"], "remote 'nosuch' doesn't exist"),
         (lambda clone: clone.dvc("remote", "default", "--unset"), ["--remote"], "no remote spec"),
         (lambda clone: clone.dvc("remote", "modify", "beside", "url", "http://127.0.0.1:9"),

@@ -43,13 +43,21 @@ def verify(
       python -m classifier verify --repair --name backup
     """
     with could_not_look():
-        from classifier.integrity import cache_of, opened, remote_of, survey, workspace_of
+        from classifier.integrity import (
+            cache_of,
+            opened,
+            remote_of,
+            require_folder,
+            survey,
+            workspace_of,
+        )
         from classifier.repair import Outcome, repair
 
         with opened() as repo:
             places = [cache_of(repo), workspace_of(repo)]
             if remote or name:
                 places.append(remote_of(repo, name))
+                require_folder(places[-1])
             seen = survey(repo.index.outs, places)
             outcome = Outcome(seen.files, seen.findings, seen.findings)
             if with_repair:
