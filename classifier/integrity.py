@@ -151,9 +151,7 @@ def remote_of(repo: Repo, name: str | None) -> Place:
     name = name or repo.config["core"].get("remote")
     with reached(f"remote {name}"):
         store = repo.cloud.get_remote_odb(name, "push")
-        there = store.fs.exists(store.path)  # connects; s3fs would make a client for each thread
-        if there and store.fs.protocol == "local" and not store.fs.isdir(store.path):
-            raise UserError(f"remote {name}: {store.path} is no folder")
+        store.fs.exists(store.path)  # connects; s3fs would make a slow client for each thread
     return Place(f"remote {name}", store.fs, store)
 
 

@@ -1,5 +1,6 @@
 """The benchmarks measure what they say and write it down."""
 
+import json
 import re
 import sys
 
@@ -49,6 +50,19 @@ def test_the_table_takes_the_place_of_the_last_one():
     once = bench.with_table(text, "new\n")
     assert once == bench.with_table(once, "new\n")
     assert "<!-- benchmarks -->\nnew\n<!-- end of benchmarks -->\n" in once
+
+
+def test_the_document_has_the_results_that_were_measured():
+    measured = json.loads(bench.RESULTS.read_text())
+    text = bench.DOCUMENT.read_text()
+    assert bench.TABLE_STARTS + to_table(measured["results"]) + bench.TABLE_ENDS in text
+    assert {result["what"] for result in measured["results"]} == {c.what for c in COMPARISONS}
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+def test_what_a_document_links_to_exists(document):
+    for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+        assert (document.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("folds", [0, 10])

@@ -161,7 +161,7 @@ def test_a_damaged_git_tracked_metric_comes_from_git(shared):
         (lambda clone: shutil.rmtree(clone.path.parent / "dvc-remote"), ["--remote"],
          "remote beside: there is no folder "),
         (lambda clone: clone.dvc("remote", "modify", "beside", "url", str(clone.path / "Makefile")),
-         ["--remote"], "Makefile is no folder"),
+         ["--remote"], "remote beside: there is no folder "),
         (lambda _: None, ["--name", "nosuch"], "remote 'nosuch' doesn't exist"),
         (lambda clone: clone.dvc("remote", "default", "--unset"), ["--remote"], "no remote spec"),
         (lambda clone: clone.dvc("remote", "modify", "beside", "url", "http://127.0.0.1:9"),
