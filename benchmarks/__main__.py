@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.growth import SIZES, draw_growth, measure_growth
+from benchmarks.growth import draw_growth, measure_growth
 from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
 from benchmarks.tables import write_table
 from classifier.files import rounded, write_json, write_text
@@ -138,7 +138,7 @@ def main() -> None:
         print(to_table(results))
         if not quick:
             write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
-            growth = measure_growth(clone, SIZES)
+            growth = measure_growth(clone)
             write_text(GROWTH, draw_growth(growth))
             found = {"machine": machine(), "results": results, "growth": growth}
             write_json(RESULTS, rounded(found))

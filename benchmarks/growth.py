@@ -22,11 +22,11 @@ STEPS = {
 }
 
 
-def measure_growth(clone: Path, sizes: list[tuple[int, int]]) -> list[dict[str, Any]]:
+def measure_growth(clone: Path) -> list[dict[str, Any]]:
     """Return seconds and peak memory, in megabytes, of each step at each size of the table."""
-    with Progress(desc="growth", total=len(sizes), unit="table") as bar:
+    with Progress(desc="growth", total=len(SIZES), unit="table") as bar:
         found = []
-        for rows, attributes in sizes:
+        for rows, attributes in SIZES:
             found += measure_steps(clone, rows, attributes)
             bar.update()
     return found

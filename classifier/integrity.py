@@ -181,7 +181,7 @@ def survey(outs: Iterable[Any], places: list[Place]) -> Survey:
 def recorded_files(outs: Iterable[Any], places: list[Place]) -> list[File]:
     """Return every file that dvc.lock names; of a folder whose list is lost, the list alone."""
     files = []
-    for out in filter(lambda out: out.hash_info, outs):
+    for out in outs:
         path, md5 = relative(out.fs_path, out), out.hash_info.value
         if not out.hash_info.isdir:
             files.append(File(path, md5, out))
