@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 from classifier.commands.compare import compare
 from classifier.commands.predict import predict
 from classifier.commands.push import push
+from classifier.commands.report import report
 from classifier.commands.verify import verify
 from classifier.errors import run
 
@@ -38,6 +39,8 @@ app.command()(compare)
 app.command()(verify)
 
 app.command()(push)
+
+app.command()(report)
 
 
 if __name__ == "__main__":

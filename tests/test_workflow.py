@@ -26,11 +26,12 @@ def test_params_diff_shows_what_was_set(compared):
 def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared):
     compared.dvc("plots", "diff", "HEAD~1", "--out", "plots")
     page = compared.read("plots/index.html")
-    for shown in ("Learning curve", "Training accuracy", "Confusion", "HEAD~1"):
+    titles = ("Loss while training", "Accuracy while training", "predictions/train.csv")
+    for shown in (*titles, "HEAD~1"):
         assert shown in page
     plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
     assert set(plots) == {
-        "metrics/folds.csv", "metrics/history.csv", "Training accuracy",
+        "metrics/folds.csv", "metrics/history.csv", "Accuracy while training",
         "metrics/predictions/train.csv",
     }  # fmt: skip
 

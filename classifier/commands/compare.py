@@ -180,6 +180,12 @@ def how_tested(before: Side, after: Side, paired: bool) -> str:
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:
     from tabulate import tabulate
 
+    head, *rows = cells(before, after, changes)
+    return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
+
+
+def cells(before: Side, after: Side, changes: list[Change]) -> list[list[str]]:
+    """Return a table for people: its head, then a row for each metric."""
     head = ["metric", before.name, after.name, "difference", "95% interval", "verdict"]
     rows = [
         [
@@ -192,7 +198,7 @@ def to_table(before: Side, after: Side, changes: list[Change], style: str) -> st
         ]
         for change in changes
     ]
-    return str(tabulate(rows, head, tablefmt=style, disable_numparse=True))
+    return [head, *rows]
 
 
 def to_json(before: Side, after: Side, changes: list[Change], paired: bool) -> str:

@@ -1,0 +1,409 @@
+"""report: the run on one page, as people see it in a browser, and as Markdown."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+from classifier import attributes, results
+from classifier import report as content
+from classifier.commands.report import report
+from classifier.dataset import open_dataset
+from classifier.errors import UserError
+from classifier.schema import Schema
+from tests.conftest import ROOT, Clone
+
+SCRIPT = "<script>alert(1)</script>"
+BELL = "<b>\a"  # which XML cannot hold
+PHONE, DESK = 375, 1280
+HEADER = "row,actual,predicted,probability\n"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium as the system has it; Playwright downloads none."""
+    path = shutil.which("chromium")
+    if not path:
+        pytest.skip("there is no chromium; install it")
+    with sync_playwright() as playwright:
+        # As root, in a container, Chromium can make no sandbox of its own.
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=False)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(compared: Clone, once) -> Path:
+    """The report of a run, against the commit before it."""
+
+    def make(folder: Path) -> None:
+        command = ["python", "-m", "classifier", "report", "--against", "HEAD~1", "--output"]
+        compared.run(*command, str(folder / "page.html"))
+
+    folder: Path = once("report", make)
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
+def odd(reproduced: Clone, once) -> Clone:
+    """A clone with names that look like HTML, text, gaps, held-out rows, and no crossval."""
+
+    def make(folder: Path) -> None:
+        clone = reproduced.copy(folder / "clone")
+        rows = [
+            f"{number % 9},{'' if number % 11 == 0 else BELL + 'xyz'[number % 3]},{name}\n"
+            for number in range(60)
+            for name in (SCRIPT, "it's | *b*", 'NA "c"')
+        ]
+        table = "a<&>,b|_c_,class\n" + "".join(rows)
+        for path in ("data/source/odd.csv", "data/test_sets/<i>odd.csv"):
+            (clone.path / path).write_text(table)
+        params = yaml.safe_load(clone.read("params.yaml"))
+        params["fetch"] |= {"source": "data/source/odd.csv", "sha256": None}
+        params["prepare"] |= {"header": True, "label": -1, "missing": "impute", "test_size": 0.2}
+        params["crossval"]["folds"] = 0
+        params["train"] |= {"epochs": 3, "validation_fraction": 0.2}
+        (clone.path / "params.yaml").write_text(yaml.safe_dump(params))
+        clone.dvc("repro")
+
+    return Clone(once("odd", make) / "clone")
+
+
+@pytest.fixture(scope="module")
+def odd_page(odd: Clone) -> Path:
+    odd.run("python", "-m", "classifier", "report")
+    return odd.path / "report.html"
+
+
+@pytest.fixture
+def here(compared: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """The run to report on from this process; only new files may be written in it."""
+    monkeypatch.chdir(compared.path)
+    return compared
+
+
+@pytest.fixture
+def own(copied: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """A run to report on, and to damage, from this process."""
+    monkeypatch.chdir(copied.path)
+    return copied
+
+
+def as_markdown(capsys: pytest.CaptureFixture[str], against: str | None = None) -> str:
+    report(against=against, markdown=True)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["page", "odd_page"])
+def test_it_opens_offline_without_a_fault(request, browser: Browser, which, scheme, width):
+    path: Path = request.getfixturevalue(which)
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True
+    )
+    tab, told, asked = context.new_page(), [], []
+    tab.on("console", lambda message: told.append(message.text))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert told == []
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.evaluate("document.scripts.length") == 0
+    faults = Axe().run(tab).response["violations"]
+    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in faults] == []
+    context.close()
+
+
+def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
+    text = page.read_text()
+    titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
+    assert titles == [
+        "Results", "Changes since HEAD~1", "Learning curves", "Cross-validation",
+        "Rows trained on", "Data", "Model card", "What was run",
+    ]  # fmt: skip
+    crossval = json.loads(compared.read("metrics/crossval.json"))["accuracy"]
+    assert "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval) in text
+    assert compared.git("log", "-1", "--abbrev=12", "--format=%h of %cs: %s").strip() in text
+    assert "CC BY 4.0" in text
+    assert "train.epochs" in text
+    assert "AVX2" in text
+    drawn = re.findall(r"<figcaption>(.*)</figcaption>", text)
+    assert drawn == [
+        "Loss while training", "Accuracy while training",
+        "Accuracy fold by fold; the line is the mean", "Rows trained on: confusion matrix",
+        "sepal_length", "sepal_width", "petal_length", "petal_width",
+    ]  # fmt: skip
+
+
+def test_every_picture_is_told_in_numbers(page):
+    told = re.findall(r'<svg [^>]*aria-label="([^"]*)"', page.read_text())
+    assert len(told) == page.read_text().count("<svg") == 8
+    assert all(re.search(r"\d", words) for words in told)
+    assert told[0].startswith("Loss while training, 20 epochs: 2.648 after the first, ")
+    assert re.search(
+        r"\d+ of 150 rows right; the most frequent mistake is Iris-v\w+ taken", told[3]
+    )
+    assert told[6] == (
+        "petal_length: median Iris-setosa 1.5, Iris-versicolor 4.35, Iris-virginica 5.55."
+    )
+
+
+def test_its_pictures_are_those_of_dvc_plots(here):
+    run = results.load_run()
+    ours = content.Pictures(run, {}).specs
+    plots = json.loads(here.dvc("plots", "show", "--json"))["data"]
+    assert set(ours) == set(plots)
+    for name, (plot,) in plots.items():
+        theirs = plot["content"]
+        assert {**ours[name], "data": None} == {**theirs, "data": None}
+
+
+def test_against_a_revision_it_says_what_changed_and_lays_the_curves_over_each_other(page):
+    text = page.read_text()
+    changes = text.split("Changes since HEAD~1</h2>")[1].split("</section>")[0]
+    cells = re.findall(r"<t[dh][^>]*>(.*)</t[dh]>", changes)
+    assert cells[:6] == ["name", "HEAD~1", "workspace", "train.epochs", "150", "20"]
+    assert "train.loss" in cells
+    assert cells.count("worse") == 3
+    assert "per_class" not in changes
+    for figure in re.findall(r"<figure>.*?</figure>", text, re.DOTALL)[:3]:
+        assert {"HEAD~1", "workspace"} <= set(re.findall(r"<text[^>]*>([^<]*)<", figure))
+
+
+@pytest.mark.usefixtures("here")
+def test_markdown_has_the_same_in_words_and_tables(capsys):
+    text = as_markdown(capsys, against="HEAD~1")
+    assert "\n| train.epochs " in text
+    assert text.count("| worse ") == 3
+    assert "Loss while training, 20 epochs" in text
+    assert "<details><summary>Model card</summary>\n\n**The model**\n\n| property " in text
+    assert "<svg" not in text
+
+
+def test_names_are_shown_as_they_are_and_no_html_is_made_of_them(
+    odd, odd_page, monkeypatch, capsys
+):
+    assert "<script" not in odd_page.read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in odd_page.read_text()
+    monkeypatch.chdir(odd.path)
+    text = as_markdown(capsys)
+    assert "<script" not in text
+    assert r"it's \| \*b\*" in text
+
+
+def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
+    text = odd_page.read_text()
+    titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
+    assert titles[3:6] == ["Rows trained on", "Rows held out", "Test set &lt;i&gt;odd"]
+    assert "There was none (crossval.folds: 0)." in text
+    assert re.search(r"<td class=\"number\">0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)</td>", text)
+    assert "on validation rows" in text
+    assert "Licence" not in text
+
+
+def test_the_interval_of_wilson_is_that_of_the_literature():
+    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, and 0 of 20.
+    assert content.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert content.wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+
+
+@pytest.mark.usefixtures("here")
+def test_its_size_does_not_grow_with_classes_or_attributes(monkeypatch, capsys):
+    for limit in ("MATRIX_CLASSES", "TABLE_CLASSES", "PLOT_CLASSES", "PLOT_ATTRIBUTES"):
+        monkeypatch.setattr(content, limit, 2)
+    text = as_markdown(capsys)
+    assert "the 2 of 3 classes with the lowest F1" in text
+    assert "Rows of each class, the 2 most frequent of 3" in text
+    assert "Drawn are the 2 of 4 attributes that tell the classes apart best." in text
+    assert "- petal_length: median" in text
+    assert "- sepal_width" not in text
+    assert "confusion" not in " ".join(content.Pictures(results.load_run(), {}).specs)
+
+
+def test_its_plots_are_made_of_a_sample_that_is_like_the_whole(here, monkeypatch):
+    monkeypatch.setattr(attributes, "SAMPLE_ROWS", 30)
+    _, classes = attributes.sample(open_dataset(here.path / "data/prepared/train"))
+    assert np.bincount(classes).tolist() == [10, 10, 10]
+    epochs = pd.DataFrame({"epoch": range(1_000_001)})
+    assert 500 <= len(results.drawn(epochs)) <= 1000
+
+
+def test_attributes_are_what_they_were_in_the_table(prepared):
+    table = "a,b,y\n5.1,x,p\n0,z,q\n-7.25,x,p\n"
+    folder = prepared(table, header=True, label="y", scale="standard")
+    schema = Schema.load(folder / "schema.json")
+    inputs, _ = attributes.sample(open_dataset(folder / "train"))
+    columns = np.split(inputs, attributes.first_inputs(schema)[1:-1], axis=1)
+    values = [
+        attributes.values(feature, column).tolist()
+        for feature, column in zip(schema.features, columns, strict=True)
+    ]
+    assert values == [[5.1, 0, -7.25], ["x", "z", "x"]]
+
+
+def test_wrong_rows_are_those_of_the_table(here, capsys):
+    shown = as_markdown(capsys).split("most confidently wrong rows**")[1].split("</details>")[0]
+    rows = [line.strip("| ").split("|") for line in shown.strip().splitlines()[2:]]
+    table = here.read("data/raw.csv").splitlines()
+    assert 1 <= len(rows) <= results.WRONG_ROWS
+    for number, actual, predicted, probability, *values in (map(str.strip, row) for row in rows):
+        *cells, label = table[int(number) - 1].split(",")
+        assert label == actual != predicted
+        assert [float(cell) for cell in cells] == [float(value) for value in values]
+        assert 1 / 3 < float(probability) <= 1
+
+
+@pytest.mark.usefixtures("here")
+def test_predictions_are_read_in_chunks(monkeypatch):
+    whole = results.read_predictions(Path("metrics/predictions/train.csv"))
+    monkeypatch.setattr(results, "CHUNK_ROWS", 7)
+    parts = results.read_predictions(Path("metrics/predictions/train.csv"))
+    assert whole.pairs.to_dict("list") == parts.pairs.to_dict("list")
+    assert whole.wrong.to_dict("list") == parts.wrong.to_dict("list")
+    assert whole.pairs.rows.sum() == 150
+    assert whole.wrong.probability.is_monotonic_decreasing
+
+
+def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
+    pages = []
+    for place, clone in enumerate(both):
+        path = tmp_path / f"{place}.html"
+        clone.run("python", "-m", "classifier", "report", "--output", str(path))
+        pages.append(path.read_bytes())
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("metrics/evaluation.json", None, "metrics/evaluation.json: no such file; run `dvc repro`"),
+        ("metrics/evaluation.json", "{", "is not the file that dvc.lock names"),
+        ("metrics/history.csv", "", "is not the file that dvc.lock names"),
+        ("metrics/environment.json", "{", "metrics/environment.json: is damaged"),
+        ("metrics/environment.json", "[1]", "metrics/environment.json: is damaged"),
+        (
+            "metrics/predictions/train.csv",
+            None,
+            "train.csv: no such file; run `dvc repro`, or `dvc",
+        ),
+        ("metrics/predictions/train.csv", "a,b\n1,2\n", "train.csv: is damaged; run `dvc repro`"),
+        ("metrics/predictions/train.csv", HEADER, "train.csv: is damaged"),
+        (
+            "metrics/predictions/train.csv",
+            HEADER + "1,a,a,0.5\n",
+            "is not of the run that dvc.lock",
+        ),
+        ("metrics/predictions/train.csv", HEADER + "1,a,b,x\n", "train.csv: is damaged"),
+        ("data/prepared/schema.json", "{}", "schema.json: is not a schema that prepare wrote"),
+        ("dvc.lock", "a: [", "dvc.lock: is damaged"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
+    (own.path / path).unlink()
+    if text is not None:
+        (own.path / path).write_text(text)
+    with pytest.raises(UserError) as raised:
+        report()
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (own.path / "report.html").exists()
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [
+        ("nosuch", "unknown Git revision 'nosuch'"),
+        ("HEAD:params.yaml", "HEAD:params.yaml: is no commit, branch, tag or experiment"),
+        ("", "an empty name is no revision"),
+    ],
+)
+def test_what_cannot_be_compared_with_is_one_line(revision, words):
+    with pytest.raises(UserError, match=f"^{re.escape(words)}$"):
+        report(against=revision)
+
+
+def test_without_cross_validation_the_rest_is_compared(odd, monkeypatch, capsys):
+    monkeypatch.chdir(odd.path)
+    text = as_markdown(capsys, against="HEAD")
+    assert "Cross-validations are not compared. workspace: was not cross-validated" in text
+    assert "| crossval.folds" in text
+
+
+def test_params_that_have_changed_since_are_told(own, capsys):
+    own.edit("params.yaml", "hidden: [8]", "hidden: [16]")
+    report(markdown=True)
+    written = capsys.readouterr()
+    assert written.err == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
+    assert "| train.hidden " in written.out
+    assert "[16]" not in written.out
+
+
+def test_the_library_names_every_table_of_the_project():
+    for path in (ROOT / "data/source").iterdir():
+        assert content.library_row(path.name), path.name
+
+
+def test_git_does_not_see_the_page():
+    assert Clone(ROOT).git("check-ignore", "--no-index", "report.html") == "report.html\n"
+
+
+def test_help_has_examples(reproduced):
+    shown = reproduced.run("python", "-m", "classifier", "report", "--help").stdout
+    assert "report --against main --output new.html\n" in shown
+
+
+def test_an_editor_gets_templates_that_it_can_fill(compared):
+    command = ["plots", "diff", "HEAD~1", "--json", "--split"]  # as the extension of VS Code does
+    plots = json.loads(compared.dvc(*command))["data"]
+    for (plot,) in plots.values():
+        assert {"<DVC_METRIC_DATA>", "<DVC_METRIC_TITLE>"} <= set(plot["anchor_definitions"])
+        assert plot["content"]["data"]["values"] == "<DVC_METRIC_DATA>"
+        assert set(plot["revisions"]) == {"HEAD~1", "workspace"}
+
+
+def test_dvc_plots_shows_validation_rows_where_there_are_some(odd):
+    (plot,) = json.loads(odd.dvc("plots", "show", "--json", "metrics/history.csv"))["data"].values()
+    spec = plot[0]["content"]
+    assert {"loss", "val_loss"} <= set(spec["data"]["values"][0])
+    assert [layer["encoding"]["y"]["field"] for layer in spec["layer"]] == ["loss", "val_loss"]
+
+
+def test_dvc_plots_shows_the_curve_while_training_goes_on(copied):
+    copied.edit("params.yaml", "epochs: 150", "epochs: 1000000")
+    (copied.path / "metrics/history.csv").unlink()
+    repro = subprocess.Popen(
+        ["dvc", "repro", "--single-item", "train"],
+        cwd=copied.path,
+        env=copied.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        seen = 0
+        for _ in range(60):
+            shown = json.loads(copied.dvc("plots", "show", "--json", "metrics/history.csv"))
+            plots = [plot for plots in shown["data"].values() for plot in plots]
+            seen = sum(len(plot["content"]["data"]["values"]) for plot in plots)
+            if seen or repro.poll() is not None:
+                break
+            time.sleep(0.5)
+        assert 0 < seen < 1_000_000
+        assert repro.poll() is None
+    finally:
+        os.killpg(repro.pid, signal.SIGKILL)
+        repro.wait()
