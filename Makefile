@@ -44,6 +44,8 @@ environment:
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
 	@for file in activate.pth dvc_whole_files.py; do \
 		cmp -s classifier/$$file $(SITE)/$$file || cp classifier/$$file $(SITE)/; done
+	@cmp -s classifier/launcher.sh $(VENV)/bin/classifier || \
+		install -m 755 classifier/launcher.sh $(VENV)/bin/classifier
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
