@@ -28,7 +28,7 @@ complete its commands and options.
 
 
 class Grouped(TyperGroup):
-    """Lists commands by their panels, as Typer does with Rich, in plain text and half the time."""
+    """Lists commands by their panels, as Typer does with Rich, but in plain text, and sooner."""
 
     def format_commands(self, _: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}

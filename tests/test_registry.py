@@ -52,7 +52,7 @@ def test_any_file_of_a_version_is_fetched_by_its_path(registry, service):
     assert (service / "classifier.keras").stat().st_size > 0
 
 
-def test_after_going_back_the_stage_has_the_version_before(registry, models, tmp_path):
+def test_after_going_back_the_stage_has_the_version_before(registry, models):
     fetch = next(command for command in COMMANDS if "--stage prod --remote" in command)
     paste(Clone(registry.path), ["cd ../service", f"{fetch} --out back.onnx"])
     assert (registry.path.parent / "service/back.onnx").read_bytes() == models[0]
