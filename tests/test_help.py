@@ -57,7 +57,7 @@ def test_it_starts_about_as_soon_as_dvc():
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("ver", {"verify"}), ("compare --ma", {"--markdown"}), ("compare --x", set())],
+    [("ver", {"verify"}), ("compare --ma", {"--markdown"})],
 )
 def test_bash_completes_commands_and_options(typed, completed):
     script = f"""
