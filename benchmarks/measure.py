@@ -4,11 +4,11 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
+CHILD = Path(__file__).parent / "child.py"
 PREPARE = [sys.executable, "-m", "stages.prepare"]
 
 
@@ -44,16 +44,11 @@ def measure(command: list[str], folder: Path, clone: Path, part: bool = False) -
         "PYTHONPATH": str(clone),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    start = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=PIPE, stderr=STDOUT
-    ) as process:
-        output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(CHILD), *command],
+        cwd=folder, env=environment, text=True, stdout=PIPE, stderr=STDOUT, check=True,
+    )  # fmt: skip
+    seconds, memory = done.stdout.splitlines()[-1].split()
     if part:
-        seconds = float(output.split("seconds: ")[1].split()[0])
-    return Measured(seconds, usage.ru_maxrss * 1024)
+        seconds = done.stdout.split("seconds: ")[1].split()[0]
+    return Measured(float(seconds), int(memory))

@@ -91,7 +91,7 @@ class Table:
                 text = rest + read
                 end = end_of_rows(text, self.layout.delimiter)
                 block, rest = text[:end], text[end:]
-                if at_start and row_spans(block, self.layout.delimiter):
+                if at_start and any(row_spans(block, self.layout.delimiter)):
                     yield self._without_header(block)
                     at_start = False
                 elif not at_start:
@@ -104,7 +104,7 @@ class Table:
         block = block.removeprefix(codecs.BOM_UTF8)
         if not self.layout.header:
             return block
-        (_, end), *_ = row_spans(block, self.layout.delimiter)
+        _, end = next(row_spans(block, self.layout.delimiter))
         return block[end:]
 
     def _bar(self, title: str | None) -> Progress:
@@ -181,12 +181,21 @@ class Table:
         return np.nan
 
     def _check_widths(self, block: bytes, last: Any) -> None:
-        """Raise `UserError` if a row is too short: to the parser its last cells are empty."""
-        if (np.isnan(last) if last.dtype == float else last == "").any():
+        """Raise `UserError` if a row is too short: to the parser its last cells are empty.
+
+        It refuses rows that are too long, so where no cell is in quotes the delimiters tell.
+        """
+        empty = np.isnan(last) if last.dtype == float else last == ""
+        if empty.any() and not self._has_all_delimiters(block, len(last)):
             lines = StringIO(block.decode(), newline="")
             rows = numbered_rows(lines, self.layout, self.path)
             if any(len(row) != len(self.names) for _, row in rows):
                 self.explain()
+
+    def _has_all_delimiters(self, block: bytes, rows: int) -> bool:
+        delimiter = self.layout.delimiter.encode()
+        is_countable = b'"' not in block and not delimiter.isspace()
+        return is_countable and block.count(delimiter) == rows * (len(self.names) - 1)
 
     def _check_numbers(self, numbers: npt.NDArray[np.float32]) -> None:
         """Make NaN of numbers that stand for no value.

@@ -38,11 +38,11 @@ def end_of_rows(text: bytes, delimiter: str) -> int:
     return max(masked.rfind(b"\n"), masked.rfind(b"\r")) + 1
 
 
-def row_spans(text: bytes, delimiter: str) -> list[tuple[int, int]]:
-    """Return where each row that is not blank begins and ends in the text."""
+def row_spans(text: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
+    """Yield where each row that is not blank begins and ends in the text."""
     spaces = b" \t".replace(delimiter.encode(), b"")
     lines = (match.span() for match in LINE.finditer(without_quoted(text, delimiter)))
-    return [(start, end) for start, end in lines if text[start:end].strip(spaces)]
+    return ((start, end) for start, end in lines if text[start:end].strip(spaces))
 
 
 def without_quoted(text: bytes, delimiter: str) -> bytes:

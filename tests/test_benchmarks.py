@@ -3,34 +3,37 @@
 import json
 import re
 import sys
+from subprocess import CalledProcessError
 
 import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks.__main__ import COMPARISONS, Comparison, compare, to_table
-from benchmarks.growth import draw_growth
-from benchmarks.measure import Measured
+from benchmarks.growth import STEPS, draw_growth, measure_steps
+from benchmarks.measure import Measured, measure
 from benchmarks.tables import write_table
 from classifier.progress import Progress
-from tests.conftest import ROOT, Clone
+from tests.conftest import ROOT
 from tests.test_prepare import load
 
 README = (ROOT / "README.md").read_text()
 
 
 def test_a_process_is_measured_and_so_is_the_part_it_reports():
-    """In a process of its own: what this one holds would count as the child's peak of memory."""
-    child = "import time; b = bytearray(200_000_000); time.sleep(0.3); print('seconds: 0.125')"
-    script = (
-        "import sys; from pathlib import Path; from benchmarks.measure import measure;"
-        f"command = [sys.executable, '-c', {child!r}];"
-        "whole, part = (measure(command, Path(), Path(), part) for part in (False, True));"
-        "print(whole.seconds, whole.memory, part.seconds)"
+    child = "import time; b = bytearray(50_000_000); time.sleep(0.3); print('seconds: 0.125')"
+    held_here = bytearray(400_000_000)
+    whole, part = (
+        measure([sys.executable, "-c", child], ROOT, ROOT, part) for part in (False, True)
     )
-    seconds, memory, part = map(float, Clone(ROOT).run(sys.executable, "-c", script).stdout.split())
-    assert seconds >= 0.3
-    assert 200e6 < memory < 400e6
-    assert part == 0.125
+    assert whole.seconds >= 0.3
+    assert 50e6 < whole.memory < 150e6 < len(held_here)
+    assert part.seconds == 0.125
+
+
+def test_a_process_that_fails_is_not_measured():
+    with pytest.raises(CalledProcessError) as caught:
+        measure([sys.executable, "-c", "print('why'); exit(3)"], ROOT, ROOT)
+    assert (caught.value.returncode, caught.value.output.splitlines()[0]) == (3, "why")
 
 
 def test_the_ratio_is_the_median_of_the_rounds(tmp_path, monkeypatch):
@@ -112,3 +115,13 @@ def test_the_seed_moves_the_recipe_as_far_as_the_readme_says(reproduced):
     assert said
     measured = map(float, re.findall(r"0\.\d+", line))
     assert list(measured) == pytest.approx(list(map(float, said.groups())), abs=0.02)
+
+
+@pytest.mark.slow
+def test_every_step_is_measured_at_a_size(copied):
+    found = measure_steps(copied.path, 200, 6)
+    assert [(one["rows"], one["attributes"], one["step"]) for one in found] == [
+        (200, 6, step) for step in STEPS
+    ]
+    assert all(one["seconds"] > 0 and one["megabytes"] > 20 for one in found)
+    assert len((copied.path / "growth/200x6/predicted.csv").read_text().splitlines()) == 201

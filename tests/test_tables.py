@@ -267,12 +267,19 @@ def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(
         assert np.array_equal(schema.encode(schema.row(texts))[0], expected)
 
 
-@pytest.mark.parametrize("name", ["penguins", "digits", "breast_cancer"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "penguins",
+        pytest.param("digits", marks=pytest.mark.slow),
+        pytest.param("breast_cancer", marks=pytest.mark.slow),
+    ],
+)
 def test_an_example_reaches_the_accuracy_it_states(fresh, name):
     fresh.run("cp", f"examples/{name}.yaml", "params.yaml")
     text = fresh.read("params.yaml")
     accuracy, rows = text.split("# Expect:   accuracy ")[1].split(" held-out")[0].split(" on the ")
-    fresh.dvc("repro")
+    fresh.dvc("repro", "evaluate")
     test = json.loads(fresh.read("metrics/evaluation.json"))["test"]
     assert test["rows"] == int(rows)
     assert test["accuracy"] == pytest.approx(float(accuracy), abs=0.02)

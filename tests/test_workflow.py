@@ -44,7 +44,7 @@ def test_going_back_to_earlier_params_runs_no_stage_again(compared, tmp_path):
 
 def test_an_experiment_is_run_and_shown(compared, tmp_path):
     clone = compared.copy(tmp_path / "clone")
-    clone.dvc("exp", "run", "--name", "short", "--set-param", "train.epochs=3")
+    clone.dvc("exp", "run", "--name", "short", "--set-param", "train.epochs=3", "evaluate")
     shown = pd.read_csv(StringIO(clone.dvc("exp", "show", "--csv")))
     experiment = shown[shown.Experiment == "short"].iloc[0]
     assert experiment["train.epochs"] == 3
