@@ -2,6 +2,7 @@
 # make test    lint, then run the test suite
 # make test-slow   kill the pipeline sixty times, fill its disk, train on another CPU
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
+# make tutorial   paste anew what the commands of docs/tutorial.md write
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: repro test test-slow bench lint lock environment test-environment
+.PHONY: repro test test-slow bench tutorial lint lock environment test-environment
 
 repro: environment
 	$(VENV)/bin/dvc repro
@@ -26,6 +27,9 @@ test-slow: test-environment
 
 bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
+
+tutorial: test-environment
+	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 tests/test_tutorial.py
 
 lint: test-environment
 	$(VENV)/bin/ruff check --quiet
@@ -44,6 +48,8 @@ environment:
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
 	@for file in activate.pth dvc_whole_files.py; do \
 		cmp -s classifier/$$file $(SITE)/$$file || cp classifier/$$file $(SITE)/; done
+	@cmp -s classifier/launcher.sh $(VENV)/bin/classifier || \
+		install -m 755 classifier/launcher.sh $(VENV)/bin/classifier
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \

@@ -1,10 +1,11 @@
 """The command line for people: `python -m classifier --help`."""
 
+import os
 import re
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from classifier.commands.compare import compare
 from classifier.commands.predict import predict
@@ -13,9 +14,39 @@ from classifier.commands.report import report
 from classifier.commands.verify import verify
 from classifier.errors import run
 
+# Set by classifier/launcher.sh, whose name a shell can complete.
+LAUNCHER = os.environ.get("CLASSIFIER_LAUNCHER")
+EXAMPLES = """\b
+Examples:
+  dvc repro
+  python -m classifier predict 5.1 3.5 1.4 0.2
+  python -m classifier compare HEAD~1
+  python -m classifier compare --help
+
+`classifier` is short for `python -m classifier`; `classifier --install-completion` makes the shell
+complete its commands and options.
+"""
+
+
+class Grouped(TyperGroup):
+    """Lists commands by their panels, as Typer does with Rich, but in plain text, and sooner."""
+
+    def format_commands(self, _: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            panel = str(getattr(command, "rich_help_panel", None) or "Commands")
+            panels.setdefault(panel, []).append((name, command.get_short_help_str(formatter.width)))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=Grouped,
     help="Use what the pipeline has made; run the pipeline itself with `dvc repro`.",
+    epilog=EXAMPLES,
     no_args_is_help=True,
+    add_completion=LAUNCHER is not None,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,16 +63,18 @@ class CommandOfValues(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
+USE, LOOK, KEEP = "Use the model", "Look at results", "Keep and share artifacts"
 
-app.command()(compare)
+app.command(cls=CommandOfValues, no_args_is_help=True, rich_help_panel=USE)(predict)
 
-app.command()(verify)
+app.command(rich_help_panel=LOOK)(compare)
 
-app.command()(push)
+app.command(rich_help_panel=KEEP)(verify)
+
+app.command(rich_help_panel=KEEP)(push)
 
 app.command()(report)
 
 
 if __name__ == "__main__":
-    run(lambda: app(prog_name="python -m classifier"))
+    run(lambda: app(prog_name=LAUNCHER or "python -m classifier"))

@@ -2,19 +2,15 @@
 
 import json
 import re
-import shlex
 import sys
 
 import pytest
 
 from tests.conftest import ROOT, Clone
+from tests.documents import commands_in, paste
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = commands_in("README.md")
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +18,7 @@ def ran(origin: Clone, tmp_path_factory) -> list[tuple[str, str]]:
     """Every command of the README with its output, run in one shell in a new clone."""
     clone = origin.clone(tmp_path_factory.mktemp("readme") / "clone")
     (clone.path / ".venv").symlink_to(sys.prefix)
-    commands = [command for command in COMMANDS if command != "make test"]  # it runs this test
-    script = "\n".join(f"echo @@ {shlex.quote(command)}\n{command}" for command in commands)
-    parts = clone.run("bash", "-e", "-c", script).stdout.split("@@ ")[1:]
-    return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+    return paste(clone, [line for line in COMMANDS if line != "make test"])  # it runs this test
 
 
 def outputs(ran: list[tuple[str, str]], start: str) -> list[str]:

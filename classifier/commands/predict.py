@@ -39,8 +39,9 @@ def predict(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line a row.")] = False,
 ) -> None:
-    """Print the class of a row, or write a CSV with the class of every row of a CSV file.
+    """Classify one row, or every row of a CSV file.
 
+    Prints the class of a row, or writes the file with the class of each row to standard output.
     Beside the class stands how probable the model holds each class to be. A file keeps its
     columns; only with --json may they be named as those that are added, `predicted` and
     `probability_CLASS`. It may have a header, its columns then may be in any order and there may be

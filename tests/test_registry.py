@@ -1,0 +1,66 @@
+"""The model registry of docs/registry.md, in a bare git repository and a folder of DVC's."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Clone
+from tests.documents import commands_in, paste
+from tests.sharing import MODEL, SCHEMA
+
+COMMANDS = commands_in("docs/registry.md")
+
+
+@pytest.fixture(scope="module")
+def models(compared: Clone) -> list[bytes]:
+    """The ONNX models of two commits, the first trained for 150 epochs, the second for 20."""
+    read = f"import dvc.api; print(dvc.api.read({MODEL!r}, rev='REV', mode='rb').hex())"
+    return [
+        bytes.fromhex(compared.run("python", "-c", read.replace("REV", revision)).stdout)
+        for revision in ("HEAD~1", "HEAD")
+    ]
+
+
+@pytest.fixture(scope="module")
+def registry(compared: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone of the first commit in which all commands of the document have been run."""
+    clone = compared.copy(tmp_path_factory.mktemp("registry") / "clone")
+    clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    clone.dvc("checkout")
+    (clone.path.parent / "dvc-remote").mkdir()
+    paste(clone, COMMANDS)
+    return clone
+
+
+@pytest.fixture
+def service(registry: Clone) -> Path:
+    """Where the document's commands have fetched models to."""
+    return registry.path.parent / "service"
+
+
+def test_a_model_is_fetched_by_stage_by_version_or_the_latest(service, models):
+    first, second = models
+    assert first != second
+    assert (service / "classifier.onnx").read_bytes() == second
+    assert (service / "latest.onnx").read_bytes() == second
+    assert (service / "first.onnx").read_bytes() == first
+
+
+def test_any_file_of_a_version_is_fetched_by_its_path(registry, service):
+    assert (service / "schema.json").read_text() == registry.read(SCHEMA)
+    assert (service / "classifier.keras").stat().st_size > 0
+
+
+def test_after_going_back_the_stage_has_the_version_before(registry, models):
+    fetch = next(command for command in COMMANDS if "--stage prod --remote" in command)
+    paste(Clone(registry.path), ["cd ../service", f"{fetch} --out back.onnx"])
+    assert (registry.path.parent / "service/back.onnx").read_bytes() == models[0]
+
+
+def test_each_file_of_the_model_is_an_artifact_with_all_that_describes_it():
+    artifacts = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
+    models = {"models/classifier.keras", "models/classifier.onnx"}
+    assert {artifact["path"] for artifact in artifacts.values()} == models
+    for artifact in artifacts.values():
+        assert set(artifact) == {"path", "type", "desc", "labels"}
