@@ -38,6 +38,7 @@ def test_its_report_has_the_metrics_and_whether_they_are_more_than_noise(pulled)
     report = pulled.read("report.md")
     assert re.search(r"^\| metrics/evaluation.json +\| train.loss +\|", report, re.MULTILINE)
     assert re.search(r"^\| loss .*\| worse +\|$", report, re.MULTILINE)
+    assert pulled.run("python", "-m", "classifier", "report", "--markdown").stdout in report
     assert (pulled.path.parent / "summary.md").read_text() == report
 
 
