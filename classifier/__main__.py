@@ -20,8 +20,8 @@ EXAMPLES = """\b
 Examples:
   dvc repro
   python -m classifier predict 5.1 3.5 1.4 0.2
-  python -m classifier compare HEAD~1
-  python -m classifier compare --help
+  python -m classifier report --against HEAD~1
+  python -m classifier report --help
 
 `classifier` is short for `python -m classifier`; `classifier --install-completion` makes the shell
 complete its commands and options.
@@ -69,12 +69,11 @@ app.command(cls=CommandOfValues, no_args_is_help=True, rich_help_panel=USE)(pred
 
 app.command(rich_help_panel=LOOK)(compare)
 
+app.command(rich_help_panel=LOOK)(report)
+
 app.command(rich_help_panel=KEEP)(verify)
 
 app.command(rich_help_panel=KEEP)(push)
-
-app.command()(report)
-
 
 if __name__ == "__main__":
     run(lambda: app(prog_name=LAUNCHER or "python -m classifier"))
