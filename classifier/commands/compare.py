@@ -96,14 +96,16 @@ def load_side(name: str) -> Side:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
+    from classifier.artifacts import LOADER
+
     if not name:
         raise UserError("an empty name is no revision")
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         table = pd.read_csv(io.StringIO(files.read_text("metrics/folds.csv")))
-        stages = yaml.safe_load(files.read_text("dvc.lock"))["stages"]
+        stages = yaml.load(files.read_text("dvc.lock"), LOADER)["stages"]
         if name == WORKSPACE:
-            warn_of_changed_params(stages, yaml.safe_load(files.read_text("params.yaml")))
+            warn_of_changed_params(stages, yaml.load(files.read_text("params.yaml"), LOADER))
     except FileNotFoundError as error:
         missing = f"{name}: has no metrics/folds.csv or no dvc.lock"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
