@@ -1,6 +1,6 @@
 # make repro   run what has changed in the pipeline
 # make test    lint, then run the test suite
-# make test-slow   kill the pipeline sixty times, fill its disk, train on another CPU
+# make test-slow   kill the pipeline sixty times, fill its disk, train on another CPU, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.growth import draw_growth, measure_growth
 from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
+from benchmarks.sweeps import SWEEP, SWEEPS, THEIRS, forget_trials
 from benchmarks.tables import write_table
 from classifier.files import rounded, write_json, write_text
 from classifier.progress import Progress
@@ -125,6 +126,12 @@ COMPARISONS = [
                predict_to_file("data/raw.csv"),
                peer("predict", "models/classifier.keras", "data/raw.csv"), ready=prepare_large,
                memory=0.2, folder=LARGE, rounds=2, quick=False),
+    Comparison("a sweep of 8 trials, 2 at a time", "a loop of `dvc exp run`", 0.65,
+               SWEEP, peer("serial", *THEIRS), ready=forget_trials, folder=SWEEPS, rounds=2,
+               quick=False),
+    Comparison("a sweep of 8 trials, 2 at a time", "`dvc queue start -j 2`", 1.0,
+               SWEEP, peer("dvc_queue", *THEIRS), ready=forget_trials, folder=SWEEPS, rounds=2,
+               quick=False),
 ]  # fmt: skip
 
 

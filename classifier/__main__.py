@@ -11,6 +11,7 @@ from classifier.commands.compare import compare
 from classifier.commands.predict import predict
 from classifier.commands.push import push
 from classifier.commands.report import report
+from classifier.commands.sweep import sweep
 from classifier.commands.verify import verify
 from classifier.errors import run
 
@@ -21,6 +22,7 @@ Examples:
   dvc repro
   python -m classifier predict 5.1 3.5 1.4 0.2
   python -m classifier report --against HEAD~1
+  python -m classifier sweep -S train.epochs=50,100,150
   python -m classifier report --help
 
 `classifier` is short for `python -m classifier`; `classifier --install-completion` makes the shell
@@ -63,7 +65,8 @@ class CommandOfValues(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-USE, LOOK, KEEP = "Use the model", "Look at results", "Keep and share artifacts"
+USE, TRY, LOOK = "Use the model", "Try other settings", "Look at results"
+KEEP = "Keep and share artifacts"
 
 app.command(cls=CommandOfValues, no_args_is_help=True, rich_help_panel=USE)(predict)
 
@@ -71,9 +74,12 @@ app.command(rich_help_panel=LOOK)(compare)
 
 app.command(rich_help_panel=LOOK)(report)
 
+app.command(rich_help_panel=TRY)(sweep)
+
 app.command(rich_help_panel=KEEP)(verify)
 
 app.command(rich_help_panel=KEEP)(push)
+
 
 if __name__ == "__main__":
     run(lambda: app(prog_name=LAUNCHER or "python -m classifier"))

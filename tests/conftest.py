@@ -253,6 +253,24 @@ def compared(reproduced: Clone, once) -> Clone:
 
 
 @pytest.fixture(scope="session")
+def quick(origin: Clone, once) -> Path:
+    """A folder with a clone whose stages take no time, and its remotes; for reading only."""
+    from tests.sweeping import make_quick  # which needs this file
+
+    folder: Path = once("quick", lambda folder: make_quick(origin.clone(folder / "clone")))
+    return folder
+
+
+@pytest.fixture
+def swept(quick: Path, tmp_path: Path):
+    """A copy of the clone whose stages take no time, with its remotes, to sweep in."""
+    from tests.sweeping import Swept
+
+    shutil.copytree(quick, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Swept(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
 def params() -> dict[str, Any]:
     """The params.yaml that the project ships with."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())

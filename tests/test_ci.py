@@ -44,8 +44,11 @@ def test_its_report_has_the_metrics_and_whether_they_are_more_than_noise(pulled)
 
 def test_its_report_says_why_there_is_nothing_to_compare(pulled):
     pulled.git("rm", "--quiet", "metrics/folds.csv")
+    pulled.commit("No cross-validation")
+    pulled.git("checkout", "--quiet", "HEAD~1", "metrics/folds.csv")
+    pulled.environment["BASE"] = "HEAD"
     pulled.run("bash", "-e", "-c", RUN["Report"])
-    assert "error: workspace: has no metrics/folds.csv" in pulled.read("report.md")
+    assert "error: HEAD: has no metrics/folds.csv" in pulled.read("report.md")
 
 
 def test_it_ends_where_the_results_are_not_those_committed(pulled):

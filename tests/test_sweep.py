@@ -1,0 +1,274 @@
+"""sweep: trials on this machine or on a cluster, each of them an experiment, and only once."""
+
+import json
+import math
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from classifier.__main__ import app
+from classifier.commands.sweep import direction_of
+from classifier.errors import UserError
+from classifier.experiments import Baseline, head
+from classifier.overrides import Range, parse_overrides
+from classifier.search import Search
+from tests.conftest import Clone
+from tests.sweeping import SWEEP, Swept, documented, living, wait_until
+
+GRID = ["-S", "train.learning_rate=0.2,50", "-S", "train.seed=42,7"]
+
+
+@pytest.fixture(scope="module")
+def grid(quick: Path, tmp_path_factory) -> tuple[Swept, "subprocess.CompletedProcess[str]"]:
+    """A clone and what a sweep in it has written, two of whose four trials diverge."""
+    folder = shutil.copytree(quick, tmp_path_factory.mktemp("grid") / "all", symlinks=True)
+    swept = Swept(folder / "clone")
+    return swept, swept.sweep(*GRID, "--workers", "1", check=False)
+
+
+def test_trials_become_experiments_and_the_best_is_compared_with_the_default(grid):
+    swept, done = grid
+    head, _, best, *_ = done.stdout.splitlines()
+    assert head.split() == [
+        "experiment", "crossval.accuracy.mean", "95%", "interval", "train.learning_rate",
+        "train.seed",
+    ]  # fmt: skip
+    assert best.split()[0] in swept.experiments()
+    assert best.split()[2:] == ["0.1000", "to", "0.9000", "0.2", "42"]
+    assert "2 finished, 2 failed. The best against the default, " in done.stdout
+    assert "), worse.\nIt was chosen from 2 by the very folds" in done.stdout
+    shown = swept.dvc("exp", "show", "--csv", "--only-changed")
+    assert all(name in shown for name in swept.experiments())
+
+
+def test_a_trial_that_fails_says_why_and_stops_no_other(grid):
+    swept, done = grid
+    assert done.returncode == 1
+    assert done.stderr.count("(train.learning_rate=50 train.seed=") == 2
+    assert "\n  error: training diverged\n" in done.stderr
+    assert "Dask's dashboard: http://127.0.0.1:" in done.stderr
+    logs = list((swept.path / ".dvc/tmp/sweep").glob("sweep-*.log"))
+    assert len(logs) == 4
+    assert sum("error: training diverged" in log.read_text() for log in logs) == 2
+
+
+def test_trials_share_what_a_stage_does_not_see(grid):
+    swept, _ = grid
+    assert [run for run in swept.runs if run.startswith("crossval 0.2")] == ["crossval 0.2 150 42"]
+    assert {run for run in swept.runs if run.startswith("train 0.2")} == {
+        "train 0.2 150 42", "train 0.2 150 7",
+    }  # fmt: skip
+
+
+def test_nothing_but_the_experiments_is_left(grid):
+    swept, _ = grid
+    assert swept.git("status", "--porcelain") == ""
+    assert list((swept.path / ".dvc/tmp/sweep").rglob("clone")) == []
+
+
+def test_a_sweep_goes_on_where_it_was(swept):
+    first = json.loads(swept.sweep("-S", "train.seed=1", "--json").stdout)
+    again = json.loads(swept.sweep("-S", "train.seed=1,42", "--json").stdout)
+    assert swept.runs == []  # a seed of 42 is the default
+    assert first["finished"][0] in again["finished"]
+    assert [found["params"] for found in again["finished"]] == [
+        {"train.seed": 1}, {"train.seed": 42},
+    ]  # fmt: skip
+    assert again["best_against_default"]["verdict"] == "no more than noise"
+    swept.dvc("exp", "apply", first["finished"][0]["experiment"])
+    assert "seed: 1\n" in swept.read("params.yaml").partition("train:")[2]
+    assert swept.read("models/model.txt").endswith(" 1")
+
+
+def test_a_search_goes_on_where_it_was(swept):
+    space = ["-S", "train.learning_rate=loguniform(1e-4,1e-1)", "-S", "train.epochs=50"]
+    options = ["--metric", "evaluation.train.loss", "--json"]
+    first = json.loads(swept.sweep(*space, "--trials", "2", *options).stdout)["finished"]
+    more = json.loads(swept.sweep(*space, "--trials", "3", *options).stdout)["finished"]
+    assert len([run for run in swept.runs if run.startswith("train")]) == 1
+    assert all(trial in more for trial in first)
+    losses = [trial["metrics"]["evaluation.train.loss"] for trial in more]
+    assert losses == sorted(losses)
+    assert len({trial["params"]["train.learning_rate"] for trial in more}) == 3
+
+
+def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(swept):
+    swept.sweep("-S", "train.seed=1")
+    swept.environment["TAKES"] = "60"
+    with swept.sweeping(*SWEEP, "-S", "train.seed=1,2", "--workers", "1") as sweep:
+        wait_until(lambda: swept.runs)
+        sweep.send_signal(signal.SIGINT)
+        _, errors = sweep.communicate(timeout=20)
+    assert sweep.returncode == 130
+    assert errors.splitlines()[-1] == "1 of 2 are finished; the same command goes on"
+    assert living(swept.path) == []
+    assert len(swept.experiments()) == 1
+
+
+def test_the_documented_sweeps(swept):
+    grid, search, show = documented("Sweeps").splitlines()[1:]
+    assert "6 finished, 0 failed." in swept.run("sh", "-c", grid).stdout
+    found = swept.run("sh", "-c", search.replace("--trials 30", "--trials 4")).stdout
+    assert "4 finished, 0 failed." in found  # of which the grid had two
+    assert len(swept.experiments()) == 8
+    assert all(name in swept.run("sh", "-c", show).stdout for name in swept.experiments())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-S", "train.epoch=1"], "train.epoch: unknown param, did you mean train.epochs?"),
+        (["-S", "x=1"], "x: unknown param; params.yaml has them all"),
+        (["-S", "train.epochs"], "train.epochs: expected train.epochs=VALUE"),
+        (["-S", "train.epochs=1", "-S", "train.epochs=2"], "train.epochs: stands twice"),
+        (["-S", "train.epochs=range(5,5)"], "train.epochs=range(5,5): no value is in this range"),
+        (["-S", "train.epochs=uniform(1,9)"],
+         "train.epochs: is a range; say with --trials how many to try"),
+        (["-S", "train.epochs=1,2", "--trials", "2"],
+         "--trials: no param has a range to search, such as loguniform(1e-4,1e-1)"),
+        (["-S", "train.epochs=uniform(9,1)", "--trials", "2"],
+         "train.epochs=uniform(9,1): expected two numbers, the lower one first"),
+        (["-S", "train.epochs=loguniform(0,1)", "--trials", "2"],
+         "train.epochs=loguniform(0,1): expected two numbers, the lower one first, above 0"),
+        (["-S", "train.epochs=uniform(a,1)", "--trials", "2"],
+         "train.epochs=uniform(a,1): expected two numbers"),
+        (["-S", "train.epochs=uniform(1.5,9)", "--trials", "2"],
+         "train.epochs: expected a range of whole numbers"),
+        (["-S", "train.optimizer=uniform(1,9)", "--trials", "2"],
+         "train.optimizer: is no number, a range cannot be searched"),
+        (["-S", "train.hidden=[8"], "train.hidden=[8: "),
+        (["-S", "train.seed=1", "--metric", "crossval.acuracy.mean"],
+         "crossval.acuracy.mean: unknown metric, did you mean crossval.accuracy.mean?"),
+        (["-S", "crossval.folds=0,5"],
+         "crossval.accuracy.mean: none with crossval.folds=0; name another --metric"),
+        (["-S", "train.seed=1", "--scheduler", "nowhere://x"],
+         "nowhere://x: no Dask scheduler answers there"),
+        (["-S", "train.seed=1", "--git-remote", "nowhere"], "git "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_swept_is_one_line_before_anything_runs(
+    quick, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(quick / "clone")
+    with pytest.raises(UserError) as raised:
+        CliRunner().invoke(app, ["sweep", *arguments], catch_exceptions=False)
+    assert str(raised.value).startswith(words)
+
+
+def test_a_commit_that_is_not_pushed_cannot_be_swept_elsewhere(swept, monkeypatch):
+    swept.git("commit", "--quiet", "--allow-empty", "--message", "Not pushed")
+    monkeypatch.chdir(swept.path)
+    arguments = ["sweep", "-S", "train.seed=1", "--git-remote", "origin"]
+    with pytest.raises(UserError, match=r"^origin: does not have the commit \w+; `git push` it"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_experiments_of_others_come_and_replace_none(swept, monkeypatch):
+    monkeypatch.chdir(swept.path)
+    baseline, remote = head(), Clone(swept.path.parent / "origin.git")
+    for clone, names in ((remote, ["sweep-1", "sweep-2"]), (swept, ["sweep-1"])):
+        commit = clone.git(
+            "commit-tree",
+            "-p",
+            baseline.commit,
+            "-m",
+            clone.path.name,
+            f"{baseline.commit}^{{tree}}",
+        )
+        for name in names:
+            clone.git("update-ref", f"{baseline.refs}{name}", commit.strip())
+    mine = baseline.experiments()
+    baseline.fetch("origin")
+    assert mine.keys() == {"sweep-1"}
+    assert baseline.experiments().keys() == {"sweep-1", "sweep-2"}
+    assert baseline.experiments()["sweep-1"] == mine["sweep-1"]
+
+
+def test_what_is_not_committed_is_told(swept, monkeypatch):
+    swept.edit("params.yaml", "epochs: 150", "epochs: 100")
+    monkeypatch.chdir(swept.path)
+    told = CliRunner().invoke(app, ["sweep", "-S", "x=1"]).stderr
+    assert told == "not committed, so not in the trials: params.yaml\n"
+
+
+def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
+    monkeypatch.chdir(swept.path)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "classifier.cluster", raising=False)
+    with pytest.raises(UserError, match="--extra sweep"):
+        CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
+
+
+BASELINE = Baseline("c" * 40, {"train.learning_rate": 0.001, "train.epochs": 150, "train.seed": 42})
+
+
+def test_a_name_is_of_what_differs_from_the_commit():
+    def name(**texts: str) -> str:
+        return BASELINE.trial({f"train.{key}": text for key, text in texts.items()}).name
+
+    assert name(epochs="50", seed="7") == name(seed="7", epochs="50")
+    assert (
+        name(epochs="50") == name(epochs="50", seed="42") == name(learning_rate="1e-3", epochs="50")
+    )
+    assert len({name(), name(epochs="50"), name(epochs="51"), name(seed="50")}) == 4
+    other = Baseline("d" * 40, BASELINE.params)
+    assert other.trial({"train.epochs": "50"}).name != name(epochs="50")
+
+
+def test_overrides_are_those_of_dvc():
+    assert parse_overrides([
+        "train.learning_rate=0.001,3e-3", "train.epochs=range(50,200,50)",
+        "params.yaml:train.hidden=[8],[8,8]", "train.batch_size=uniform(5, 50)",
+    ]) == {
+        "train.learning_rate": ["0.001", "0.003"], "train.epochs": ["50", "100", "150"],
+        "train.hidden": ["[8]", "[8,8]"], "train.batch_size": Range(5, 50, log=False),
+    }  # fmt: skip
+
+
+def search(override: str, wanted: int, known: Sequence[tuple[dict[str, Any], float]] = ()):
+    return Search(parse_overrides([override]), BASELINE, "minimize", wanted, known)
+
+
+def test_a_search_comes_close_to_the_best():
+    searched, rates = search("train.learning_rate=loguniform(1e-5,1)", 40), []
+    while trial := searched.ask():
+        rates.append(trial.params["train.learning_rate"])
+        searched.tell(trial, abs(math.log10(rates[-1]) + 2))
+    assert len(rates) == 40
+    assert any(0.008 < rate < 0.012 for rate in rates)
+    assert all(float(f"{rate:.6g}") == rate for rate in rates)
+
+
+def test_a_search_of_whole_numbers_ends_when_all_are_tried():
+    searched, epochs = search("train.epochs=uniform(3,6)", 10), []
+    while trial := searched.ask():
+        epochs.append(trial.params["train.epochs"])
+        searched.tell(trial, None if epochs[-1] == 4 else 1.0)
+    assert sorted(epochs) == [3, 4, 5, 6]
+
+
+def test_only_experiments_in_the_space_count():
+    inside, outside = ({**BASELINE.params, "train.epochs": epochs} for epochs in (5, 9))
+    elsewhere = {**BASELINE.params, "train.epochs": 4, "train.seed": 7}
+    known = [(inside, 1.0), (outside, 1.0), (elsewhere, 1.0)]
+    assert len(search("train.epochs=uniform(3,6)", 10, known).trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [
+        ("crossval.accuracy.mean", "maximize"),
+        ("crossval.loss.mean", "minimize"),
+        ("evaluation.train.loss", "minimize"),
+        ("evaluation.train.per_class.setosa.f1", "maximize"),
+    ],
+)
+def test_the_direction_is_that_of_the_metric(metric, direction):
+    assert direction_of(metric) == direction

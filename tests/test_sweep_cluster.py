@@ -1,0 +1,150 @@
+"""sweep on several machines: workers and schedulers are killed, experiments stay the same."""
+
+import shutil
+import sys
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from distributed import KilledWorker
+
+from classifier.cluster import outcome_of
+from classifier.trial import Commands, Setup
+from tests.conftest import Clone
+from tests.servers import HERE, ssh_server
+from tests.sweeping import Cluster, Swept, documented, living, push_all, wait_until
+
+
+@pytest.fixture
+def cluster(tmp_path: Path):
+    with ExitStack() as stack:
+        yield Cluster(tmp_path, stack)
+
+
+def test_a_killed_worker_loses_nothing_and_nothing_is_counted_twice(swept, cluster, quick):
+    folder = cluster.add_worker(TAKES="60")
+    with cluster.sweeping(swept, "train.seed=1,2,3") as sweep:
+        wait_until(lambda: swept.runs)
+        assert living(folder)
+        cluster.kill_worker(0)
+        wait_until(lambda: not living(folder))
+        started, before = len(swept.runs), set(swept.experiments())
+        cluster.add_worker()
+        cluster.add_worker()
+        output, errors = sweep.communicate(timeout=120)
+    assert (sweep.returncode, before) == (0, set()), errors
+    assert "3 finished, 0 failed." in output
+    assert sorted(swept.runs[started:]) == [f"train 0.001 150 {seed}" for seed in (1, 2, 3)]
+    assert_same_as_one_by_one(swept, quick / "clone", [f"train.seed={seed}" for seed in (1, 2, 3)])
+    assert_artifacts_are_here(swept)
+
+
+def assert_same_as_one_by_one(swept: Swept, original: Path, trials: list[str]) -> None:
+    """Compare the experiments with those of `dvc exp run`, in a clone that knows none of them."""
+    clone = Swept(shutil.copytree(original, swept.path.parent / "serial", symlinks=True))
+    for overrides in trials:
+        clone.dvc("exp", "run", *(f"--set-param={override}" for override in overrides.split()))
+    experiments = swept.experiments()
+    assert len(experiments) == len(trials)
+    assert sorted(experiments.values()) == sorted(clone.experiments().values())
+
+
+def assert_artifacts_are_here(swept: Swept) -> None:
+    shutil.rmtree(swept.path.parent / "dvc-remote")
+    for name in swept.experiments():
+        swept.dvc("exp", "apply", name)
+
+
+@pytest.mark.slow
+def test_twelve_real_trials_on_three_machines_one_of_which_is_killed(reproduced, cluster, tmp_path):
+    reproduced.copy(tmp_path / "clone")
+    swept = Swept(tmp_path / "clone")
+    push_all(swept)
+    values = product(["crossval.folds=0"], ["5", "10", "15"], ["[4]", "[8]"], ["1", "2"])
+    trials = [
+        f"{folds} train.epochs={epochs} train.hidden={hidden} train.seed={seed}"
+        for folds, epochs, hidden, seed in values
+    ]
+    folders = [cluster.add_worker() for _ in range(3)]
+    overrides = [
+        "crossval.folds=0",
+        "train.epochs=5,10,15",
+        "train.hidden=[4],[8]",
+        "train.seed=1,2",
+    ]
+    with cluster.sweeping(swept, *overrides, metric="evaluation.train.loss") as sweep:
+        wait_until(lambda: len(swept.experiments()) >= 3, 300)
+        wait_until(lambda: living(folders[0]))
+        cluster.kill_worker(0)
+        output, errors = sweep.communicate(timeout=900)
+    assert sweep.returncode == 0, errors
+    assert "12 finished, 0 failed." in output
+    assert_same_as_one_by_one(swept, reproduced.path, trials)
+
+
+def test_a_lost_scheduler_is_one_line_and_ends_what_runs(swept, cluster):
+    folder = cluster.add_worker(TAKES="60")
+    with cluster.sweeping(swept, "train.seed=1") as sweep:
+        wait_until(lambda: swept.runs)
+        cluster.scheduler.kill()
+        _, errors = sweep.communicate(timeout=30)
+    assert sweep.returncode == 1
+    assert errors.splitlines()[-1] == (
+        f"error: {cluster.address}: the scheduler is lost; what is finished is kept, "
+        "the same command goes on"
+    )
+    assert "Traceback" not in errors, errors
+    wait_until(lambda: not living(folder))
+
+
+def test_a_client_that_is_killed_ends_what_runs_elsewhere(swept, cluster):
+    folder = cluster.add_worker(TAKES="60")
+    with cluster.sweeping(swept, "train.seed=1") as sweep:
+        wait_until(lambda: swept.runs)
+        sweep.kill()
+        wait_until(lambda: not living(folder))
+    assert cluster.workers[0].poll() is None
+
+
+@pytest.mark.slow
+def test_the_script_for_ssh(swept, tmp_path):
+    script = documented("SSH", "python").replace("/srv/iris/.venv/bin/python", sys.executable)
+    with ssh_server(tmp_path) as port:
+        login = {"port": port, "known_hosts": None, "client_keys": [str(tmp_path / "key")]}
+        script = script.replace("(hosts, ", f"(hosts, connect_options={login}, ")
+        for node in ("node1", "node2"):
+            script = script.replace(node, HERE)
+        (tmp_path / "script.py").write_text(script)
+        done = swept.run("python", str(tmp_path / "script.py"))
+    assert "3 finished, 0 failed." in done.stdout
+    assert len(swept.experiments()) == 3
+
+
+def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():
+    error = KilledWorker("sweep-1", SimpleNamespace(address="tcp://10.0.0.11"), 3)
+    future = SimpleNamespace(status="error", exception=lambda: error)
+    outcome = outcome_of(None, future)
+    assert outcome["failed"].startswith("Attempted to run task 'sweep-1' on 4 different workers")
+    assert outcome["log"] == ""
+
+
+def test_of_two_workers_with_the_same_trial_the_first_counts(tmp_path):
+    """git refuses the second push, which is no failure."""
+    shared = Clone(tmp_path)
+    shared.git("init", "--quiet", "--bare", "shared")
+    setup: Setup = {
+        "commit": "", "refs": "refs/exps/ab/cd/", "git": str(tmp_path / "shared"), "config": {},
+        "shared": True, "author": {},
+    }  # fmt: skip
+    for name in ("first", "second"):
+        clone = Clone(tmp_path / name / "clone")
+        clone.path.mkdir(parents=True)
+        clone.git("init", "--quiet")
+        clone.git("commit", "--quiet", "--allow-empty", "--message", name)
+        clone.git("update-ref", "refs/exps/ab/cd/sweep-1", "HEAD")
+        with (tmp_path / name / "log").open("w+b") as log:
+            Commands(tmp_path / name, log, lambda: True, setup).push("sweep-1")
+    pushed = Clone(tmp_path / "shared").git("log", "--format=%s", "refs/exps/ab/cd/sweep-1")
+    assert pushed == "first\n"
