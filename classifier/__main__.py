@@ -70,11 +70,11 @@ KEEP = "Keep and share artifacts"
 
 app.command(cls=CommandOfValues, no_args_is_help=True, rich_help_panel=USE)(predict)
 
+app.command(rich_help_panel=TRY)(sweep)
+
 app.command(rich_help_panel=LOOK)(compare)
 
 app.command(rich_help_panel=LOOK)(report)
-
-app.command(rich_help_panel=TRY)(sweep)
 
 app.command(rich_help_panel=KEEP)(verify)
 

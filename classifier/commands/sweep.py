@@ -59,7 +59,7 @@ def sweep(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Run the pipeline with many values of its params; each trial is an experiment of DVC.
+    """Run the pipeline with many values of its params, each an experiment.
 
     Values make a grid, in the syntax of `dvc exp run -S`. Ranges, uniform(LOW,HIGH) and
     loguniform(LOW,HIGH), are searched by Optuna in as many trials as --trials says. What is
