@@ -1,6 +1,6 @@
 # make repro   run what has changed in the pipeline
 # make test    lint, then run the test suite
-# make test-slow   kill the pipeline sixty times, fill its disk, train on another CPU, sweep
+# make test-slow   what takes minutes: sixty kills, full disks, another CPU, a cluster, the tutorial, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
@@ -29,7 +29,7 @@ bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 tutorial: test-environment
-	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 tests/test_tutorial.py
+	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 -m slow tests/test_tutorial.py
 
 lint: test-environment
 	$(VENV)/bin/ruff check --quiet

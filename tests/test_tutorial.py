@@ -29,6 +29,7 @@ def regenerated(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> 
     return CONSOLE.sub(block, text)
 
 
+@pytest.mark.slow
 def test_it_shows_what_its_commands_write(regenerated):
     if "REGENERATE" in os.environ:
         TUTORIAL.write_text(regenerated)
