@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import pytest
 
@@ -14,10 +13,9 @@ COMMANDS = commands_in("README.md")
 
 
 @pytest.fixture(scope="module")
-def ran(origin: Clone, tmp_path_factory) -> list[tuple[str, str]]:
-    """Every command of the README with its output, run in one shell in a new clone."""
-    clone = origin.clone(tmp_path_factory.mktemp("readme") / "clone")
-    (clone.path / ".venv").symlink_to(sys.prefix)
+def ran(reproduced: Clone, tmp_path_factory) -> list[tuple[str, str]]:
+    """Every command of the README with its output, run in one shell, after a `make repro`."""
+    clone = reproduced.copy(tmp_path_factory.mktemp("readme") / "clone")
     return paste(clone, [line for line in COMMANDS if line != "make test"])  # it runs this test
 
 
