@@ -72,6 +72,7 @@ def local_cluster(workers: int | None) -> LocalCluster:
         memory_limit=0,
         local_directory=str(FOLDER.absolute()),
         dashboard_address=f"{LOOPBACK}:0",
+        worker_dashboard_address=f"{LOOPBACK}:0",
         silence_logs=logging.CRITICAL,
     )
 

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from distributed import Client
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
+from classifier.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep import direction_of
 from classifier.errors import UserError
 from classifier.experiments import Baseline, head
@@ -71,6 +74,19 @@ def test_nothing_but_the_experiments_is_left(grid):
     swept, _ = grid
     assert swept.git("status", "--porcelain") == ""
     assert list((swept.path / ".dvc/tmp/sweep").rglob("clone")) == []
+
+
+def test_on_this_machine_nobody_else_can_connect(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(listening())
+    with local_cluster(2) as cluster, Client(cluster):
+        assert {address.ip for address in set(listening()) - before} == {LOOPBACK}
+
+
+def listening() -> list[Any]:
+    """Return the addresses on which this process listens."""
+    connections = psutil.Process().net_connections()
+    return [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
 
 
 def test_a_sweep_goes_on_where_it_was(swept):
