@@ -1,6 +1,6 @@
 # make repro   run what has changed in the pipeline
 # make test    lint, then run the test suite
-# make test-slow   what takes minutes: sixty kills, full disks, another CPU, a cluster, the tutorial, sweep
+# make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
 # Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
@@ -23,7 +23,7 @@ test: lint
 	$(VENV)/bin/python -m pytest
 
 test-slow: test-environment
-	$(VENV)/bin/python -m pytest -m slow --dist load
+	$(VENV)/bin/python -m pytest -m slow --dist loadgroup
 
 bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)

@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import ROOT, Clone
 from tests.documents import commands_in, paste
 
+pytestmark = pytest.mark.xdist_group("readme")  # its walk is shared
+
 README = (ROOT / "README.md").read_text()
 COMMANDS = commands_in("README.md")
 
@@ -24,20 +26,24 @@ def outputs(ran: list[tuple[str, str]], start: str) -> list[str]:
     return [output for command, output in ran if command.startswith(start)]
 
 
+@pytest.mark.slow
 def test_every_command_is_run(ran):
     assert COMMANDS[:2] == ["make repro", "make test"]
     assert [command for command, _ in ran] == COMMANDS[:1] + COMMANDS[2:]
 
 
+@pytest.mark.slow
 def test_diffs_compare_the_two_commits(ran):
     assert "train.loss" in outputs(ran, "dvc metrics diff")[0]
     assert "train.epochs" in outputs(ran, "dvc params diff")[0]
 
 
+@pytest.mark.slow
 def test_the_experiment_is_shown(ran):
     assert "two-layers" in outputs(ran, "dvc exp show")[0]
 
 
+@pytest.mark.slow
 def test_repro_runs_what_the_readme_says(ran):
     changed, pulled, other_table, test_set = outputs(ran, "dvc repro")
     run = [Clone.stages_run(output) for output in (changed, pulled, other_table, test_set)]
@@ -46,6 +52,7 @@ def test_repro_runs_what_the_readme_says(ran):
     assert "Data and pipelines are up to date." in pulled
 
 
+@pytest.mark.slow
 def test_rows_are_classified(ran):
     by_pipe, by_json = outputs(ran, "head -3")[0], outputs(ran, "python -m classifier predict")[0]
     assert len(by_pipe.splitlines()) == 3
@@ -68,6 +75,7 @@ def test_the_numbers_are_those_of_the_committed_metrics():
     assert f"| {shown[0]} | {shown[1]} |" in README
 
 
+@pytest.mark.slow
 def test_compare_tells_what_fewer_epochs_did(ran):
     (shown,) = outputs(ran, "python -m classifier compare")
     assert "Paired: the same 100 folds on both sides." in shown

@@ -9,6 +9,8 @@ from tests.conftest import ROOT, Clone
 from tests.documents import commands_in, paste
 from tests.sharing import MODEL, SCHEMA
 
+pytestmark = pytest.mark.xdist_group("registry")  # its walk is shared
+
 COMMANDS = commands_in("docs/registry.md")
 
 
@@ -39,6 +41,7 @@ def service(registry: Clone) -> Path:
     return registry.path.parent / "service"
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_by_stage_by_version_or_the_latest(service, models):
     first, second = models
     assert first != second
@@ -47,11 +50,13 @@ def test_a_model_is_fetched_by_stage_by_version_or_the_latest(service, models):
     assert (service / "first.onnx").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_any_file_of_a_version_is_fetched_by_its_path(registry, service):
     assert (service / "schema.json").read_text() == registry.read(SCHEMA)
     assert (service / "classifier.keras").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_after_going_back_the_stage_has_the_version_before(registry, models):
     fetch = next(command for command in COMMANDS if "--stage prod --remote" in command)
     paste(Clone(registry.path), ["cd ../service", f"{fetch} --out back.onnx"])

@@ -128,6 +128,7 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(swept):
     assert len(swept.experiments()) == 1
 
 
+@pytest.mark.slow
 def test_the_documented_sweeps(swept):
     grid, search, show = documented("Sweeps").splitlines()[1:]
     assert "6 finished, 0 failed." in swept.run("sh", "-c", grid).stdout

@@ -23,6 +23,7 @@ def cluster(tmp_path: Path):
         yield Cluster(tmp_path, stack)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_nothing_is_counted_twice(swept, cluster, quick):
     folder = cluster.add_worker(TAKES="60")
     with cluster.sweeping(swept, "train.seed=1,2,3") as sweep:
