@@ -352,6 +352,17 @@ def test_params_that_have_changed_since_are_told(own, capsys):
     assert "[16]" not in written.out
 
 
+def test_params_are_read_as_dvc_reads_them(own, capsys):
+    """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
+    lock = own.read("dvc.lock").replace("learning_rate: 0.001", "learning_rate: 1e-05")
+    (own.path / "dvc.lock").write_text(lock)
+    own.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.00001")
+    report(markdown=True)
+    written = capsys.readouterr()
+    assert written.err == ""
+    assert re.search(r"\| train\.learning_rate +\| 1e-05 ", written.out)
+
+
 def test_the_library_names_every_table_of_the_project():
     for path in (ROOT / "data/source").iterdir():
         assert content.library_row(path.name), path.name
