@@ -6,8 +6,11 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from classifier.errors import UserError
 from classifier.overrides import Texts, value_of
+from classifier.params import PARAMS, Params
 
 METRICS = ("crossval", "evaluation")  # the metrics files, without folder and ending
 
@@ -74,23 +77,37 @@ def head() -> Baseline:
     return Baseline(commit, params_of(commit))
 
 
-def params_of(revision: str) -> dict[str, Any]:
-    from dvc.utils.serialize import parse_yaml
+def params_of(commit: str) -> dict[str, Any]:
+    """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
+    from dvc.utils.serialize import ParseError, parse_yaml
 
-    text = git("show", f"{revision}:params.yaml")
-    sections: dict[str, dict[str, Any]] = parse_yaml(text, "params.yaml")
+    text = git("show", f"{commit}:{PARAMS}")
+    try:
+        sections: dict[str, dict[str, Any]] = parse_yaml(text, PARAMS)
+        Params.model_validate(sections)
+    except (ParseError, ValidationError) as error:
+        where = f"{PARAMS} of the commit {commit[:7]}"
+        raise UserError(f"{where}: is not valid; `dvc repro` says what is wrong") from error
     return {f"{name}.{key}": value for name in sections for key, value in sections[name].items()}
 
 
 def metrics_of(revision: str) -> dict[str, float]:
     """Return the numbers in a revision's metrics files, as `crossval.accuracy.mean`."""
     listed = git("ls-tree", "--name-only", revision, "metrics/").split()
+    paths = {name: f"metrics/{name}.json" for name in METRICS}
     return {
         key: value
-        for name in METRICS
-        if f"metrics/{name}.json" in listed
-        for key, value in _flat(json.loads(git("show", f"{revision}:metrics/{name}.json")), name)
+        for name, path in paths.items()
+        if path in listed
+        for key, value in _flat(_json_of(revision, path), name)
     }
+
+
+def _json_of(revision: str, path: str) -> Any:
+    try:
+        return json.loads(git("show", f"{revision}:{path}"))
+    except ValueError as error:
+        raise UserError(f"{path} of {revision}: is damaged") from error
 
 
 def _flat(metrics: Any, key: str) -> list[tuple[str, float]]:

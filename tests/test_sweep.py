@@ -166,6 +166,23 @@ def test_what_cannot_be_swept_is_one_line_before_anything_runs(
     assert str(raised.value).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("params.yaml", "train: [", "is not valid; `dvc repro` says what is wrong"),
+        ("params.yaml", "train", "is not valid; `dvc repro` says what is wrong"),
+        ("params.yaml", "train: {}", "is not valid; `dvc repro` says what is wrong"),
+        ("metrics/crossval.json", "{", "is damaged"),
+    ],
+)
+def test_a_commit_that_is_damaged_is_one_line(swept, monkeypatch, path, content, words):
+    (swept.path / path).write_text(content)
+    swept.commit("Damaged")
+    monkeypatch.chdir(swept.path)
+    with pytest.raises(UserError, match=f"^{path} of .*: {words}$"):
+        CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
+
+
 def test_a_commit_that_is_not_pushed_cannot_be_swept_elsewhere(swept, monkeypatch):
     swept.git("commit", "--quiet", "--allow-empty", "--message", "Not pushed")
     monkeypatch.chdir(swept.path)
