@@ -253,7 +253,7 @@ def test_overrides_are_those_of_dvc():
     }  # fmt: skip
 
 
-def search(override: str, wanted: int, known: Sequence[tuple[dict[str, Any], float]] = ()):
+def search(override: str, wanted: int, known: Sequence[tuple[dict[str, Any], float | None]] = ()):
     return Search(parse_overrides([override]), BASELINE, "minimize", wanted, known)
 
 
@@ -280,6 +280,16 @@ def test_only_experiments_in_the_space_count():
     elsewhere = {**BASELINE.params, "train.epochs": 4, "train.seed": 7}
     known = [(inside, 1.0), (outside, 1.0), (elsewhere, 1.0)]
     assert len(search("train.epochs=uniform(3,6)", 10, known).trials) == 1
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_an_experiment_whose_metric_is_no_number_counts_all_the_same(value):
+    searched = search(
+        "train.epochs=uniform(5,6)", 2, [({**BASELINE.params, "train.epochs": 5}, value)]
+    )
+    trial = searched.ask()
+    assert trial
+    assert trial.params == {"train.epochs": 6}
 
 
 @pytest.mark.parametrize(
