@@ -13,6 +13,7 @@ from classifier.overrides import Texts, value_of
 from classifier.params import PARAMS, Params
 
 METRICS = ("crossval", "evaluation")  # the metrics files, without folder and ending
+LEADING_TO_CROSSVAL = {"fetch", "prepare", "crossval"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,19 @@ class Baseline:
         identity = json.dumps([self.commit, changes], sort_keys=True)
         name = f"sweep-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
         return Trial(name, params, changes, tuple(f"{key}={text}" for key, text in texts.items()))
+
+    def not_reproduced(self) -> list[str]:
+        """Return the params that the commit's cross-validation was not run with."""
+        from dvc.utils.serialize import parse_yaml
+
+        stages = parse_yaml(git("show", f"{self.commit}:dvc.lock"), "dvc.lock")["stages"]
+        read = [
+            pair
+            for name in LEADING_TO_CROSSVAL & stages.keys()
+            for key, value in stages[name]["params"][str(PARAMS)].items()
+            for pair in _flat(value, key)
+        ]
+        return sorted(key for key, value in read if value != self.params.get(key))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
@@ -110,10 +124,10 @@ def _json_of(revision: str, path: str) -> Any:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
 
-def _flat(metrics: Any, key: str) -> list[tuple[str, float]]:
-    if isinstance(metrics, dict):
-        return [leaf for name in metrics for leaf in _flat(metrics[name], f"{key}.{name}")]
-    return [(key, metrics)]
+def _flat(value: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [leaf for name in value for leaf in _flat(value[name], f"{key}.{name}")]
+    return [(key, value)]
 
 
 def git(*arguments: str) -> str:

@@ -219,6 +219,16 @@ def test_what_is_not_committed_is_told(swept, monkeypatch):
     assert told == "not committed, so not in the trials: params.yaml\n"
 
 
+def test_a_default_that_was_not_reproduced_is_not_compared_with(swept):
+    swept.edit("params.yaml", "epochs: 150", "epochs: 100")
+    swept.commit("Not reproduced")
+    commit = swept.git("rev-parse", "--short=7", "HEAD").strip()
+    told = swept.sweep("-S", "train.seed=1").stdout
+    assert (
+        f"No comparison with the default: {commit} holds the metrics of another train.epo" in told
+    )
+
+
 def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
     monkeypatch.chdir(swept.path)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -282,6 +282,9 @@ def against_default(results: Results) -> Change | str:
     try:
         default = load_side(results.baseline.commit)
         best = load_side(results.best_first()[0][0].name)
+        if stale := results.baseline.not_reproduced():
+            commit = results.baseline.commit[:7]
+            raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
     except UserError as error:
         return f"No comparison with the default: {error}."
     return change_of(results.metric.split(".")[1], default, best, default.split == best.split)
