@@ -229,6 +229,18 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(swept):
     )
 
 
+def test_what_was_found_is_told_even_if_artifacts_do_not_come(swept):
+    arguments = ["-S", "train.seed=1", "--git-remote", "origin"]
+    swept.sweep(*arguments)
+    shutil.rmtree(swept.path / ".dvc/cache/files")
+    shutil.rmtree(swept.path.parent / "dvc-remote")
+    (swept.path.parent / "dvc-remote").write_text("no folder")
+    done = swept.sweep(*arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: not all artifacts came: ")
+    assert "1 finished, 0 failed." in done.stdout
+
+
 def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
     monkeypatch.chdir(swept.path)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -92,9 +92,9 @@ def sweep(
     if len(source.trials) < source.wanted:
         with connected(scheduler, workers) as client:
             run_all(client, source, setup, results)
+    print(to_json(results) if as_json else to_text(results))
     if through:
         pull_artifacts([f"{baseline.refs}{name}" for name in results.finished])
-    print(to_json(results) if as_json else to_text(results))
     raise typer.Exit(1 if results.failed else 0)
 
 
