@@ -320,7 +320,10 @@ def test_an_experiment_whose_metric_is_no_number_counts_all_the_same(value):
         ("crossval.accuracy.mean", "maximize"),
         ("crossval.loss.mean", "minimize"),
         ("evaluation.train.loss", "minimize"),
+        ("crossval.accuracy.std", "minimize"),
         ("evaluation.train.per_class.setosa.f1", "maximize"),
+        ("evaluation.train.per_class.loss.f1", "maximize"),
+        ("evaluation.std.accuracy", "maximize"),
     ],
 )
 def test_the_direction_is_that_of_the_metric(metric, direction):

@@ -146,7 +146,9 @@ class Grid:
 
 
 def direction_of(metric: str) -> Direction:
-    return "minimize" if TO_MINIMIZE & set(metric.split(".")) else "maximize"
+    keys = metric.split(".")  # among which may be a class, or a data set, of any name
+    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
+    return "minimize" if TO_MINIMIZE & set(named) else "maximize"
 
 
 def say_what_is_left_out() -> None:
