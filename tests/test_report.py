@@ -21,6 +21,7 @@ from classifier import report as content
 from classifier.commands.report import report
 from classifier.dataset import open_dataset
 from classifier.errors import UserError
+from classifier.page import plain
 from classifier.schema import Schema
 from tests.conftest import ROOT, Clone
 
@@ -202,6 +203,10 @@ def test_names_are_shown_as_they_are_and_no_html_is_made_of_them(
     text = as_markdown(capsys)
     assert "<script" not in text
     assert r"it's \| \*b\*" in text
+
+
+def test_no_mark_of_markdown_is_left():
+    assert plain("~~a~~ `b` *c* _d_ [e](f) a_b") == r"\~\~a\~\~ \`b\` \*c\* \_d\_ \[e\](f) a_b"
 
 
 def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
