@@ -3,7 +3,7 @@
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
-# Both set up .venv first where it is missing or its lock has changed. make lock renews the locks.
+# All set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9

@@ -229,7 +229,8 @@ def outcome_of(client: Client, future: Future) -> Outcome:
         outcome: Outcome = future.result()
         return outcome
     if future.status == "error":  # it has taken several workers with it, or cannot be run there
-        return {"failed": str(future.exception()), "log": ""}
+        error = future.exception()
+        return {"failed": str(error) or type(error).__name__, "log": ""}
     raise lost(client)
 
 

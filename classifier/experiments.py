@@ -6,10 +6,14 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from classifier.errors import UserError
 from classifier.overrides import Texts, value_of
+from classifier.params import PARAMS, Params
 
 METRICS = ("crossval", "evaluation")  # the metrics files, without folder and ending
+LEADING_TO_CROSSVAL = {"fetch", "prepare", "crossval"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,19 @@ class Baseline:
         name = f"sweep-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
         return Trial(name, params, changes, tuple(f"{key}={text}" for key, text in texts.items()))
 
+    def not_reproduced(self) -> list[str]:
+        """Return the params that the commit's cross-validation was not run with."""
+        from dvc.utils.serialize import parse_yaml
+
+        stages = parse_yaml(git("show", f"{self.commit}:dvc.lock"), "dvc.lock")["stages"]
+        read = [
+            pair
+            for name in LEADING_TO_CROSSVAL & stages.keys()
+            for key, value in stages[name]["params"][str(PARAMS)].items()
+            for pair in _flat(value, key)
+        ]
+        return sorted(key for key, value in read if value != self.params.get(key))
+
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
         listed = git("for-each-ref", "--format=%(refname) %(objectname)", f"{self.refs}sweep-*")
@@ -74,29 +91,43 @@ def head() -> Baseline:
     return Baseline(commit, params_of(commit))
 
 
-def params_of(revision: str) -> dict[str, Any]:
-    from dvc.utils.serialize import parse_yaml
+def params_of(commit: str) -> dict[str, Any]:
+    """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
+    from dvc.utils.serialize import ParseError, parse_yaml
 
-    text = git("show", f"{revision}:params.yaml")
-    sections: dict[str, dict[str, Any]] = parse_yaml(text, "params.yaml")
+    text = git("show", f"{commit}:{PARAMS}")
+    try:
+        sections: dict[str, dict[str, Any]] = parse_yaml(text, PARAMS)
+        Params.model_validate(sections)
+    except (ParseError, ValidationError) as error:
+        where = f"{PARAMS} of the commit {commit[:7]}"
+        raise UserError(f"{where}: is not valid; `dvc repro` says what is wrong") from error
     return {f"{name}.{key}": value for name in sections for key, value in sections[name].items()}
 
 
 def metrics_of(revision: str) -> dict[str, float]:
     """Return the numbers in a revision's metrics files, as `crossval.accuracy.mean`."""
     listed = git("ls-tree", "--name-only", revision, "metrics/").split()
+    paths = {name: f"metrics/{name}.json" for name in METRICS}
     return {
         key: value
-        for name in METRICS
-        if f"metrics/{name}.json" in listed
-        for key, value in _flat(json.loads(git("show", f"{revision}:metrics/{name}.json")), name)
+        for name, path in paths.items()
+        if path in listed
+        for key, value in _flat(_json_of(revision, path), name)
     }
 
 
-def _flat(metrics: Any, key: str) -> list[tuple[str, float]]:
-    if isinstance(metrics, dict):
-        return [leaf for name in metrics for leaf in _flat(metrics[name], f"{key}.{name}")]
-    return [(key, metrics)]
+def _json_of(revision: str, path: str) -> Any:
+    try:
+        return json.loads(git("show", f"{revision}:{path}"))
+    except ValueError as error:
+        raise UserError(f"{path} of {revision}: is damaged") from error
+
+
+def _flat(value: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [leaf for name in value for leaf in _flat(value[name], f"{key}.{name}")]
+    return [(key, value)]
 
 
 def git(*arguments: str) -> str:

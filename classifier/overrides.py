@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import inf
 from typing import Any
 
 from classifier.errors import UserError
@@ -61,7 +62,7 @@ def _range_of(override: str, kind: str, low: str, high: str) -> Range:
         ends = Range(float(low), float(high), log=kind == "loguniform")
     except ValueError as error:
         raise UserError(f"{override}: expected two numbers") from error
-    if not (ends.low < ends.high and (ends.low > 0 or not ends.log)):
+    if not (-inf < ends.low < ends.high < inf and (ends.low > 0 or not ends.log)):
         above = ", above 0" if ends.log else ""
         raise UserError(f"{override}: expected two numbers, the lower one first{above}")
     return ends
@@ -75,12 +76,18 @@ def _texts(key: str, values: str) -> list[str]:
     try:
         sweeps = get_hydra_sweeps({str(PARAMS): [f"{key}={values}"]})
     except (HydraException, DvcException) as error:
-        reason = str(error).splitlines()[:2][-1]
-        raise UserError(f"{key}={values}: {reason.removeprefix('HydraException ')}") from error
+        raise UserError(f"{key}={values}: {_reason(str(error))}") from error
     texts = [sweep[str(PARAMS)][0].partition("=")[2] for sweep in sweeps]
     if not texts:
         raise UserError(f"{key}={values}: no value is in this range")
     return list(dict.fromkeys(texts))
+
+
+def _reason(message: str) -> str:
+    """Return the line of Hydra's that says what is wrong: not its arrow, not its address."""
+    lines = message.splitlines()
+    nested = [line for line in lines if line.startswith("HydraException ")]
+    return (nested or lines)[0].removeprefix("HydraException ")
 
 
 def value_of(key: str, text: str) -> Any:

@@ -103,5 +103,5 @@ def markdown_table(table: Table) -> str:
 
 def plain(text: str) -> str:
     """Return text that Markdown shows as it is: no markup, no HTML, no line break."""
-    escaped = re.sub(r"([\\`*\[\]|]|\b_|_\b)", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*~\[\]|]|\b_|_\b)", r"\\\1", " ".join(text.split()))
     return html.escape(escaped, quote=False)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from classifier.artifacts import LOADER, LOCK, require_recorded
+from classifier.artifacts import LOCK, require_recorded
 from classifier.dataset import PREPARED
 from classifier.errors import UserError, require_file
 from classifier.progress import Progress
@@ -72,11 +71,13 @@ def load_run() -> Run:
     Raises:
         UserError: a file is missing, damaged or not of that run.
     """
+    from dvc.utils.serialize import load_yaml
+
     evaluation = read_json(require_recorded(EVALUATION))
     schema = Schema.load(PREPARED / "schema.json")
     return Run(
         schema=schema,
-        stages=yaml.load(LOCK.read_bytes(), LOADER)["stages"],
+        stages=load_yaml(LOCK)["stages"],
         evaluation=evaluation,
         crossval=read_json(require_recorded(CROSSVAL)),
         history=read_csv(require_recorded(HISTORY)),

@@ -68,9 +68,12 @@ class Search:
             key: float(text) if isinstance(self.space[key], Range) else text
             for key, text in texts.items()
         }
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        known = value is not None and isfinite(value)
         return optuna.trial.create_trial(
-            state=state, value=value, params=internal, distributions=self.distributions
+            state=TrialState.COMPLETE if known else TrialState.FAIL,
+            value=value if known else None,
+            params=internal,
+            distributions=self.distributions,
         )
 
     def ask(self) -> Trial | None:

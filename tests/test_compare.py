@@ -155,5 +155,13 @@ def test_params_that_have_changed_since_are_told(copied):
     assert done.stderr == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
 
 
+def test_params_are_read_as_dvc_reads_them(copied):
+    """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
+    lock = copied.read("dvc.lock").replace("learning_rate: 0.001", "learning_rate: 1e-05")
+    (copied.path / "dvc.lock").write_text(lock)
+    copied.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.00001")
+    assert compare(copied).stderr == ""
+
+
 def test_help_has_examples(reproduced):
     assert "compare main my-experiment\n" in compare(reproduced, "--help").stdout

@@ -21,6 +21,7 @@ from classifier import report as content
 from classifier.commands.report import report
 from classifier.dataset import open_dataset
 from classifier.errors import UserError
+from classifier.page import plain
 from classifier.schema import Schema
 from tests.conftest import ROOT, Clone
 
@@ -204,6 +205,10 @@ def test_names_are_shown_as_they_are_and_no_html_is_made_of_them(
     assert r"it's \| \*b\*" in text
 
 
+def test_no_mark_of_markdown_is_left():
+    assert plain("~~a~~ `b` *c* _d_ [e](f) a_b") == r"\~\~a\~\~ \`b\` \*c\* \_d\_ \[e\](f) a_b"
+
+
 def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
     text = odd_page.read_text()
     titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
@@ -350,6 +355,17 @@ def test_params_that_have_changed_since_are_told(own, capsys):
     assert written.err == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
     assert "| train.hidden " in written.out
     assert "[16]" not in written.out
+
+
+def test_params_are_read_as_dvc_reads_them(own, capsys):
+    """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
+    lock = own.read("dvc.lock").replace("learning_rate: 0.001", "learning_rate: 1e-05")
+    (own.path / "dvc.lock").write_text(lock)
+    own.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.00001")
+    report(markdown=True)
+    written = capsys.readouterr()
+    assert written.err == ""
+    assert re.search(r"\| train\.learning_rate +\| 1e-05 ", written.out)
 
 
 def test_the_library_names_every_table_of_the_project():

@@ -160,7 +160,11 @@ def test_the_documented_sweeps(swept):
          "train.epochs: expected a range of whole numbers"),
         (["-S", "train.optimizer=uniform(1,9)", "--trials", "2"],
          "train.optimizer: is no number, a range cannot be searched"),
-        (["-S", "train.hidden=[8"], "train.hidden=[8: "),
+        (["-S", "train.learning_rate=uniform(0,inf)", "--trials", "2"],
+         "train.learning_rate=uniform(0,inf): expected two numbers, the lower one first"),
+        (["-S", "train.hidden=[8"], "train.hidden=[8: no viable alternative at input '[8'"),
+        (["-S", "train.epochs=uniform(1)"],
+         "train.epochs=uniform(1): while evaluating 'uniform(1)': Unknown function 'uniform'"),
         (["-S", "train.seed=1", "--metric", "crossval.acuracy.mean"],
          "crossval.acuracy.mean: unknown metric, did you mean crossval.accuracy.mean?"),
         (["-S", "crossval.folds=0,5"],
@@ -177,6 +181,23 @@ def test_what_cannot_be_swept_is_one_line_before_anything_runs(
     with pytest.raises(UserError) as raised:
         CliRunner().invoke(app, ["sweep", *arguments], catch_exceptions=False)
     assert str(raised.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("params.yaml", "train: [", "is not valid; `dvc repro` says what is wrong"),
+        ("params.yaml", "train", "is not valid; `dvc repro` says what is wrong"),
+        ("params.yaml", "train: {}", "is not valid; `dvc repro` says what is wrong"),
+        ("metrics/crossval.json", "{", "is damaged"),
+    ],
+)
+def test_a_commit_that_is_damaged_is_one_line(swept, monkeypatch, path, content, words):
+    (swept.path / path).write_text(content)
+    swept.commit("Damaged")
+    monkeypatch.chdir(swept.path)
+    with pytest.raises(UserError, match=f"^{path} of .*: {words}$"):
+        CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 
 
 def test_a_commit_that_is_not_pushed_cannot_be_swept_elsewhere(swept, monkeypatch):
@@ -215,6 +236,28 @@ def test_what_is_not_committed_is_told(swept, monkeypatch):
     assert told == "not committed, so not in the trials: params.yaml\n"
 
 
+def test_a_default_that_was_not_reproduced_is_not_compared_with(swept):
+    swept.edit("params.yaml", "epochs: 150", "epochs: 100")
+    swept.commit("Not reproduced")
+    commit = swept.git("rev-parse", "--short=7", "HEAD").strip()
+    told = swept.sweep("-S", "train.seed=1").stdout
+    assert (
+        f"No comparison with the default: {commit} holds the metrics of another train.epo" in told
+    )
+
+
+def test_what_was_found_is_told_even_if_artifacts_do_not_come(swept):
+    arguments = ["-S", "train.seed=1", "--git-remote", "origin"]
+    swept.sweep(*arguments)
+    shutil.rmtree(swept.path / ".dvc/cache/files")
+    shutil.rmtree(swept.path.parent / "dvc-remote")
+    (swept.path.parent / "dvc-remote").write_text("no folder")
+    done = swept.sweep(*arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: not all artifacts came: ")
+    assert "1 finished, 0 failed." in done.stdout
+
+
 def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
     monkeypatch.chdir(swept.path)
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -249,7 +292,7 @@ def test_overrides_are_those_of_dvc():
     }  # fmt: skip
 
 
-def search(override: str, wanted: int, known: Sequence[tuple[dict[str, Any], float]] = ()):
+def search(override: str, wanted: int, known: Sequence[tuple[dict[str, Any], float | None]] = ()):
     return Search(parse_overrides([override]), BASELINE, "minimize", wanted, known)
 
 
@@ -278,13 +321,26 @@ def test_only_experiments_in_the_space_count():
     assert len(search("train.epochs=uniform(3,6)", 10, known).trials) == 1
 
 
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_an_experiment_whose_metric_is_no_number_counts_all_the_same(value):
+    searched = search(
+        "train.epochs=uniform(5,6)", 2, [({**BASELINE.params, "train.epochs": 5}, value)]
+    )
+    trial = searched.ask()
+    assert trial
+    assert trial.params == {"train.epochs": 6}
+
+
 @pytest.mark.parametrize(
     ("metric", "direction"),
     [
         ("crossval.accuracy.mean", "maximize"),
         ("crossval.loss.mean", "minimize"),
         ("evaluation.train.loss", "minimize"),
+        ("crossval.accuracy.std", "minimize"),
         ("evaluation.train.per_class.setosa.f1", "maximize"),
+        ("evaluation.train.per_class.loss.f1", "maximize"),
+        ("evaluation.std.accuracy", "maximize"),
     ],
 )
 def test_the_direction_is_that_of_the_metric(metric, direction):

@@ -131,6 +131,11 @@ def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():
     assert outcome["log"] == ""
 
 
+def test_an_error_without_words_is_a_failure():
+    future = SimpleNamespace(status="error", exception=MemoryError)
+    assert outcome_of(None, future)["failed"] == "MemoryError"
+
+
 def test_of_two_workers_with_the_same_trial_the_first_counts(tmp_path):
     """git refuses the second push, which is no failure."""
     shared = Clone(tmp_path)

@@ -92,29 +92,28 @@ def load_side(name: str) -> Side:
         UserError: there is no such revision, or it was not cross-validated.
     """
     import pandas as pd
-    import yaml
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
-
-    from classifier.artifacts import LOADER
+    from dvc.utils.serialize import ParseError, parse_yaml
 
     if not name:
         raise UserError("an empty name is no revision")
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         table = pd.read_csv(io.StringIO(files.read_text("metrics/folds.csv")))
-        stages = yaml.load(files.read_text("dvc.lock"), LOADER)["stages"]
+        stages = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")["stages"]
         if name == WORKSPACE:
-            warn_of_changed_params(stages, yaml.load(files.read_text("params.yaml"), LOADER))
+            params = parse_yaml(files.read_text("params.yaml"), "params.yaml")
+            warn_of_changed_params(stages, params)
     except FileNotFoundError as error:
         missing = f"{name}: has no metrics/folds.csv or no dvc.lock"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
+    except (ParseError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{name}: metrics/folds.csv or dvc.lock is damaged") from error
     except DvcException as error:
         raise UserError(str(error)) from error
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{name}: is no commit, branch, tag or experiment") from error
-    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        raise UserError(f"{name}: metrics/folds.csv or dvc.lock is damaged") from error
     return checked_side(name, table, stages)
 
 

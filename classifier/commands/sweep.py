@@ -92,9 +92,9 @@ def sweep(
     if len(source.trials) < source.wanted:
         with connected(scheduler, workers) as client:
             run_all(client, source, setup, results)
+    print(to_json(results) if as_json else to_text(results))
     if through:
         pull_artifacts([f"{baseline.refs}{name}" for name in results.finished])
-    print(to_json(results) if as_json else to_text(results))
     raise typer.Exit(1 if results.failed else 0)
 
 
@@ -146,7 +146,9 @@ class Grid:
 
 
 def direction_of(metric: str) -> Direction:
-    return "minimize" if TO_MINIMIZE & set(metric.split(".")) else "maximize"
+    keys = metric.split(".")  # among which may be a class, or a data set, of any name
+    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
+    return "minimize" if TO_MINIMIZE & set(named) else "maximize"
 
 
 def say_what_is_left_out() -> None:
@@ -282,6 +284,9 @@ def against_default(results: Results) -> Change | str:
     try:
         default = load_side(results.baseline.commit)
         best = load_side(results.best_first()[0][0].name)
+        if stale := results.baseline.not_reproduced():
+            commit = results.baseline.commit[:7]
+            raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
     except UserError as error:
         return f"No comparison with the default: {error}."
     return change_of(results.metric.split(".")[1], default, best, default.split == best.split)
