@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 from typing import Any
 
 import typer
@@ -13,7 +14,7 @@ from classifier.commands.push import push
 from classifier.commands.report import report
 from classifier.commands.sweep import sweep
 from classifier.commands.verify import verify
-from classifier.errors import run
+from classifier.errors import UserError, run
 
 # Set by classifier/launcher.sh, whose name a shell can complete.
 LAUNCHER = os.environ.get("CLASSIFIER_LAUNCHER")
@@ -81,5 +82,12 @@ app.command(rich_help_panel=KEEP)(verify)
 app.command(rich_help_panel=KEEP)(push)
 
 
+def main() -> None:
+    try:
+        app(prog_name=LAUNCHER or "python -m classifier")
+    except sqlite3.OperationalError as error:
+        raise UserError(f"DVC cannot use its database in .dvc/tmp: {error}") from error
+
+
 if __name__ == "__main__":
-    run(lambda: app(prog_name=LAUNCHER or "python -m classifier"))
+    run(main)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -48,3 +49,21 @@ def require_recorded(path: Path, lock: Path = LOCK) -> Path:
             "`python -m classifier verify --repair` brings that back, `dvc repro` makes a new one"
         )
     return path
+
+
+def is_crossval_of_the_model(stages: dict[str, Any]) -> bool:
+    """Whether crossval has seen the rows, code and params that train has, by a dvc.lock's stages.
+
+    Each can be run without the other, and then its results are of something else.
+    """
+    if not {"crossval", "train"} <= stages.keys():
+        return True
+    folds, model = (
+        {dep["path"]: dep["md5"] for dep in stages[name]["deps"]} for name in ("crossval", "train")
+    )
+    params = stages["train"]["params"]["params.yaml"]["train"]
+    return all(folds[path] == model[path] for path in folds.keys() & model.keys()) and all(
+        params.get(key.removeprefix("train.")) == value
+        for key, value in stages["crossval"]["params"]["params.yaml"].items()
+        if key.startswith("train.")
+    )

@@ -47,7 +47,10 @@ class Baseline:
 
     def trial(self, texts: Texts) -> Trial:
         """Return the trial of these values; its name is the same for the same params and commit."""
-        params = {key: value_of(key, text) for key, text in texts.items()}
+        params = {
+            key: as_number_like(self.params.get(key), value_of(key, text))
+            for key, text in texts.items()
+        }
         changes = self.changes(params)
         identity = json.dumps([self.commit, changes], sort_keys=True)
         name = f"sweep-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
@@ -83,6 +86,11 @@ class Baseline:
         missing = [f"{ref}:{ref}" for ref in refs if ref.removeprefix(self.refs) not in here]
         if missing:
             git("fetch", "--quiet", "--no-write-fetch-head", remote, *missing)
+
+
+def as_number_like(default: Any, value: Any) -> Any:
+    """Return 1.0 for 1 where the default is no whole number: the two are one trial."""
+    return float(value) if isinstance(default, float) and type(value) is int else value
 
 
 def head() -> Baseline:

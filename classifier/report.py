@@ -13,6 +13,7 @@ import pandas as pd
 
 from classifier import attributes
 from classifier.dataset import PREPARED, open_dataset
+from classifier.layout import counted
 from classifier.page import Block, Figure, Figures, Section, Table
 from classifier.plots import Rows, boxes, dvc_plots, shares, to_svg, with_counts
 from classifier.results import (
@@ -147,7 +148,9 @@ def curves(run: Run, pictures: Pictures) -> Section:
 def cross_validation(run: Run, pictures: Pictures) -> Section:
     title = "Cross-validation"
     if not run.crossval["models"]:
-        return Section(title, ["There was none (crossval.folds: 0)."])
+        stale = "It was run on other rows or with other settings; `dvc repro` runs it anew."
+        none = "There was none (crossval.folds: 0)."
+        return Section(title, [stale if run.params["crossval"]["folds"] else none])
     settings = run.params["crossval"]
     low, first, middle, third, high = run.folds["accuracy"].quantile([0, 0.25, 0.5, 0.75, 1])
     words = (
@@ -191,7 +194,8 @@ def confusion_in_words(title: str, predictions: Predictions) -> str:
     words = f"{title}: {rows - int(wrong.rows.sum()):,} of {rows:,} rows right"
     if len(wrong):
         actual, predicted, count = wrong.iloc[0][["actual", "predicted", "rows"]]
-        words += f"; the most frequent mistake is {actual} taken for {predicted}, {count:,} times"
+        words += f"; the most frequent mistake is {actual} taken for {predicted}, "
+        words += f"in {counted(count, 'row')}"
     return words + "."
 
 
@@ -228,7 +232,8 @@ def wrong_rows(run: Run, name: str) -> list[Block]:
         [f"{one.row}", str(one.actual), str(one.predicted), f"{one.probability:.3f}", *cells]
         for one, *cells in zip(wrong.itertuples(), *shown.values(), strict=True)
     ]
-    return [Table(f"{title_of(name)}: most confidently wrong rows", head, rows)]
+    words = "Rows are counted within this data set; gaps are filled in, as the model saw them."
+    return [Table(f"{title_of(name)}: most confidently wrong rows", head, rows), words]
 
 
 def attribute_cells(run: Run, name: str, rows: Any) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from classifier.artifacts import LOCK, require_recorded
+from classifier.artifacts import LOCK, is_crossval_of_the_model, require_recorded
 from classifier.dataset import PREPARED
 from classifier.errors import UserError, require_file
 from classifier.progress import Progress
@@ -44,7 +44,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Run:
-    """All that was recorded of a run; crossval has no metrics where there was none."""
+    """All that was recorded of a run; crossval has no metrics where none is of this model."""
 
     schema: Schema
     stages: dict[str, Any]  # of dvc.lock
@@ -73,13 +73,14 @@ def load_run() -> Run:
     """
     from dvc.utils.serialize import load_yaml
 
-    evaluation = read_json(require_recorded(EVALUATION))
+    evaluation, stages = read_json(require_recorded(EVALUATION)), load_yaml(LOCK)["stages"]
+    crossval = read_json(require_recorded(CROSSVAL))
     schema = Schema.load(PREPARED / "schema.json")
     return Run(
         schema=schema,
-        stages=load_yaml(LOCK)["stages"],
+        stages=stages,
         evaluation=evaluation,
-        crossval=read_json(require_recorded(CROSSVAL)),
+        crossval=crossval if is_crossval_of_the_model(stages) else {"models": 0},
         history=read_csv(require_recorded(HISTORY)),
         folds=read_csv(require_recorded(FOLDS)),
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},

@@ -172,7 +172,8 @@ class Schema(_Model):
         if names is None or (self.layout.header and not has_header):
             found = "no header" if self.layout.header else counted(len(row), "column")
             hint = f"; is {self.layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
-            raise UserError(f"{path}: row 1: found {found}, expected {', '.join(absent)}{hint}")
+            listed = ", ".join(absent[:10]) + ", ..." * (len(absent) > 10)
+            raise UserError(f"{path}: row 1: found {found}, expected {listed}{hint}")
         twice = [name for name in needed if names.count(name) > 1]
         if twice:
             raise UserError(f"{path}: row 1: more than one column has the name {twice[0]!r}")

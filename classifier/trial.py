@@ -122,13 +122,13 @@ class Commands:
         return f"{self.setup['refs']}{name}"
 
     def dvc(self, *arguments: str) -> None:
-        self.run(sys.executable, "-m", "dvc", *arguments, inside=True)
+        self.run("dvc", *arguments, inside=True)
 
     def run(self, *command: str, inside: bool = False) -> None:
-        """Run a command; raise `CalledProcessError` if it fails."""
+        """Run a command; raise `CalledProcessError` if it fails, without a URL and its password."""
         code = self.status(*command, inside=inside)
         if code:
-            raise subprocess.CalledProcessError(code, " ".join(command[:4]))
+            raise subprocess.CalledProcessError(code, " ".join(command[:2]))
 
     def status(self, *command: str, inside: bool = False) -> int:
         """Return the exit code of a command, which ends when nobody wants the trial any more."""

@@ -1,11 +1,15 @@
 """compare: whether two revisions differ by more than noise, on the same folds or on others."""
 
 import json
+import sqlite3
 
 import pandas as pd
 import pytest
+import yaml
 
+from classifier.__main__ import main
 from classifier.commands.compare import split_of
+from classifier.errors import UserError
 from tests.conftest import Clone
 
 METRICS = ["accuracy", "loss", "macro_f1"]
@@ -123,6 +127,43 @@ def test_what_cannot_be_compared_is_one_line(compared, arguments, words):
     done = compare(compared, *arguments, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {words}\n"
+
+
+def test_a_model_of_other_rows_or_settings_than_the_folds_is_not_compared(copied):
+    lock = yaml.safe_load(copied.read("dvc.lock"))
+    for changed in (
+        lambda train: train["params"]["params.yaml"]["train"].update(epochs=7),
+        lambda train: [dep.update(md5="0") for dep in train["deps"] if "prepared" in dep["path"]],
+    ):
+        other = json.loads(json.dumps(lock))
+        changed(other["stages"]["train"])
+        (copied.path / "dvc.lock").write_text(yaml.safe_dump(other))
+        done = compare(copied, check=False)
+        assert (done.returncode, done.stderr) == (
+            1, "error: workspace: was cross-validated on other rows or settings; run `dvc repro`\n",
+        )  # fmt: skip
+
+
+def test_two_tables_are_not_compared_without_a_word(copied):
+    lock = yaml.safe_load(copied.read("dvc.lock"))
+    for stage in lock["stages"].values():
+        for dep in stage["deps"]:
+            dep["md5"] = "0" if dep["path"] == "data/raw.csv" else dep["md5"]
+    (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    assert "\nThe tables differ: one may be easier than the other" in compare(copied).stdout
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
+    """Root may write anywhere, so DVC's complaint is made here."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.chdir(copied.path)
+    monkeypatch.setattr("dvc.api.DVCFileSystem", refuse)
+    monkeypatch.setattr("sys.argv", ["classifier", "compare"])
+    with pytest.raises(UserError, match="DVC cannot use its database in"):
+        main()
 
 
 HEADER = "repeat,fold,accuracy,loss,macro_f1\n"

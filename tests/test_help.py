@@ -55,6 +55,11 @@ def test_it_starts_about_as_soon_as_dvc():
     assert classifier < 2 * dvc
 
 
+def test_its_launcher_says_where_it_can_be_run(tmp_path):
+    done = Clone(tmp_path).run("classifier", "--help", check=False)
+    assert (done.returncode, done.stderr) == (1, "error: run it in the project's top folder\n")
+
+
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [("ver", {"verify"}), ("compare --ma", {"--markdown"})],

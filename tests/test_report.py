@@ -261,7 +261,8 @@ def test_attributes_are_what_they_were_in_the_table(prepared):
 
 def test_wrong_rows_are_those_of_the_table(here, capsys):
     shown = as_markdown(capsys).split("most confidently wrong rows**")[1].split("</details>")[0]
-    rows = [line.strip("| ").split("|") for line in shown.strip().splitlines()[2:]]
+    lines = [line for line in shown.splitlines() if line.startswith("|")]
+    rows = [line.strip("| ").split("|") for line in lines[2:]]
     table = here.read("data/raw.csv").splitlines()
     assert 1 <= len(rows) <= results.WRONG_ROWS
     for number, actual, predicted, probability, *values in (map(str.strip, row) for row in rows):
@@ -346,6 +347,22 @@ def test_without_cross_validation_the_rest_is_compared(odd, monkeypatch, capsys)
     text = as_markdown(capsys, against="HEAD")
     assert "Cross-validations are not compared. workspace: was not cross-validated" in text
     assert "| crossval.folds" in text
+
+
+def test_a_cross_validation_of_other_settings_is_not_shown(own, capsys):
+    lock = yaml.safe_load(own.read("dvc.lock"))
+    lock["stages"]["train"]["params"]["params.yaml"]["train"]["epochs"] = 7
+    (own.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    text = as_markdown(capsys)
+    assert "It was run on other rows or with other settings; \\`dvc repro\\` runs it anew." in text
+    assert "Rows left out" not in text
+
+
+@pytest.mark.usefixtures("here")
+def test_markdown_goes_into_a_file_where_one_is_named(tmp_path, capsys):
+    report(markdown=True, output=tmp_path / "report.md")
+    assert capsys.readouterr().out == f"{tmp_path / 'report.md'}\n"
+    assert (tmp_path / "report.md").read_text().startswith("## species: report on")
 
 
 def test_params_that_have_changed_since_are_told(own, capsys):

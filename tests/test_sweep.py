@@ -167,6 +167,8 @@ def test_the_documented_sweeps(swept):
          "train.epochs=uniform(1): while evaluating 'uniform(1)': Unknown function 'uniform'"),
         (["-S", "train.seed=1", "--metric", "crossval.acuracy.mean"],
          "crossval.acuracy.mean: unknown metric, did you mean crossval.accuracy.mean?"),
+        (["-S", "train.seed=1", "--metric", "crossval.accuracy"],
+         "crossval.accuracy: unknown metric, did you mean crossval.accuracy.mean?"),
         (["-S", "crossval.folds=0,5"],
          "crossval.accuracy.mean: none with crossval.folds=0; name another --metric"),
         (["-S", "train.seed=1", "--scheduler", "nowhere://x"],
@@ -277,6 +279,7 @@ def test_a_name_is_of_what_differs_from_the_commit():
     assert (
         name(epochs="50") == name(epochs="50", seed="42") == name(learning_rate="1e-3", epochs="50")
     )
+    assert name(learning_rate="1") == name(learning_rate="1.0")
     assert len({name(), name(epochs="50"), name(epochs="51"), name(seed="50")}) == 4
     other = Baseline("d" * 40, BASELINE.params)
     assert other.trial({"train.epochs": "50"}).name != name(epochs="50")

@@ -85,6 +85,7 @@ def test_twelve_real_trials_on_three_machines_one_of_which_is_killed(reproduced,
     assert_same_as_one_by_one(swept, reproduced.path, trials)
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_one_line_and_ends_what_runs(swept, cluster):
     folder = cluster.add_worker(TAKES="60")
     with cluster.sweeping(swept, "train.seed=1") as sweep:

@@ -127,6 +127,8 @@ def warn_of_changed_params(stages: dict[str, Any], params: dict[str, Any]) -> No
 
 def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Side:
     """Raise `UserError` unless the folds are there and are those of the dvc.lock."""
+    from classifier.artifacts import is_crossval_of_the_model
+
     columns = ["repeat", "fold", *BETTER_WHEN]
     if list(table) != columns:
         raise UserError(f"{name}: metrics/folds.csv: expected the columns {', '.join(columns)}")
@@ -134,6 +136,8 @@ def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Si
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     split = split_of(stages)
     folds, repeats = split["crossval"]["folds"], split["crossval"]["repeats"]
+    if not is_crossval_of_the_model(stages):
+        raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     if len(table) != folds * repeats:
         raise UserError(f"{name}: metrics/folds.csv is not of this dvc.lock; run `dvc repro`")
     return Side(name, table, folds, split)
@@ -175,6 +179,8 @@ def how_tested(before: Side, after: Side, paired: bool) -> str:
             f"Unpaired: the folds differ ({len(before.table)} and {len(after.table)} models). "
             "Corrected resampled variances (Nadeau and Bengio, 2003), Welch's t-test."
         )
+    if before.split["table"] != after.split["table"]:
+        test += "\nThe tables differ: one may be easier than the other, whatever the model."
     return f"{test}\nNo more than noise: the interval holds 0. That does not prove them equal."
 
 

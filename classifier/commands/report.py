@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from classifier.plots import Rows
     from classifier.results import Run
 
-EVALUATION = "metrics/evaluation.json"
+EVALUATION, REPORT = "metrics/evaluation.json", Path("report.html")
 
 
 def report(
@@ -32,9 +32,11 @@ def report(
         str | None, typer.Option(help="A commit, branch, tag or experiment to compare with.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Write Markdown to standard output instead.")
+        bool, typer.Option("--markdown", help="Write Markdown, by default to standard output.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; by default report.html.")
+    ] = None,
 ) -> None:
     """Report what was run and how well the model does.
 
@@ -64,12 +66,17 @@ def report(
         except DvcException as error:
             raise UserError(str(error)) from error
     content = sections(run, commit(), changes, others)
-    title = f"{run.schema.label}: report on the classifier"
-    if markdown:
-        print(to_markdown(title, content))
-    else:
-        write_text(output, to_html(title, content))
-        print(output)
+    title = f"{name_of(run)}: report on the classifier"
+    text = (to_markdown if markdown else to_html)(title, content)
+    if output or not markdown:
+        write_text(output or REPORT, text)
+    print((output or REPORT) if output or not markdown else text)
+
+
+def name_of(run: "Run") -> str:
+    """Return the label's name, or the table's where the label is known by its position."""
+    label = run.schema.label
+    return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
 
 
 def warn_of_changed_params(run: "Run") -> None:

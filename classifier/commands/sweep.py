@@ -171,7 +171,8 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
         raise UserError("--trials: no param has a range to search, such as loguniform(1e-4,1e-1)")
     known = known_metrics(results.baseline)
     if results.metric not in known:
-        close = get_close_matches(results.metric, known, n=1)
+        mean = {f"{results.metric}.mean"} & known
+        close = [*mean] or get_close_matches(results.metric, known, n=1)
         hint = f", did you mean {close[0]}?" if close else "; `dvc metrics show` has them"
         raise UserError(f"{results.metric}: unknown metric{hint}")
     folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
@@ -277,10 +278,13 @@ def interval_of(metric: str, metrics: dict[str, float]) -> tuple[float, float] |
     return (ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
 
 
-def against_default(results: Results) -> Change | str:
-    """Return how the best differs from the commit itself, or in words why that cannot be said."""
+def against_default(results: Results) -> tuple[Change, bool] | str:
+    """Return how the best differs from the commit itself and whether the folds are the same.
+
+    Or, in words, why that cannot be said.
+    """
     if results.metric not in [f"crossval.{metric}.mean" for metric in BETTER_WHEN]:
-        return f"What of {results.metric} is noise is not known; of means of crossval it is."
+        return f"{results.metric} has no error bar, as the means of crossval have; see `compare`."
     try:
         default = load_side(results.baseline.commit)
         best = load_side(results.best_first()[0][0].name)
@@ -289,7 +293,8 @@ def against_default(results: Results) -> Change | str:
             raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
     except UserError as error:
         return f"No comparison with the default: {error}."
-    return change_of(results.metric.split(".")[1], default, best, default.split == best.split)
+    paired = default.split == best.split
+    return change_of(results.metric.split(".")[1], default, best, paired), paired
 
 
 def to_text(results: Results) -> str:
@@ -315,20 +320,21 @@ def table_row(metric: str, trial: "Trial", metrics: dict[str, float]) -> list[st
 
 
 def verdict(results: Results) -> str:
-    change = against_default(results)
-    if isinstance(change, str):
-        return change
+    found = against_default(results)
+    if isinstance(found, str):
+        return found
+    change, paired = found
     ends = f"{change.difference.low:+.4f} to {change.difference.high:+.4f}"
+    by = " by the very folds that it is compared on" if paired else "; its folds are others"
     return (
         f"The best against the default, {results.baseline.commit[:7]}: "
         f"{change.difference.mean:+.4f} ({ends}), {change.verdict}.\n"
-        f"It was chosen from {len(results.finished)} by the very folds that it is compared on, "
-        "so the difference flatters it."
+        f"It was chosen from {len(results.finished)}{by}, so the difference flatters it."
     )
 
 
 def to_json(results: Results) -> str:
-    change = against_default(results) if results.best_first() else ""
+    compared = against_default(results) if results.best_first() else ""
     found = {
         "commit": results.baseline.commit,
         "metric": results.metric,
@@ -341,12 +347,13 @@ def to_json(results: Results) -> str:
             {"experiment": trial.name, "params": trial.params, "reason": outcome["failed"]}
             for trial, outcome in results.failed.values()
         ],
-        "best_against_default": None if isinstance(change, str) else difference(change),
+        "best_against_default": None if isinstance(compared, str) else difference(*compared),
     }
     return json.dumps(found, indent=2)
 
 
-def difference(change: Change) -> dict[str, Any]:
+def difference(change: Change, paired: bool) -> dict[str, Any]:
     interval = change.difference
     ends = {"ci95_low": interval.low, "ci95_high": interval.high}
-    return {**rounded({"difference": interval.mean, **ends}), "verdict": change.verdict}
+    numbers = rounded({"difference": interval.mean, **ends})
+    return {**numbers, "verdict": change.verdict, "paired": paired}
