@@ -117,7 +117,7 @@ def living(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended
-            work = {"stage.py", "dvc"} & set(process.cmdline())
+            work = {"stage.py", "dvc"} & {Path(word).name for word in process.cmdline()}
             if work and Path(process.cwd()).is_relative_to(folder):
                 found.append(process)
     return found
