@@ -23,7 +23,7 @@ test: lint
 	$(VENV)/bin/python -m pytest
 
 test-slow: test-environment
-	$(VENV)/bin/python -m pytest -m slow --dist loadgroup
+	$(VENV)/bin/python -m pytest -m slow --dist load
 
 bench: test-environment
 	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick)

@@ -1,7 +1,6 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from classifier.artifacts import LOCK, is_crossval_of_the_model, require_recorded
 from classifier.dataset import PREPARED
 from classifier.errors import UserError, require_file
+from classifier.experiments import git
 from classifier.progress import Progress
 from classifier.schema import Schema
 from classifier.table import BAR_BYTES
@@ -170,11 +170,10 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def commit() -> str:
-    """Return the commit that is checked out, and whether there are changes on top of it."""
-    shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
-    return shown + ("; and changes not committed" if git("status", "-s", "-uno") else "")
-
-
-def git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    """Return the commit that is checked out and whether there are changes on top; "" if none."""
+    try:
+        shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
+        changed = git("status", "-s", "-uno").strip()
+    except UserError:
+        return ""
+    return shown.strip() + ("; and changes not committed" if changed else "")

@@ -2,26 +2,31 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Clone
 from tests.documents import commands_in, paste
 
-pytestmark = pytest.mark.xdist_group("readme")  # its walk is shared
-
 README = (ROOT / "README.md").read_text()
 COMMANDS = commands_in("README.md")
 
 
 @pytest.fixture(scope="module")
-def ran(reproduced: Clone, tmp_path_factory) -> list[tuple[str, str]]:
+def ran(reproduced: Clone, once) -> list[list[str]]:
     """Every command of the README with its output, run in one shell, after a `make repro`."""
-    clone = reproduced.copy(tmp_path_factory.mktemp("readme") / "clone")
-    return paste(clone, [line for line in COMMANDS if line != "make test"])  # it runs this test
+
+    def make(folder: Path) -> None:
+        clone = reproduced.copy(folder / "clone")
+        pasted = paste(clone, [line for line in COMMANDS if line != "make test"])  # it runs this
+        (folder / "ran.json").write_text(json.dumps(pasted))
+
+    shown: list[list[str]] = json.loads((once("readme", make) / "ran.json").read_text())
+    return shown
 
 
-def outputs(ran: list[tuple[str, str]], start: str) -> list[str]:
+def outputs(ran: list[list[str]], start: str) -> list[str]:
     """Return what the commands that start so have written."""
     return [output for command, output in ran if command.startswith(start)]
 

@@ -9,8 +9,6 @@ from tests.conftest import ROOT, Clone
 from tests.documents import commands_in, paste
 from tests.sharing import MODEL, SCHEMA
 
-pytestmark = pytest.mark.xdist_group("registry")  # its walk is shared
-
 COMMANDS = commands_in("docs/registry.md")
 
 
@@ -25,14 +23,17 @@ def models(compared: Clone) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def registry(compared: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def registry(compared: Clone, once) -> Clone:
     """A clone of the first commit in which all commands of the document have been run."""
-    clone = compared.copy(tmp_path_factory.mktemp("registry") / "clone")
-    clone.git("reset", "--quiet", "--hard", "HEAD~1")
-    clone.dvc("checkout")
-    (clone.path.parent / "dvc-remote").mkdir()
-    paste(clone, COMMANDS)
-    return clone
+
+    def make(folder: Path) -> None:
+        clone = compared.copy(folder / "clone")
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+        clone.dvc("checkout")
+        (folder / "dvc-remote").mkdir()
+        paste(clone, COMMANDS)
+
+    return Clone(once("registry", make) / "clone")
 
 
 @pytest.fixture
