@@ -8,11 +8,14 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
-SITE := $(VENV)/lib/python3.*/site-packages
+SITE_CACHE := $(CURDIR)/.dvc/tmp/site-cache
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
+
+# DVC runs the stages by the name of `python`.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: repro test test-slow bench tutorial lint lock environment test-environment
 
@@ -46,10 +49,10 @@ lock: environment
 environment:
 	@cmp -s requirements.txt $(VENV)/requirements.txt && \
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
-	@for file in activate.pth dvc_whole_files.py; do \
-		cmp -s classifier/$$file $(SITE)/$$file || cp classifier/$$file $(SITE)/; done
-	@cmp -s classifier/launcher.sh $(VENV)/bin/classifier || \
-		install -m 755 classifier/launcher.sh $(VENV)/bin/classifier
+# DVC's site cache holds pickles; where DVC would put it, everybody can write.
+	@test -d $(SITE_CACHE) || { mkdir -p .dvc/tmp && mkdir -m 700 $(SITE_CACHE); }
+	@grep -qsF "site_cache_dir = $(SITE_CACHE)" .dvc/config.local || \
+		$(VENV)/bin/dvc config --quiet --local core.site_cache_dir $(SITE_CACHE)
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
@@ -63,5 +66,5 @@ $(VENV):
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(INSTALL) --requirement requirements.txt
-	mkdir -m 700 $(VENV)/site-cache
+	$(UV) pip install --quiet --offline --no-deps --editable .
 	cp requirements.txt $(VENV)

@@ -23,8 +23,8 @@ from benchmarks.growth import draw_growth, measure_growth
 from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
 from benchmarks.sweeps import SWEEP, SWEEPS, THEIRS, forget_trials
 from benchmarks.tables import write_table
-from classifier.files import rounded, write_json, write_text
-from classifier.progress import Progress
+from classifier.base.files import rounded, write_json, write_text
+from classifier.base.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results.json"

@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import classifier.members  # noqa: F401  (not to be timed)
-from classifier.dataset import PREPARED, open_dataset
+import classifier.training.members  # noqa: F401  (not to be timed)
 from classifier.params import load_params
+from classifier.rows.dataset import PREPARED, open_dataset
 from stages import crossval, train
 
 

@@ -6,10 +6,10 @@ Trains the network of params.yaml from many starts, on all rows in many orders:
 
 import numpy as np
 
-from classifier.dataset import PREPARED, open_dataset
-from classifier.members import Member, score_members, train_members
+from classifier.base.progress import Progress
 from classifier.params import load_params
-from classifier.progress import Progress
+from classifier.rows.dataset import PREPARED, open_dataset
+from classifier.training.members import Member, score_members, train_members
 
 SEEDS = 100
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.errors import UserError, require_file
+from classifier.base.errors import UserError, require_file
 
 PARAMS = Path("params.yaml")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from configobj import ConfigObj, ConfigObjError
 
-from classifier.errors import UserError, run
+from classifier.base.errors import UserError
+from classifier.base.process import run
 
 CONFIG = Path(".dvc/config")
 # DVC's options that are, or hold, a credential. A name, a path or a command does not let anyone in.

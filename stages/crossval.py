@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.dataset import PREPARED, Dataset, open_dataset
-from classifier.errors import UserError, run
-from classifier.files import replaced_file, rounded, write_json
+from classifier.base.errors import UserError
+from classifier.base.files import replaced_file, rounded, write_json
+from classifier.base.process import run
+from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
-from classifier.progress import Progress
-from classifier.split import split_rows, stratified_folds
-from classifier.statistics import mean_interval
+from classifier.rows.dataset import PREPARED, Dataset, open_dataset
+from classifier.rows.split import split_rows, stratified_folds
+from classifier.scoring.intervals import mean_interval
 
 if TYPE_CHECKING:
-    from classifier.members import Member
+    from classifier.training.members import Member
 
 FOLDS = Path("metrics/folds.csv")
 CROSSVAL = Path("metrics/crossval.json")
@@ -113,8 +114,8 @@ def train_and_test(
     data: Dataset, places: list[Place], settings: Crossval, recipe: Train, bar: Progress
 ) -> pd.DataFrame:
     """Return repeat, fold and metrics of the models of a group."""
-    from classifier.members import score_members, train_members  # TensorFlow takes seconds
-    from classifier.runtime import tf
+    from classifier.model.runtime import tf
+    from classifier.training.members import score_members, train_members  # TensorFlow takes seconds
 
     members = [member_at(place, data, settings, recipe) for place in places]
     try:
@@ -133,7 +134,7 @@ def train_and_test(
 
 def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
     """Return the rows and the random numbers of the model that is tested on a fold."""
-    from classifier.members import Member  # TensorFlow takes seconds
+    from classifier.training.members import Member  # TensorFlow takes seconds
 
     (repeat, fold), class_index = place, data.labels.argmax(axis=1)
     folds = stratified_folds(

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.archive import load_keras
-from classifier.artifacts import require_recorded
-from classifier.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
-from classifier.errors import UserError, run
-from classifier.files import replaced_folder, rounded, write_json
-from classifier.runtime import tf
-from classifier.schema import MISSING, UNKNOWN, Schema, Vocabulary
-from classifier.scores import f1_scores, macro_f1, ratio
+from classifier.base.errors import UserError
+from classifier.base.files import replaced_folder, rounded, write_json
+from classifier.base.process import run
+from classifier.lock import require_recorded
+from classifier.model.runtime import tf
+from classifier.model.saving import load_keras
+from classifier.rows.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
+from classifier.scoring.scores import f1_scores, macro_f1, ratio
+from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 KERAS_MODEL = Path("models/classifier.keras")
 EVALUATION = Path("metrics/evaluation.json")

@@ -11,10 +11,11 @@ import aiohttp
 import fsspec
 from fsspec.callbacks import TqdmCallback
 
-from classifier.errors import UserError, require_file, run
-from classifier.files import replaced_file
+from classifier.base.errors import UserError, require_file
+from classifier.base.files import replaced_file
+from classifier.base.process import run
+from classifier.base.progress import Progress
 from classifier.params import Fetch, load_params
-from classifier.progress import Progress
 
 RAW = Path("data/raw.csv")
 LOCAL_SOURCES = Path("data/source")

@@ -15,7 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.dataset import (
+from classifier.base.errors import UserError
+from classifier.base.files import replaced_folder
+from classifier.base.process import run
+from classifier.params import Column, Prepare, load_params
+from classifier.rows.dataset import (
     PREPARED,
     ArrayWriter,
     Dataset,
@@ -23,14 +27,19 @@ from classifier.dataset import (
     open_array,
     open_dataset,
 )
-from classifier.errors import UserError, run
-from classifier.files import replaced_folder
-from classifier.layout import Layout, counted, is_meant_as_number
-from classifier.params import Column, Prepare, load_params
-from classifier.schema import MISSING, Feature, NumberFeature, Rows, Schema, TextFeature, Vocabulary
-from classifier.split import StratifiedSampler, stratified_quotas
-from classifier.table import Chunk, Table
-from classifier.text import first_row
+from classifier.rows.split import StratifiedSampler, stratified_quotas
+from classifier.table.layout import Layout, counted, is_meant_as_number
+from classifier.table.reader import Chunk, Table
+from classifier.table.schema import (
+    MISSING,
+    Feature,
+    NumberFeature,
+    Rows,
+    Schema,
+    TextFeature,
+    Vocabulary,
+)
+from classifier.table.text import first_row
 
 RAW = Path("data/raw.csv")
 PREVIEW_ROWS = 3  # of each class

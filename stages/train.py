@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.archive import save_keras, save_onnx
-from classifier.dataset import PREPARED, Dataset, open_dataset
-from classifier.errors import UserError, run
-from classifier.files import replaced_file, write_json
-from classifier.network import build_network, compile_network, for_each_batch
+from classifier.base.errors import UserError
+from classifier.base.files import replaced_file, write_json
+from classifier.base.process import run
+from classifier.base.progress import Progress
+from classifier.model.network import build_network, compile_network, for_each_batch
+from classifier.model.runtime import FLAGS, THREADS, keras, tf
+from classifier.model.saving import save_keras, save_onnx
 from classifier.params import Train, load_params
-from classifier.progress import Progress
-from classifier.runtime import FLAGS, THREADS, keras, tf
-from classifier.split import Rows, split_rows
+from classifier.rows.dataset import PREPARED, Dataset, open_dataset
+from classifier.rows.split import Rows, split_rows
 
 KERAS_MODEL = Path("models/classifier.keras")
 ONNX_MODEL = Path("models/classifier.onnx")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from classifier.artifacts import recorded_md5s
+from classifier.lock import recorded_md5s
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent

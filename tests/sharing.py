@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
-from classifier.artifacts import md5_of, recorded_md5s
+from classifier.lock import md5_of, recorded_md5s
 from tests.conftest import Clone
 
 MODEL = "models/classifier.onnx"

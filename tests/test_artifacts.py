@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from classifier.artifacts import md5_of, recorded_md5s, require_recorded
-from classifier.errors import UserError
+from classifier.base.errors import UserError
+from classifier.lock import md5_of, recorded_md5s, require_recorded
 from tests.conftest import ROOT, Clone
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"
@@ -84,6 +84,6 @@ def test_a_missing_lock_is_told(hello):
 
 def test_it_is_quick_to_import():
     imported = Clone(ROOT).run(
-        sys.executable, "-c", "import classifier.artifacts, sys; print(*sys.modules)"
+        sys.executable, "-c", "import classifier.lock, sys; print(*sys.modules)"
     )
     assert not {"dvc", "numpy", "pydantic"} & set(imported.stdout.split())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from classifier.errors import UserError
-from classifier.schema import Schema
+from classifier.base.errors import UserError
+from classifier.table.schema import Schema
 from tests.conftest import Clone
 
 SHAPE: dict[str, Any] = {"header": True, "label": "y"}

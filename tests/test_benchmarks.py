@@ -12,7 +12,7 @@ from benchmarks.__main__ import COMPARISONS, Comparison, compare, to_table
 from benchmarks.growth import STEPS, draw_growth, measure_steps
 from benchmarks.measure import Measured, measure
 from benchmarks.tables import write_table
-from classifier.progress import Progress
+from classifier.base.progress import Progress
 from tests.conftest import ROOT
 from tests.test_prepare import load
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from classifier.errors import one_line
+from classifier.base.errors import one_line
 from tests.conftest import ROOT, Clone
 
 PREDICT = ["python", "-m", "classifier", "predict"]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from classifier.__main__ import main
+from classifier.base.errors import UserError
 from classifier.commands.compare import split_of
-from classifier.errors import UserError
 from tests.conftest import Clone
 
 METRICS = ["accuracy", "loss", "macro_f1"]
@@ -90,7 +90,7 @@ LOCK = {
             "label": "y", "missing": "error", "features": None, "scale": "none", "seed": 1}}},
     },
     "crossval": {
-        "deps": [{"path": "classifier/split.py", "md5": "2"}],
+        "deps": [{"path": "classifier/rows/split.py", "md5": "2"}],
         "params": {"params.yaml": {"crossval": {"folds": 10, "repeats": 10, "seed": 42}}},
     },
 }  # fmt: skip

@@ -8,16 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier import members as side_by_side
-from classifier.dataset import Dataset, open_dataset
-from classifier.errors import UserError
-from classifier.members import Member, batch_blocks, build_members, initial_weights, train_members
-from classifier.network import build_network, compile_network
+from classifier.base.errors import UserError
+from classifier.model.network import build_network, compile_network
+from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
-from classifier.runtime import keras, tf
-from classifier.scores import macro_f1
-from classifier.split import stratified_folds
-from classifier.statistics import difference_interval, mean_interval
+from classifier.rows.dataset import Dataset, open_dataset
+from classifier.rows.split import stratified_folds
+from classifier.scoring.intervals import difference_interval, mean_interval
+from classifier.scoring.scores import macro_f1
+from classifier.training import members as side_by_side
+from classifier.training.members import (
+    Member,
+    batch_blocks,
+    build_members,
+    initial_weights,
+    train_members,
+)
 from stages import crossval
 from tests.conftest import ROOT
 

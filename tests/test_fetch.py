@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from classifier.errors import UserError
+from classifier.base.errors import UserError
 from stages import fetch
 from tests.conftest import ROOT, Clone
 

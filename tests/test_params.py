@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from classifier.errors import UserError
+from classifier.base.errors import UserError
 from classifier.params import load_params
 from tests.conftest import ROOT
 

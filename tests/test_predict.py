@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier.artifacts import md5_of
-from classifier.schema import Schema
+from classifier.lock import md5_of
+from classifier.table.schema import Schema
 from tests.conftest import Clone
 
 CLASSES = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"]

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from classifier import progress
+from classifier.base import progress
 
 
 class Terminal(io.StringIO):

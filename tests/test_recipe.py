@@ -9,7 +9,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from classifier.runtime import keras
+from classifier.model.runtime import keras
 from tests.conftest import Clone
 
 

@@ -16,13 +16,13 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
-from classifier import attributes, results
-from classifier import report as content
-from classifier.commands.report import report
-from classifier.dataset import open_dataset
-from classifier.errors import UserError
-from classifier.page import plain
-from classifier.schema import Schema
+from classifier.base.errors import UserError
+from classifier.commands.report import features, results
+from classifier.commands.report import sections as content
+from classifier.commands.report.command import report
+from classifier.commands.report.page import plain
+from classifier.rows.dataset import open_dataset
+from classifier.table.schema import Schema
 from tests.conftest import ROOT, Clone
 
 SCRIPT = "<script>alert(1)</script>"
@@ -226,34 +226,34 @@ def test_the_interval_of_wilson_is_that_of_the_literature():
 
 
 @pytest.mark.usefixtures("here")
-def test_its_size_does_not_grow_with_classes_or_attributes(monkeypatch, capsys):
-    for limit in ("MATRIX_CLASSES", "TABLE_CLASSES", "PLOT_CLASSES", "PLOT_ATTRIBUTES"):
+def test_its_size_does_not_grow_with_classes_or_features(monkeypatch, capsys):
+    for limit in ("MATRIX_CLASSES", "TABLE_CLASSES", "PLOT_CLASSES", "PLOT_FEATURES"):
         monkeypatch.setattr(content, limit, 2)
     text = as_markdown(capsys)
     assert "the 2 of 3 classes with the lowest F1" in text
     assert "Rows of each class, the 2 most frequent of 3" in text
-    assert "Drawn are the 2 of 4 attributes that tell the classes apart best." in text
+    assert "Drawn are the 2 of 4 features that tell the classes apart best." in text
     assert "- petal_length: median" in text
     assert "- sepal_width" not in text
     assert "confusion" not in " ".join(content.Pictures(results.load_run(), {}).specs)
 
 
 def test_its_plots_are_made_of_a_sample_that_is_like_the_whole(here, monkeypatch):
-    monkeypatch.setattr(attributes, "SAMPLE_ROWS", 30)
-    _, classes = attributes.sample(open_dataset(here.path / "data/prepared/train"))
+    monkeypatch.setattr(features, "SAMPLE_ROWS", 30)
+    _, classes = features.sample(open_dataset(here.path / "data/prepared/train"))
     assert np.bincount(classes).tolist() == [10, 10, 10]
     epochs = pd.DataFrame({"epoch": range(1_000_001)})
     assert 500 <= len(results.drawn(epochs)) <= 1000
 
 
-def test_attributes_are_what_they_were_in_the_table(prepared):
+def test_features_are_what_they_were_in_the_table(prepared):
     table = "a,b,y\n5.1,x,p\n0,z,q\n-7.25,x,p\n"
     folder = prepared(table, header=True, label="y", scale="standard")
     schema = Schema.load(folder / "schema.json")
-    inputs, _ = attributes.sample(open_dataset(folder / "train"))
-    columns = np.split(inputs, attributes.first_inputs(schema)[1:-1], axis=1)
+    inputs, _ = features.sample(open_dataset(folder / "train"))
+    columns = np.split(inputs, features.first_inputs(schema)[1:-1], axis=1)
     values = [
-        attributes.values(feature, column).tolist()
+        features.values(feature, column).tolist()
         for feature, column in zip(schema.features, columns, strict=True)
     ]
     assert values == [[5.1, 0, -7.25], ["x", "z", "x"]]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from dvc.config_schema import REMOTE_SCHEMAS
 
-from classifier.errors import UserError
+from classifier.base.errors import UserError
 from classifier.secrets import SECRETS, main
 from tests.conftest import ROOT
 from tests.sharing import CACHE, Shared, flip_a_bit

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from classifier import artifacts, params
-from classifier.archive import load_keras
-from classifier.errors import UserError
-from classifier.runtime import keras
+from classifier import lock, params
+from classifier.base.errors import UserError
+from classifier.model.runtime import keras
+from classifier.model.saving import load_keras
 from stages.fetch import SCHEMES
 from tests.conftest import ROOT, Clone
 from tests.test_conventions import CODE, imported
@@ -109,7 +109,7 @@ def test_no_format_of_the_project_is_a_pickle(reproduced):
 
 
 def test_yaml_is_loaded_safely():
-    loaders = {"LOADER": artifacts.LOADER, "_Loader": params._Loader}
+    loaders = {"LOADER": lock.LOADER, "_Loader": params._Loader}
     for _, call in calls("yaml.load"):
         assert issubclass(loaders[ast.unparse(call.args[1])], yaml.SafeLoader | yaml.CSafeLoader)
     unsafe = ("yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "yaml.unsafe_load_all")

@@ -16,12 +16,12 @@ from distributed import Client
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
-from classifier.cluster import LOOPBACK, local_cluster
-from classifier.commands.sweep import direction_of
-from classifier.errors import UserError
-from classifier.experiments import Baseline, head
-from classifier.overrides import Range, parse_overrides
-from classifier.search import Search
+from classifier.base.errors import UserError
+from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
+from classifier.commands.sweep.command import direction_of
+from classifier.commands.sweep.experiments import Baseline, head
+from classifier.commands.sweep.overrides import Range, parse_overrides
+from classifier.commands.sweep.search import Search
 from tests.conftest import Clone
 from tests.sweeping import SWEEP, Swept, documented, living, wait_until
 
@@ -263,7 +263,7 @@ def test_what_was_found_is_told_even_if_artifacts_do_not_come(swept):
 def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
     monkeypatch.chdir(swept.path)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "classifier.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "classifier.commands.sweep.cluster", raising=False)
     with pytest.raises(UserError, match="--extra sweep"):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from distributed import KilledWorker
 
-from classifier.cluster import outcome_of
-from classifier.trial import Commands, Setup
+from classifier.commands.sweep.cluster import outcome_of
+from classifier.commands.sweep.trial import Commands, Setup
 from tests.conftest import Clone
 from tests.servers import HERE, ssh_server
 from tests.sweeping import Cluster, Swept, documented, living, push_all, wait_until

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from classifier import table, text
-from classifier.errors import UserError
-from classifier.layout import Layout
-from classifier.schema import Schema
+from classifier.base.errors import UserError
+from classifier.table import reader, text
+from classifier.table.layout import Layout
+from classifier.table.schema import Schema
 from tests.test_prepare import load
 
 GAPPY = """size,colour,old,kind
@@ -71,7 +71,7 @@ def test_numbers_may_stand_for_gaps_however_they_are_written(prepared):
 
 @pytest.mark.parametrize("gap", ["", "n/a", "n/a  ", "\u00a0"])
 def test_white_space_around_a_gap_does_not_matter(prepared, monkeypatch, gap):
-    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
     text = f"size,kind\n1,a\n5,b\n3,a\n4,b\n2,a\n{gap},b\n"
     folder = prepared(text, **NAMED, missing="impute", na_values=["", "n/a "])
     assert load(folder, "train")[0].tolist() == [[1], [5], [3], [4], [2], [3]]
@@ -83,9 +83,9 @@ def test_most_values_decide_whether_a_column_is_text(prepared):
 
 
 def test_gaps_in_the_last_column_do_not_make_it_read_the_table_again(prepared, monkeypatch):
-    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
     reading = Mock(side_effect=text.open_text, autospec=True)
-    monkeypatch.setattr(table, "open_text", reading)
+    monkeypatch.setattr(reader, "open_text", reading)
     prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
     assert reading.call_count == 2, "to tell the columns apart, and to look at the first row"
 
@@ -95,11 +95,11 @@ def chunks(tmp_path, monkeypatch):
     """Reads a table of the columns k, of text, and x, of numbers, gaps allowed; returns both."""
 
     def chunks(content: str | bytes, block_bytes: int = 2**21, **layout: object):
-        monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(reader, "BLOCK_BYTES", block_bytes)
         path = tmp_path / "table.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         plain = {"delimiter": ",", "encoding": "utf-8", "header": False, "na_values": [""]}
-        of_two = table.Table(path, Layout.model_validate(plain | layout), ["k", "x"], ["x"], [])
+        of_two = reader.Table(path, Layout.model_validate(plain | layout), ["k", "x"], ["x"], [])
         read = list(of_two.chunks())
         rows = [row for chunk in read for row in chunk.lines.decode().splitlines() if row]
         assert len(rows) >= sum(map(len, read))
@@ -177,7 +177,7 @@ def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_any_encoding_and_delimiter(prepared, monkeypatch, encoding, delimiter, block_bytes):
-    monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", block_bytes)
     text = "größe,art\n1,häuschen\n2,schloß\n".replace(",", delimiter).encode(encoding)
     folder = prepared(
         text, header=True, label="art", delimiter=delimiter, encoding=encoding.removesuffix("-sig")
@@ -217,7 +217,7 @@ def test_hundreds_of_classes_and_a_thousand_attributes(prepared):
 
 @pytest.mark.parametrize("flag", ["True", "FALSE"])
 def test_a_truth_value_is_no_number_wherever_it_stands(prepared, monkeypatch, flag):
-    monkeypatch.setattr(table, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
     with pytest.raises(UserError, match=f"row 42, column size: found '{flag}', expected a number"):
         prepared("size,kind\n" + "1,a\n0,b\n" * 20 + f"{flag},a\n" * 9, **NAMED)
 
@@ -253,7 +253,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(
     prepared, monkeypatch, frame, block_bytes
 ):
-    monkeypatch.setattr(table, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", block_bytes)
     try:
         folder = prepared(frame.to_csv(index=False), header=True, label="label", missing="impute")
     except UserError as error:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from classifier.errors import UserError
+from classifier.base.errors import UserError
 from stages import evaluate
 from tests.conftest import Clone
 

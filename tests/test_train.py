@@ -12,13 +12,13 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from classifier.archive import load_keras, save_keras
-from classifier.dataset import Dataset, open_dataset
-from classifier.errors import UserError
-from classifier.network import build_network, compile_network
+from classifier.base.errors import UserError
+from classifier.model.network import build_network, compile_network
+from classifier.model.runtime import keras
+from classifier.model.saving import load_keras, save_keras
 from classifier.params import Train, load_params
-from classifier.runtime import keras
-from classifier.split import split_rows
+from classifier.rows.dataset import Dataset, open_dataset
+from classifier.rows.split import split_rows
 from stages import train
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from classifier.runtime import keras  # which sets up what the script imports
+from classifier.model.runtime import keras  # which sets up what the script imports
 from tests.conftest import ROOT, Clone
 from tests.documents import paste
 

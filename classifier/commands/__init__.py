@@ -1,1 +1,1 @@
-"""The subcommands of `python -m classifier`, one module each."""
+"""The commands of `classifier`, one module or folder each."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from classifier.errors import UserError
-from classifier.files import rounded
+from classifier.base.errors import UserError
+from classifier.base.files import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from classifier.statistics import Interval
+    from classifier.scoring.intervals import Interval
 
 BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 WORKSPACE = "workspace"
@@ -127,7 +127,7 @@ def warn_of_changed_params(stages: dict[str, Any], params: dict[str, Any]) -> No
 
 def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Side:
     """Raise `UserError` unless the folds are there and are those of the dvc.lock."""
-    from classifier.artifacts import is_crossval_of_the_model
+    from classifier.lock import is_crossval_of_the_model
 
     columns = ["repeat", "fold", *BETTER_WHEN]
     if list(table) != columns:
@@ -152,12 +152,12 @@ def split_of(stages: dict[str, Any]) -> dict[str, Any]:
         "crossval": stages["crossval"]["params"]["params.yaml"]["crossval"],
         "prepare": {key: value for key, value in prepare.items() if key not in left_out},
         "table": deps["data/raw.csv"],
-        "code": deps["classifier/split.py"],
+        "code": deps["classifier/rows/split.py"],
     }
 
 
 def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:
-    from classifier.statistics import difference_interval, mean_interval
+    from classifier.scoring.intervals import difference_interval, mean_interval
 
     old, new = (side.table[metric].to_numpy(float) for side in (before, after))
     if paired:

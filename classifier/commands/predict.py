@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from classifier.artifacts import require_recorded
-from classifier.errors import UserError
-from classifier.schema import Schema
-from classifier.threads import map_in_order
+from classifier.base.errors import UserError
+from classifier.lock import require_recorded
+from classifier.table.schema import Schema
+from classifier.table.threads import map_in_order
 
 if TYPE_CHECKING:
-    from classifier.table import Chunk, Table
+    from classifier.table.reader import Chunk, Table
 
 SCHEMA = Path("data/prepared/schema.json")
 MODEL = Path("models/classifier.onnx")
@@ -183,7 +183,7 @@ def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
 def csv_lines(
     schema: Schema, table: "Table", chunk: "Chunk", rows: npt.NDArray[np.float64]
 ) -> Iterator[str]:
-    from classifier.text import row_spans
+    from classifier.table.text import row_spans
 
     delimiter, text = table.layout.delimiter, chunk.lines
     predicted = [delimited([name], delimiter) for name in schema.classes]

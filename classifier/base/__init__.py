@@ -1,0 +1,1 @@
+"""What everything stands on: errors, files, paths, progress, processes. It imports no room."""

@@ -1,0 +1,63 @@
+"""What a process of this project does at its start and at its end."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from classifier.base.errors import UserError, one_line
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run the main function of a stage or a command; expected failures end in one line.
+
+    A stage that DVC has started ends when DVC does. Otherwise it would live on after a kill and
+    write into the next run.
+    """
+    try:
+        if "DVC_STAGE" in os.environ:  # set by DVC
+            exit_with_parent()
+        main()
+    except UserError as error:
+        sys.exit(one_line(str(error)))
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone; Python's own flush at exit must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        sys.exit(one_line("there is not enough memory"))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        sys.exit(one_line(f"{name}{error.strerror or error}"))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def exit_with_parent() -> None:
+    """Have this process killed when its parent ends, at once on Linux, soon elsewhere."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_kill_after, args=[parent], daemon=True).start()
+    if not _is_in_my_group(os.getppid()):
+        sys.exit(1)
+
+
+def _kill_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_in_my_group(process: int) -> bool:
+    """Return whether it may be DVC; the one that adopts orphans is in another process group."""
+    try:
+        return os.getpgid(process) == os.getpgrp()
+    except OSError:  # it has just ended
+        return False

@@ -1,0 +1,1 @@
+"""`classifier verify` and `push`: whether artifacts are as dvc.lock says, and repairs."""

@@ -1,0 +1,110 @@
+"""verify: whether all artifacts are as dvc.lock says; what is not, brought back."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classifier.base.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from classifier.commands.artifacts.repair import Outcome
+
+Name = Annotated[
+    str | None, typer.Option("--name", help="The remote's name, if it is not the default one.")
+]
+
+
+def verify(
+    remote: Annotated[bool, typer.Option("--remote", help="Read the remote too.")] = False,
+    name: Name = None,
+    with_repair: Annotated[
+        bool, typer.Option("--repair", help="Bring back what is not as dvc.lock says.")
+    ] = False,
+) -> None:
+    """Read all artifacts and say which are not as dvc.lock says.
+
+    Reads the workspace, the cache and, if asked to, the remote: every byte, where DVC goes by times
+    and names. Each file that is missing, damaged or changed is a line; the last line counts them.
+
+    --repair takes a good copy from another place or from git, or makes one: it runs the stage on
+    copies of its inputs. What it replaces in the workspace, it keeps in .dvc/tmp.
+
+    The exit code is 0 if all is well (at last), 1 if something is not, 2 if it could not look.
+
+    \b
+    Examples:
+      python -m classifier verify
+      python -m classifier verify --remote
+      python -m classifier verify --repair --name backup
+    """
+    with could_not_look():
+        from classifier.commands.artifacts.integrity import (
+            cache_of,
+            opened,
+            remote_of,
+            require_folder,
+            survey,
+            workspace_of,
+        )
+        from classifier.commands.artifacts.repair import Outcome, repair
+
+        with opened() as repo:
+            places = [cache_of(repo), workspace_of(repo)]
+            if remote or name:
+                places.append(remote_of(repo, name))
+                require_folder(places[-1])
+            seen = survey(repo.index.outs, places)
+            outcome = Outcome(seen.files, seen.findings, seen.findings)
+            if with_repair:
+                outcome = repair(repo, seen, places)
+    for line in lines(outcome, with_repair):
+        print(line)
+    print(f"{len(outcome.files)} files: {count(outcome)}")
+    raise typer.Exit(1 if outcome.left else 0)
+
+
+def lines(outcome: "Outcome", with_repair: bool = False) -> Iterator[str]:
+    """Yield a line for each file with all that is wrong with it."""
+    wrong: dict[str, list[str]] = {}
+    for file, place, what in outcome.found:
+        wrong.setdefault(file.path, []).append(f"{what} ({place.name})")
+    left = {finding.file.path for finding in outcome.left}
+    for path, problems in wrong.items():
+        ending = (": not repaired" if path in left else ": repaired") if with_repair else ""
+        yield f"{path}: {', '.join(problems)}{ending}"
+    if outcome.aside:
+        yield f"what was in the workspace is kept in {outcome.aside}"
+
+
+def count(outcome: "Outcome") -> str:
+    """Say in words how many files were wrong, and how many of those are not."""
+    found, left = (
+        {finding.file.path for finding in side} for side in (outcome.found, outcome.left)
+    )
+    if not found:
+        return "all are as dvc.lock says"
+    repaired = f", {len(found - left)} repaired" if found - left else ""
+    return f"{len(found)} missing, damaged or changed{repaired}"
+
+
+@contextmanager
+def could_not_look() -> Iterator[None]:
+    """End with one line and exit code 2 where it cannot be known whether something is wrong."""
+    from dvc.logger import setup
+
+    if not logging.getLogger("dvc").handlers:
+        setup(logging.WARNING)  # what DVC reports is one line, too
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        os._exit(130)  # else Python waits for threads that wait for a server
+    except (UserError, OSError) as error:
+        print(one_line(str(error)), file=sys.stderr)
+        raise typer.Exit(2) from error

@@ -1,0 +1,164 @@
+"""report: what was run and how well it did, as one page or as Markdown."""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from classifier.base.errors import UserError
+from classifier.commands.compare import (
+    BETTER_WHEN,
+    WORKSPACE,
+    cells,
+    change_of,
+    checked_side,
+    how_tested,
+    load_side,
+)
+
+if TYPE_CHECKING:
+    from classifier.commands.report.page import Block, Section
+    from classifier.commands.report.plots import Rows
+    from classifier.commands.report.results import Run
+
+EVALUATION, REPORT = "metrics/evaluation.json", Path("report.html")
+
+
+def report(
+    against: Annotated[
+        str | None, typer.Option(help="A commit, branch, tag or experiment to compare with.")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write Markdown, by default to standard output.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; by default report.html.")
+    ] = None,
+) -> None:
+    """Report what was run and how well the model does.
+
+    The page needs no network and no other file. Markdown is for a comment in a pull request; it
+    has words where the page has pictures.
+
+    \b
+    Examples:
+      python -m classifier report
+      python -m classifier report --against main --output new.html
+      python -m classifier report --against HEAD~1 --markdown | gh pr comment --body-file -
+    """
+    from dvc.exceptions import DvcException
+
+    from classifier.base.files import write_text
+    from classifier.commands.report.page import to_html, to_markdown
+    from classifier.commands.report.results import commit, load_run
+    from classifier.commands.report.sections import sections
+
+    run = load_run()
+    warn_of_changed_params(run)
+    changes: list[Section] = []
+    others: dict[str, dict[str, Rows]] = {}
+    if against is not None:
+        try:
+            changes, others = [changes_since(against, run)], {against: drawn_of(against)}
+        except DvcException as error:
+            raise UserError(str(error)) from error
+    content = sections(run, commit(), changes, others)
+    title = f"{name_of(run)}: report on the classifier"
+    text = (to_markdown if markdown else to_html)(title, content)
+    if output or not markdown:
+        write_text(output or REPORT, text)
+    print((output or REPORT) if output or not markdown else text)
+
+
+def name_of(run: "Run") -> str:
+    """Return the label's name, or the table's where the label is known by its position."""
+    label = run.schema.label
+    return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
+
+
+def warn_of_changed_params(run: "Run") -> None:
+    """Say on standard error that the results are not those of the params as they are."""
+    from dvc.utils.serialize import load_yaml
+
+    from classifier.params import PARAMS, load_params
+
+    load_params()  # which tells of any mistake
+    now = load_yaml(PARAMS)
+    for section, keys in run.params.items():
+        for key, value in keys.items():
+            if now[section].get(key) != value:
+                changed = f"params.yaml: {section}.{key} has changed since"
+                print(f"{changed}; run `dvc repro`", file=sys.stderr)
+
+
+def changes_since(revision: str, run: "Run") -> "Section":
+    """Return what has changed since a revision: params, metrics, and whether it is noise.
+
+    Raises:
+        UserError, DvcException: there is no such revision.
+    """
+    from dvc.repo import Repo
+
+    from classifier.commands.report.page import Section
+
+    if not revision:
+        raise UserError("an empty name is no revision")
+    try:
+        with Repo() as repo:
+            params = repo.params.diff(a_rev=revision).get("diff", {}).get("params.yaml", {})
+            metrics = repo.metrics.diff(a_rev=revision).get("diff", {}).get(EVALUATION, {})
+    except AttributeError as error:  # of git, about a file or a folder
+        raise UserError(f"{revision}: is no commit, branch, tag or experiment") from error
+    whole = {key: change for key, change in metrics.items() if ".per_class." not in key}
+    return Section(
+        f"Changes since {revision}",
+        [
+            difference("Parameters", revision, params),
+            difference("Metrics of each data set", revision, whole),
+            *verdicts(revision, run),
+        ],
+    )
+
+
+def difference(what: str, revision: str, changes: dict[str, Any]) -> "Block":
+    """Return a table of what differs; what one side has not is empty."""
+    from classifier.commands.report.page import Table
+
+    if not changes:
+        return f"{what}: no difference."
+    rows = [
+        [key, *("" if change[side] is None else f"{change[side]}" for side in ("old", "new"))]
+        for key, change in sorted(changes.items())
+    ]
+    return Table(f"{what} that differ", ["name", revision, WORKSPACE], rows)
+
+
+def verdicts(revision: str, run: "Run") -> "list[Block]":
+    """Return what `compare` says of the cross-validations, or why it says nothing."""
+    from classifier.commands.report.page import Table
+
+    try:
+        before, after = load_side(revision), checked_side(WORKSPACE, run.folds, run.stages)
+    except UserError as error:
+        return [f"Cross-validations are not compared. {error}."]
+    paired = before.split == after.split
+    changes = [change_of(metric, before, after, paired) for metric in BETTER_WHEN]
+    head, *rows = cells(before, after, changes)
+    return [Table("Cross-validated metrics", head, rows), how_tested(before, after, paired)]
+
+
+def drawn_of(revision: str) -> "dict[str, Rows]":
+    """Return the rows to draw of another revision's files; what it has not is left out."""
+    import pandas as pd
+    from dvc.api import DVCFileSystem
+
+    from classifier.commands.report.results import FOLDS, HISTORY, drawn
+
+    files, found = DVCFileSystem(rev=revision), {}
+    for path in map(str, (HISTORY, FOLDS)):
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            found[path] = drawn(pd.read_csv(io.StringIO(files.read_text(path))))
+    return found

@@ -1,0 +1,94 @@
+"""What the features of the training rows look like, class by class, from a sample of them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classifier.rows.dataset import Dataset
+from classifier.table.schema import Feature, NumberFeature, Schema
+
+SAMPLE_ROWS = 10_000
+SAMPLE_CELLS = 2_000_000
+OTHER = "(other)"  # categories, all in one
+QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+
+Inputs = npt.NDArray[np.float32]
+Classes = npt.NDArray[np.intp]
+Rows = list[dict[str, Any]]
+
+
+def sample(data: Dataset) -> tuple[Inputs, Classes]:
+    """Return rows evenly spaced over the data, (n, inputs), and the class of each, (n,)."""
+    cells = data.features.shape[1] + data.labels.shape[1]
+    wanted = max(1, min(len(data), SAMPLE_ROWS, SAMPLE_CELLS // cells))
+    features, labels = data.take(np.linspace(0, len(data) - 1, wanted).astype(np.intp))
+    return features, labels.argmax(axis=1)
+
+
+def first_inputs(schema: Schema) -> list[int]:
+    """Return the place among the inputs at which each feature begins, and the end."""
+    widths = [1 if isinstance(f, NumberFeature) else len(f.categories) for f in schema.features]
+    return [0, *np.cumsum(widths).tolist()]
+
+
+def values(feature: Feature, inputs: Inputs) -> npt.NDArray[Any]:
+    """Return what a feature was in the table, (n,), from its own inputs, (n, columns).
+
+    Gaps are what they were filled with; a category that was unknown is empty.
+    """
+    if isinstance(feature, NumberFeature):
+        return unscaled(inputs[:, 0].astype(float), feature)
+    names = np.array([*feature.categories, ""], dtype=object)
+    return names[np.where(inputs.any(axis=1), inputs.argmax(axis=1), -1)]
+
+
+def unscaled(numbers: npt.NDArray[np.float64], feature: NumberFeature) -> npt.NDArray[Any]:
+    """Return numbers as they were before they were scaled, but for what float32 has added."""
+    if (feature.mean, feature.std) == (0, 1):
+        return numbers
+    digits = 5 - int(np.floor(np.log10(max(abs(feature.mean), feature.std))))
+    return np.round(numbers * feature.std + feature.mean, digits) + 0.0  # no -0
+
+
+def telling(inputs: Inputs, classes: Classes) -> npt.NDArray[np.float64]:
+    """Return the share of each input's variance that lies between the classes, (inputs,)."""
+    wide = inputs.astype(float)
+    centred = wide - wide.mean(axis=0)
+    total, between = (centred**2).sum(axis=0), np.zeros(wide.shape[1])
+    for place in np.unique(classes):
+        rows = centred[classes == place]
+        between += len(rows) * rows.mean(axis=0) ** 2
+    return np.asarray(np.divide(between, total, out=np.zeros_like(total), where=total > 0))
+
+
+def most_telling(schema: Schema, inputs: Inputs, classes: Classes, wanted: int) -> list[int]:
+    """Return the places, in their order, of the features that tell the classes apart best."""
+    starts = first_inputs(schema)
+    scores = np.maximum.reduceat(telling(inputs, classes), starts[:-1])
+    return sorted(np.argsort(-scores, kind="stable")[:wanted].tolist())
+
+
+def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Rows:
+    """Return class and quantiles of a number for each class, from (n,) values and class names."""
+    at = [*QUANTILES.values()]
+    return [
+        {"class": name, **dict(zip(QUANTILES, np.quantile(column[names == name], at), strict=True))}
+        for name in pd.unique(names)
+    ]
+
+
+def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> Rows:
+    """Return class, category and its share of the class; beyond the limit they are one: other."""
+    frequent = pd.Series(column).value_counts().index[:limit]
+    shown = np.where(np.isin(column, frequent), column, OTHER)
+    return [
+        {
+            "class": name,
+            "category": category,
+            "share": float((shown[names == name] == category).mean()),
+        }
+        for name in pd.unique(names)
+        for category in [*frequent, *([OTHER] if OTHER in shown else [])]
+    ]

@@ -1,0 +1,179 @@
+"""The results of the last run, checked and of a bounded size."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from classifier.base.errors import UserError, require_file
+from classifier.base.progress import Progress
+from classifier.commands.sweep.experiments import git
+from classifier.lock import LOCK, is_crossval_of_the_model, require_recorded
+from classifier.rows.dataset import PREPARED
+from classifier.table.reader import BAR_BYTES
+from classifier.table.schema import Schema
+
+CROSSVAL, FOLDS = Path("metrics/crossval.json"), Path("metrics/folds.csv")
+EVALUATION, HISTORY = Path("metrics/evaluation.json"), Path("metrics/history.csv")
+ENVIRONMENT, PREDICTIONS = Path("metrics/environment.json"), Path("metrics/predictions")
+METRICS = ("accuracy", "loss", "macro_f1")
+COLUMNS = ["row", "actual", "predicted", "probability"]
+CHUNK_ROWS = 200_000
+WRONG_ROWS = 10
+DRAWN_ROWS = 1_000  # of a curve, or of the folds
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """How often each class was taken for which, and the rows most surely taken for a wrong one.
+
+    pairs: actual, predicted, rows, the most frequent first; wrong: row, actual, predicted,
+    probability, the most probable first.
+    """
+
+    pairs: pd.DataFrame
+    wrong: pd.DataFrame
+
+    @property
+    def mistakes(self) -> pd.DataFrame:
+        return self.pairs[self.pairs.actual != self.pairs.predicted]
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that was recorded of a run; crossval has no metrics where none is of this model."""
+
+    schema: Schema
+    stages: dict[str, Any]  # of dvc.lock
+    evaluation: dict[str, Any]
+    crossval: dict[str, Any]
+    history: pd.DataFrame
+    folds: pd.DataFrame
+    environment: dict[str, Any]
+    predictions: dict[str, Predictions]
+
+    @property
+    def params(self) -> dict[str, dict[str, Any]]:
+        """The sections of params.yaml that the stages were run with."""
+        return {
+            name: stage["params"]["params.yaml"][name]
+            for name, stage in self.stages.items()
+            if name in stage.get("params", {}).get("params.yaml", {})
+        }
+
+
+def load_run() -> Run:
+    """Return the results of the run that dvc.lock records.
+
+    Raises:
+        UserError: a file is missing, damaged or not of that run.
+    """
+    from dvc.utils.serialize import load_yaml
+
+    evaluation, stages = read_json(require_recorded(EVALUATION)), load_yaml(LOCK)["stages"]
+    crossval = read_json(require_recorded(CROSSVAL))
+    schema = Schema.load(PREPARED / "schema.json")
+    return Run(
+        schema=schema,
+        stages=stages,
+        evaluation=evaluation,
+        crossval=crossval if is_crossval_of_the_model(stages) else {"models": 0},
+        history=read_csv(require_recorded(HISTORY)),
+        folds=read_csv(require_recorded(FOLDS)),
+        environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
+        predictions={
+            name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
+            for name, found in evaluation.items()
+        },
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise damaged(path) from error
+    if not isinstance(content, dict):
+        raise damaged(path)
+    return content
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> UserError:
+    return UserError(f"{path}: is damaged; run `dvc repro`")
+
+
+def predictions_of(path: Path, rows: int) -> Predictions:
+    """Return what evaluate wrote of a data set of so many rows.
+
+    Raises:
+        UserError: the file is missing, damaged or of another run.
+    """
+    require_file(path, "run `dvc repro`, or `dvc pull`, first")
+    try:
+        found = read_predictions(path)
+        fits = found.pairs["rows"].sum() == rows and found.wrong["row"].between(1, rows).all()
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise damaged(path) from error
+    if not fits:
+        raise UserError(f"{path}: is not of the run that dvc.lock names; run `dvc repro`")
+    return found
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Return what is needed of a file of predictions, no more than a chunk of it in memory."""
+    counts, wrong = [], []
+    for chunk in chunks(path):
+        counts.append(chunk.groupby(["actual", "predicted"], as_index=False).size())
+        mistakes = chunk[chunk["actual"] != chunk["predicted"]]
+        wrong.append(mistakes.nlargest(WRONG_ROWS, "probability"))
+    pairs = (
+        pd.concat(counts).groupby(["actual", "predicted"])["size"].sum().reset_index(name="rows")
+    )
+    return Predictions(
+        pairs.sort_values("rows", ascending=False, kind="stable"),
+        pd.concat(wrong).nlargest(WRONG_ROWS, "probability"),
+    )
+
+
+def chunks(path: Path) -> Iterator[pd.DataFrame]:
+    classes = {"actual": str, "predicted": str}
+    size = path.stat().st_size
+    bar = Progress(
+        desc=f"report {path.stem}", total=size, unit="B", unit_scale=True, disable=size < BAR_BYTES
+    )
+    with path.open("rb") as file, bar:
+        for chunk in pd.read_csv(
+            file, usecols=COLUMNS, dtype=classes, keep_default_na=False, chunksize=CHUNK_ROWS
+        ):
+            yield chunk
+            bar.update(file.tell() - bar.n)
+
+
+def drawn(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table to draw: all, or as many evenly spaced ones as can be seen."""
+    step = max(1, -(-len(table) // DRAWN_ROWS))
+    return records(table.iloc[::step])
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def commit() -> str:
+    """Return the commit that is checked out and whether there are changes on top; "" if none."""
+    try:
+        shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
+        changed = git("status", "-s", "-uno").strip()
+    except UserError:
+        return ""
+    return shown.strip() + ("; and changes not committed" if changed else "")

@@ -1,0 +1,359 @@
+"""sweep: many trials of the pipeline, on the cores of this machine or on a Dask cluster."""
+
+import json
+import sys
+import time
+from collections.abc import Container
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import product
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from classifier.base.errors import UserError
+from classifier.base.files import rounded, write_text
+from classifier.base.progress import Progress
+from classifier.commands.compare import BETTER_WHEN, Change, change_of, load_side
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from classifier.commands.sweep.experiments import Baseline, Trial
+    from classifier.commands.sweep.overrides import Space
+    from classifier.commands.sweep.search import Search
+    from classifier.commands.sweep.trial import Outcome, Setup
+
+BEST = 10  # rows of the table
+LAST_LINES = 4  # of the log of a trial that has failed
+TO_MINIMIZE = {"loss", "std"}
+Direction = Literal["minimize", "maximize"]
+
+
+def sweep(
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set-param", "-S", help="As for `dvc exp run`: PARAM=VALUE,VALUE,...; or a range."
+        ),
+    ],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Search ranges with so many trials.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="FILE.KEY of the metrics files.")
+    ] = "crossval.accuracy.mean",
+    direction: Annotated[
+        Direction | None, typer.Option(help="By default a loss is minimized, all else maximized.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(envvar="DASK_SCHEDULER_ADDRESS", help="A running Dask scheduler.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials at a time on this machine; by default its cores."),
+    ] = None,
+    git_remote: Annotated[
+        str | None, typer.Option(help="Through which trials travel; origin with a scheduler.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Run the pipeline with many values of its params, each an experiment.
+
+    Values make a grid, in the syntax of `dvc exp run -S`. Ranges, uniform(LOW,HIGH) and
+    loguniform(LOW,HIGH), are searched by Optuna in as many trials as --trials says. What is
+    finished is not run again, so a sweep that was cut off goes on when it is repeated.
+
+    Trials run the commit that is checked out: on this machine, or on the workers of a Dask
+    scheduler, see docs/scaling.md. The exit code is 1 if a trial has failed.
+
+    \b
+    Examples:
+      python -m classifier sweep -S train.batch_size=5,15 -S 'train.epochs=range(50,200,50)'
+      python -m classifier sweep -S 'train.learning_rate=loguniform(1e-4,1e-1)' --trials 30
+      python -m classifier sweep -S 'train.hidden=[8],[16],[8,8]' --scheduler tcp://10.0.0.1:8786
+    """
+    from classifier.commands.sweep.cluster import connected, pull_artifacts, setup_of
+    from classifier.commands.sweep.experiments import head
+    from classifier.commands.sweep.overrides import parse_overrides
+
+    baseline = head()
+    say_what_is_left_out()
+    results = Results(baseline, metric, direction or direction_of(metric))
+    space = checked(parse_overrides(overrides), trials, results)
+    through = git_remote or ("origin" if scheduler else None)
+    setup = setup_of(baseline, through)
+    if through:
+        baseline.fetch(setup["git"])
+    source = source_of(space, trials, results)
+    for trial in source.trials.values():
+        results.add(trial)
+    if len(source.trials) < source.wanted:
+        with connected(scheduler, workers) as client:
+            run_all(client, source, setup, results)
+    print(to_json(results) if as_json else to_text(results))
+    if through:
+        pull_artifacts([f"{baseline.refs}{name}" for name in results.finished])
+    raise typer.Exit(1 if results.failed else 0)
+
+
+@dataclass
+class Results:
+    """What is known of the trials of a sweep: the metrics of some, why others have failed."""
+
+    baseline: "Baseline"
+    metric: str
+    direction: Direction
+    finished: dict[str, tuple["Trial", dict[str, float]]] = field(default_factory=dict)
+    failed: dict[str, tuple["Trial", "Outcome"]] = field(default_factory=dict)
+
+    def add(self, trial: "Trial") -> float | None:
+        """Take in the metrics of a trial that is an experiment by now; return the one at issue."""
+        from classifier.commands.sweep.experiments import metrics_of
+
+        metrics = metrics_of(f"{self.baseline.refs}{trial.name}")
+        self.finished[trial.name] = trial, metrics
+        return metrics.get(self.metric)
+
+    def best_first(self) -> list[tuple["Trial", dict[str, float]]]:
+        """Return the trials that have the metric, in its order."""
+        having = [pair for pair in self.finished.values() if isfinite(self.value(pair[1]))]
+        return sorted(
+            having, key=lambda pair: self.value(pair[1]), reverse=self.direction == "maximize"
+        )
+
+    def value(self, metrics: dict[str, float]) -> float:
+        return metrics.get(self.metric, float("nan"))
+
+
+class Grid:
+    """The trials of all combinations of values; those that are finished already are not asked."""
+
+    def __init__(self, space: "Space", baseline: "Baseline", finished: Container[str]) -> None:
+        axes = [[(key, text) for text in cast(list[str], space[key])] for key in space]
+        every = [baseline.trial(dict(values)) for values in product(*axes)]
+        by_name = {trial.name: trial for trial in every}
+        self.trials = {name: trial for name, trial in by_name.items() if name in finished}
+        self.left = [trial for name, trial in by_name.items() if name not in finished]
+        self.wanted = len(by_name)
+
+    def ask(self) -> "Trial | None":
+        return self.left.pop(0) if self.left else None
+
+    def tell(self, trial: "Trial", value: float | None) -> None:
+        """Learn nothing."""
+
+
+def direction_of(metric: str) -> Direction:
+    keys = metric.split(".")  # among which may be a class, or a data set, of any name
+    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
+    return "minimize" if TO_MINIMIZE & set(named) else "maximize"
+
+
+def say_what_is_left_out() -> None:
+    """Say on standard error what differs from the commit, as only that is run."""
+    from classifier.commands.sweep.experiments import git
+
+    changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
+    if changed:
+        print(f"not committed, so not in the trials: {', '.join(changed)}", file=sys.stderr)
+
+
+def checked(space: "Space", trials: int | None, results: Results) -> "Space":
+    """Return the space; raise `UserError` if it, --trials and the metric do not fit each other."""
+    from classifier.commands.sweep.overrides import Range
+
+    ranges = [key for key, values in space.items() if isinstance(values, Range)]
+    if ranges and not trials:
+        raise UserError(f"{ranges[0]}: is a range; say with --trials how many to try")
+    if trials and not ranges:
+        raise UserError("--trials: no param has a range to search, such as loguniform(1e-4,1e-1)")
+    known = known_metrics(results.baseline)
+    if results.metric not in known:
+        mean = {f"{results.metric}.mean"} & known
+        close = [*mean] or get_close_matches(results.metric, known, n=1)
+        hint = f", did you mean {close[0]}?" if close else "; `dvc metrics show` has them"
+        raise UserError(f"{results.metric}: unknown metric{hint}")
+    folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
+    if results.metric.startswith("crossval.") and "0" in (folds if isinstance(folds, list) else []):
+        raise UserError(f"{results.metric}: none with crossval.folds=0; name another --metric")
+    return space
+
+
+def known_metrics(baseline: "Baseline") -> set[str]:
+    """Return the metrics of the commit, of cross-validation and of a test set."""
+    from classifier.commands.sweep.experiments import metrics_of
+
+    names = set(metrics_of(baseline.commit))
+    statistics = product(BETTER_WHEN, ("mean", "std", "ci95_low", "ci95_high"))
+    crossval = {f"crossval.{metric}.{statistic}" for metric, statistic in statistics}
+    return names | crossval | {name.replace(".train.", ".test.") for name in names}
+
+
+def source_of(space: "Space", trials: int | None, results: Results) -> "Grid | Search":
+    """Return what trials come from, that knows those that are finished."""
+    from classifier.commands.sweep.experiments import metrics_of, params_of
+
+    finished, baseline = results.baseline.experiments(), results.baseline
+    if not trials:
+        return Grid(space, baseline, finished)
+    from classifier.commands.sweep.search import Search
+
+    known = [
+        (params_of(commit), metrics_of(commit).get(results.metric)) for commit in finished.values()
+    ]
+    return Search(space, baseline, results.direction, trials, known)
+
+
+def run_all(client: "Client", source: "Grid | Search", setup: "Setup", results: Results) -> None:
+    """Run the trials that are left, with a progress bar; say on an interrupt how to go on."""
+    from classifier.commands.sweep.cluster import run_trials
+
+    with Progress(
+        desc="sweep", total=source.wanted, initial=len(source.trials), unit="trial"
+    ) as bar:
+        view = View(bar, results)
+
+        def ended(trial: "Trial", outcome: "Outcome") -> None:
+            source.tell(trial, settled(trial, outcome, setup, results, view))
+            bar.update()
+
+        try:
+            run_trials(client, setup, source.ask, ended, view.show, not isinstance(source, Grid))
+        except KeyboardInterrupt:
+            view.say(
+                f"{len(results.finished)} of {source.wanted} are finished; the same command goes on"
+            )
+            raise
+        view.show(0, at_once=True)
+
+
+def settled(
+    trial: "Trial", outcome: "Outcome", setup: "Setup", results: Results, view: "View"
+) -> float | None:
+    """Keep the log and the result of a trial that has ended; return its value if it has one."""
+    from classifier.commands.sweep.cluster import FOLDER
+
+    log = FOLDER / f"{trial.name}.log"
+    text = "\n".join(filter(None, [outcome["log"].strip(), outcome["failed"]]))
+    write_text(log, f"{text}\n")
+    if not outcome["failed"]:
+        if not setup["shared"]:
+            results.baseline.fetch(setup["git"])
+        return results.add(trial)
+    results.failed[trial.name] = trial, outcome
+    last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
+    view.say("\n  ".join([f"{trial.name} ({' '.join(trial.overrides)}) failed, see {log}", *last]))
+    return None
+
+
+class View:
+    """The progress bar, and lines above it."""
+
+    def __init__(self, bar: Progress, results: Results) -> None:
+        self.bar, self.results, self.shown = bar, results, 0.0
+
+    def show(self, running: int, at_once: bool = False) -> None:
+        """Show what is running and the best so far, and the time anew, once a second."""
+        if time.monotonic() - self.shown < 1 and not at_once:
+            return
+        self.shown = time.monotonic()
+        best = [
+            f"{self.results.value(metrics):.4f}" for _, metrics in self.results.best_first()[:1]
+        ]
+        state = {"running": running, "failed": len(self.results.failed), "best": (best or ["-"])[0]}
+        self.bar.set_postfix(state, refresh=self.bar.terminal)
+
+    def say(self, text: str) -> None:
+        if self.bar.terminal:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+
+
+def interval_of(metric: str, metrics: dict[str, float]) -> tuple[float, float] | None:
+    """Return the 95% interval of a metric that is a mean of cross-validation."""
+    ends = [metrics.get(metric.removesuffix("mean") + end) for end in ("ci95_low", "ci95_high")]
+    return (ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
+
+
+def against_default(results: Results) -> tuple[Change, bool] | str:
+    """Return how the best differs from the commit itself and whether the folds are the same.
+
+    Or, in words, why that cannot be said.
+    """
+    if results.metric not in [f"crossval.{metric}.mean" for metric in BETTER_WHEN]:
+        return f"{results.metric} has no error bar, as the means of crossval have; see `compare`."
+    try:
+        default = load_side(results.baseline.commit)
+        best = load_side(results.best_first()[0][0].name)
+        if stale := results.baseline.not_reproduced():
+            commit = results.baseline.commit[:7]
+            raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
+    except UserError as error:
+        return f"No comparison with the default: {error}."
+    paired = default.split == best.split
+    return change_of(results.metric.split(".")[1], default, best, paired), paired
+
+
+def to_text(results: Results) -> str:
+    """Return a table of the best, how the best compares with the default, and what has failed."""
+    from tabulate import tabulate
+
+    best = results.best_first()
+    count = f"{len(results.finished)} finished, {len(results.failed)} failed"
+    if not best:
+        return f"{count}; none has {results.metric}"
+    table = tabulate(
+        [table_row(results.metric, *pair) for pair in best[:BEST]],
+        ["experiment", results.metric, "95% interval", *best[0][0].params],
+        disable_numparse=True,
+    )
+    return f"{table}\n\n{count}. {verdict(results)}"
+
+
+def table_row(metric: str, trial: "Trial", metrics: dict[str, float]) -> list[str]:
+    ends = interval_of(metric, metrics)
+    interval = f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
+    return [trial.name, f"{metrics[metric]:.4f}", interval, *map(str, trial.params.values())]
+
+
+def verdict(results: Results) -> str:
+    found = against_default(results)
+    if isinstance(found, str):
+        return found
+    change, paired = found
+    ends = f"{change.difference.low:+.4f} to {change.difference.high:+.4f}"
+    by = " by the very folds that it is compared on" if paired else "; its folds are others"
+    return (
+        f"The best against the default, {results.baseline.commit[:7]}: "
+        f"{change.difference.mean:+.4f} ({ends}), {change.verdict}.\n"
+        f"It was chosen from {len(results.finished)}{by}, so the difference flatters it."
+    )
+
+
+def to_json(results: Results) -> str:
+    compared = against_default(results) if results.best_first() else ""
+    found = {
+        "commit": results.baseline.commit,
+        "metric": results.metric,
+        "direction": results.direction,
+        "finished": [
+            {"experiment": trial.name, "params": trial.params, "metrics": metrics}
+            for trial, metrics in results.best_first()
+        ],
+        "failed": [
+            {"experiment": trial.name, "params": trial.params, "reason": outcome["failed"]}
+            for trial, outcome in results.failed.values()
+        ],
+        "best_against_default": None if isinstance(compared, str) else difference(*compared),
+    }
+    return json.dumps(found, indent=2)
+
+
+def difference(change: Change, paired: bool) -> dict[str, Any]:
+    interval = change.difference
+    ends = {"ci95_low": interval.low, "ci95_high": interval.high}
+    numbers = rounded({"difference": interval.mean, **ends})
+    return {**numbers, "verdict": change.verdict, "paired": paired}

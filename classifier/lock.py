@@ -1,0 +1,69 @@
+"""What dvc.lock says of an artifact: the md5 of the bytes that its stage has written."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from classifier.base.errors import UserError, require_file
+
+LOCK = Path("dvc.lock")
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in 3 ms instead of 20
+
+
+def recorded_md5s(lock: Path = LOCK) -> dict[str, str]:
+    """Return the path of every artifact, as in dvc.yaml, with its md5; that of a folder ends .dir.
+
+    Raises:
+        UserError: there is no lock or it is damaged.
+    """
+    content = require_file(lock, "run `dvc repro` first").read_bytes()
+    try:
+        stages = yaml.load(content, LOADER)["stages"].values()
+        md5s = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+        if not all(map(MD5.fullmatch, md5s.values())):
+            raise ValueError("something else where a md5 belongs")
+        return md5s
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{lock}: is damaged; `git checkout {lock}` brings it back") from error
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def require_recorded(path: Path, lock: Path = LOCK) -> Path:
+    """Return `path`; raise `UserError` unless it is a file whose md5 dvc.lock has for it."""
+    require_file(path, "run `dvc repro` first")
+    expected = recorded_md5s(lock).get(path.as_posix())
+    if expected is None:
+        raise UserError(f"{path}: {lock} does not name it; run `dvc repro`")
+    if md5_of(path) != expected:
+        raise UserError(
+            f"{path}: is not the file that {lock} names; "
+            "`python -m classifier verify --repair` brings that back, `dvc repro` makes a new one"
+        )
+    return path
+
+
+def is_crossval_of_the_model(stages: dict[str, Any]) -> bool:
+    """Whether crossval has seen the rows, code and params that train has, by a dvc.lock's stages.
+
+    Each can be run without the other, and then its results are of something else.
+    """
+    if not {"crossval", "train"} <= stages.keys():
+        return True
+    folds, model = (
+        {dep["path"]: dep["md5"] for dep in stages[name]["deps"]} for name in ("crossval", "train")
+    )
+    params = stages["train"]["params"]["params.yaml"]["train"]
+    return all(folds[path] == model[path] for path in folds.keys() & model.keys()) and all(
+        params.get(key.removeprefix("train.")) == value
+        for key, value in stages["crossval"]["params"]["params.yaml"].items()
+        if key.startswith("train.")
+    )

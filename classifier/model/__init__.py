@@ -1,0 +1,1 @@
+"""The network, how it is run and how it is saved."""

@@ -1,0 +1,92 @@
+"""Model files that are the same bytes for the same model.
+
+Keras writes three things into a .keras file that differ on every save: the date in
+metadata.json, the time of a zip entry, and `shared_object_id` in config.json, which is the
+memory address of an object.
+"""
+
+import json
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from classifier.base.errors import UserError, require_file
+from classifier.base.files import replaced_file
+from classifier.model.runtime import keras
+
+DATE_SAVED = "1980-01-01@00:00:00"
+ENTRY_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
+
+
+def save_keras(network: Any, path: Path) -> None:
+    """Write a .keras file, the same for the same model, that stock Keras loads."""
+    with tempfile.TemporaryDirectory() as folder, replaced_file(path) as temporary:
+        saved = Path(folder, path.name)
+        network.save(saved)
+        _write_canonical(saved, temporary)
+
+
+def _write_canonical(source: Path, target: Path) -> None:
+    with zipfile.ZipFile(source) as entries, zipfile.ZipFile(target, "w") as canonical:
+        for name in sorted(entries.namelist()):
+            entry = zipfile.ZipInfo(name, ENTRY_TIME)
+            canonical.writestr(entry, _canonical_entry(name, entries.read(name)))
+
+
+def _canonical_entry(name: str, content: bytes) -> bytes:
+    if name == "metadata.json":
+        return json.dumps(json.loads(content) | {"date_saved": DATE_SAVED}).encode()
+    if name == "config.json":
+        return json.dumps(_renumbered(json.loads(content), {})).encode()
+    return content
+
+
+def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
+    """Return the config with each shared_object_id replaced by its place of first occurrence."""
+    if isinstance(config, list):
+        return [_renumbered(item, numbers) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: numbers.setdefault(value, len(numbers) + 1)
+        if key == "shared_object_id"
+        else _renumbered(value, numbers)
+        for key, value in config.items()
+    }
+
+
+def save_onnx(network: Any, path: Path) -> None:
+    """Write an ONNX file: `features` (rows, inputs) float32 to `probabilities` (rows, classes)."""
+    signature = [keras.InputSpec(dtype="float32", shape=network.input_shape, name="features")]
+    with replaced_file(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network.export(temporary, format="onnx", input_signature=signature, verbose=False)
+        onnx.save(_named(onnx.load(temporary)), temporary)
+
+
+def _named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with the names that users see instead of those of TensorFlow's graph."""
+    (features,), (output,) = model.graph.input, model.graph.output
+    for node in model.graph.node:
+        node.output[:] = ["probabilities" if name == output.name else name for name in node.output]
+    output.name = "probabilities"
+    for value in (features, output):
+        value.type.tensor_type.shape.dim[0].dim_param = "rows"
+    return model
+
+
+def load_keras(path: Path) -> Any:
+    """Return the keras.Sequential in a .keras file; no code that the file carries is run.
+
+    Raises:
+        UserError: there is no such file or it is damaged.
+    """
+    require_file(path, "run `dvc repro` first")
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is damaged or no Keras model") from error

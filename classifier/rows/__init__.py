@@ -1,0 +1,1 @@
+"""Rows as numbers on disk: datasets, and how they are split."""

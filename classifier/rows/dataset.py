@@ -1,0 +1,118 @@
+"""Rows on disk as .npy files: written without holding them in memory, read through a memory map."""
+
+import mmap
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.base.errors import UserError, require_file
+
+PREPARED = Path("data/prepared")
+REPRO_FIRST = "run `dvc repro` first"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The rows of one split or test set.
+
+    features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot.
+    """
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(
+        self, rows: slice | npt.NDArray[np.integer[Any]]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return the features and the labels of the rows with these numbers."""
+        features, labels = self.features[rows], self.labels[rows]
+        for mapped in (self.features, self.labels):
+            if isinstance(mapped, np.memmap):
+                # What has been read through a map counts as memory of the process.
+                mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        return features, labels
+
+
+class ArrayWriter(AbstractContextManager["ArrayWriter"]):
+    """Writes a two-dimensional .npy file some rows at a time; how many there are shows at the end.
+
+    It writes to a plain file: through a memory map, a full disk would kill the process.
+    """
+
+    def __init__(self, path: Path, columns: int, dtype: npt.DTypeLike) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.columns, self.dtype, self.rows = columns, np.dtype(dtype), 0
+        self.file = path.open("wb")
+        self._write_header()
+
+    def append(self, rows: npt.NDArray[Any]) -> None:
+        """Write the next rows, (n, columns)."""
+        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
+        self.rows += len(rows)
+
+    def _write_header(self) -> None:
+        # NumPy leaves room in the header for the number of rows to grow.
+        header = {
+            "descr": self.dtype.str,
+            "fortran_order": False,
+            "shape": (self.rows, self.columns),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def __exit__(self, *_: object) -> None:
+        with self.file:
+            self.file.seek(0)
+            self._write_header()
+
+
+class DatasetWriter(AbstractContextManager["DatasetWriter"]):
+    """Writes the two files of a dataset."""
+
+    def __init__(self, folder: Path, inputs: int, classes: int) -> None:
+        self.features = ArrayWriter(folder / "features.npy", inputs, np.float32)
+        self.labels = ArrayWriter(folder / "labels.npy", classes, np.uint8)
+
+    def append(
+        self, features: npt.NDArray[np.float32], class_index: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Write the next rows: (n, inputs) features, and the class of each, (n,)."""
+        self.features.append(features)
+        self.labels.append(class_index[:, None] == np.arange(self.labels.columns))
+
+    def __exit__(self, *_: object) -> None:
+        self.features.__exit__()
+        self.labels.__exit__()
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Return the dataset in `folder`; rows are read when they are used.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    data = Dataset(open_array(folder / "features.npy"), open_array(folder / "labels.npy"))
+    if data.features.ndim != 2 or data.labels.ndim != 2 or len(data.features) != len(data.labels):
+        raise UserError(f"{folder}: its files do not fit each other; {REPRO_FIRST}")
+    return data
+
+
+def open_array(path: Path) -> npt.NDArray[Any]:
+    """Return the array of a .npy file, mapped into memory.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        array: npt.NDArray[Any] = np.load(
+            require_file(path, REPRO_FIRST), mmap_mode="r", allow_pickle=False
+        )
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path}: is damaged; {REPRO_FIRST}") from error
+    return array

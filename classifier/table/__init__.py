@@ -1,0 +1,1 @@
+"""A CSV file as checked columns: its layout, its text, its reader, its schema."""

@@ -1,0 +1,290 @@
+"""Which columns, which classes, how a row becomes numbers; prepare learns it, the others use it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from classifier.base.errors import UserError, require_file
+from classifier.base.files import write_text
+from classifier.table.layout import Layout, counted, is_number, unknown_value, why_no_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classifier.table.reader import Chunk, Table
+
+MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as they were read, gaps and all.
+
+    numbers: (rows, number features) float32, NaN where missing;
+    codes: (rows, text features) int32, the place of the category, or MISSING, or UNKNOWN.
+    """
+
+    numbers: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int32]
+
+    def __getitem__(self, which: slice | npt.NDArray[Any]) -> "Rows":
+        return Rows(self.numbers[which], self.codes[which])
+
+    def complete(self) -> npt.NDArray[np.bool_]:
+        """Return which rows have no gap."""
+        gaps = np.isnan(self.numbers).any(axis=1) | (self.codes == MISSING).any(axis=1)
+        return np.array(~gaps)
+
+
+class Vocabulary:
+    """The values that a text column can have, each with its place."""
+
+    def __init__(self, layout: Layout, values: Iterable[str] = ()) -> None:
+        self.layout = layout
+        self.places = {value: place for place, value in enumerate(values)}
+
+    def learn(self, cells: "pd.Categorical") -> None:
+        """Add the values that are new, in order of first appearance."""
+        for cell in cells.unique():
+            if not self.layout.is_missing(cell):
+                self.places.setdefault(cell.strip(), len(self.places))
+
+    def codes(self, cells: "pd.Categorical") -> npt.NDArray[np.int32]:
+        """Return the place of each cell's value, or MISSING, or UNKNOWN."""
+        places = [self.code(value) for value in cells.categories]
+        return np.array(places, np.int32).take(cells.codes)
+
+    def code(self, cell: str) -> int:
+        if self.layout.is_missing(cell):
+            return MISSING
+        return self.places.get(cell.strip(), UNKNOWN)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NumberFeature(_Model):
+    """A column of numbers: gaps are filled, then (x - mean) / std is one input."""
+
+    kind: Literal["number"] = "number"
+    name: str
+    fill: float | None
+    mean: float
+    std: float
+
+
+class TextFeature(_Model):
+    """A column of text: each category is one input, 1 where the row has it and 0 elsewhere."""
+
+    kind: Literal["text"] = "text"
+    name: str
+    fill: str | None
+    categories: list[str]  # in order of first appearance
+
+
+Feature = Annotated[NumberFeature | TextFeature, Field(discriminator="kind")]
+
+
+class Schema(_Model):
+    """What prepare learned from the table, and all that is needed to turn rows into numbers."""
+
+    layout: Layout
+    columns: list[str]
+    label: str
+    features: list[Feature]
+    missing: Literal["error", "drop", "impute"]
+    unknown: Literal["error", "ignore"]
+    classes: list[str]  # in order of first appearance; a class' place is its index
+    counts: dict[str, dict[str, int]]  # rows of each class in each split
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises UserError: there is no such file or it is damaged."""
+        text = require_file(path, "run `dvc repro` first").read_bytes()
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise UserError(f"{path}: is not a schema that prepare wrote") from error
+
+    def save(self, path: Path) -> None:
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+
+    @cached_property
+    def numbers(self) -> list[NumberFeature]:
+        return [feature for feature in self.features if isinstance(feature, NumberFeature)]
+
+    @cached_property
+    def texts(self) -> list[TextFeature]:
+        return [feature for feature in self.features if isinstance(feature, TextFeature)]
+
+    @cached_property
+    def vocabularies(self) -> list[Vocabulary]:
+        return [Vocabulary(self.layout, text.categories) for text in self.texts]
+
+    @cached_property
+    def inputs(self) -> int:
+        """The number of inputs that a row becomes."""
+        return len(self.numbers) + sum(len(text.categories) for text in self.texts)
+
+    def input_names(self) -> list[str]:
+        """Return what each input is: a column, or a column and one of its categories."""
+        names: list[str] = []
+        for feature in self.features:
+            if isinstance(feature, NumberFeature):
+                names.append(feature.name)
+            else:
+                names += [f"{feature.name}={category}" for category in feature.categories]
+        return names
+
+    def table(self, path: Path, needs_label: bool) -> "Table":
+        """Return a table of other rows, to be read as the one was that this was learned from.
+
+        With a header its columns may be in any order, and others may stand between them; without
+        one they are all of the known columns, or just the features, in the known order.
+
+        Raises:
+            UserError: there is no such file, or its columns are not the known ones.
+        """
+        from classifier.table.reader import Table  # here, because one row needs no pandas
+        from classifier.table.text import first_row
+
+        features = [feature.name for feature in self.features]
+        needed = [*features, self.label] if needs_label else features
+        row = first_row(path, self.layout)
+        # What has no name is named by its position, as prepare does, where it is needed.
+        row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
+        positional = self.columns == [str(position) for position in range(len(self.columns))]
+        has_header = not positional and set(needed) <= set(row)
+        known = {len(self.columns): self.columns}
+        if not needs_label:
+            known.setdefault(len(features), features)
+        names = row if has_header else known.get(len(row))
+        absent = [name for name in needed if name not in row]
+        if absent and not positional and len(absent) < len(needed):
+            raise UserError(f"{path}: row 1: has no column {absent[0]!r}")
+        if names is None or (self.layout.header and not has_header):
+            found = "no header" if self.layout.header else counted(len(row), "column")
+            hint = f"; is {self.layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
+            listed = ", ".join(absent[:10]) + ", ..." * (len(absent) > 10)
+            raise UserError(f"{path}: row 1: found {found}, expected {listed}{hint}")
+        twice = [name for name in needed if names.count(name) > 1]
+        if twice:
+            raise UserError(f"{path}: row 1: more than one column has the name {twice[0]!r}")
+        return Table(
+            path=path,
+            layout=self.layout.model_copy(update={"header": has_header}),
+            names=names,
+            numbers=[feature.name for feature in self.numbers],
+            required=self._required(needs_label),
+        )
+
+    def _required(self, needs_label: bool) -> list[str]:
+        """Return the columns without gaps; where rows are only to be counted, some may drop out."""
+        features = [feature.name for feature in self.features]
+        required = {
+            "error": [*features, self.label] if needs_label else features,
+            "drop": [] if needs_label else features,
+            "impute": [self.label] if needs_label else [],
+        }
+        return required[self.missing]
+
+    def rows(self, table: "Table", chunk: "Chunk") -> Rows:
+        """Return the features of a chunk of the table as they were read.
+
+        Raises:
+            UserError: a value is missing that is required, or a category is unknown that must
+                not be.
+        """
+        codes = np.empty((len(chunk), len(self.texts)), np.int32)
+        for place, (text, vocabulary) in enumerate(zip(self.texts, self.vocabularies, strict=True)):
+            codes[:, place] = vocabulary.codes(chunk.texts[text.name])
+            if text.name in table.required and (codes[:, place] == MISSING).any():
+                table.explain()
+            if self.unknown == "error":
+                table.refuse_unknown(chunk, text.name, codes[:, place] == UNKNOWN, text.categories)
+        return Rows(chunk.numbers, codes)
+
+    def row(self, cells: Sequence[str]) -> Rows:
+        """Return one row, given as the text of its features.
+
+        Raises:
+            UserError: there are too many or too few cells, or one cannot be what it is.
+        """
+        if len(cells) != len(self.features):
+            names = ", ".join(feature.name for feature in self.features)
+            found = counted(len(cells), "value")
+            raise UserError(f"found {found}, expected {len(self.features)} ({names})")
+        named = {feature.name: cell for feature, cell in zip(self.features, cells, strict=True)}
+        numbers = [self._number(feature, named[feature.name]) for feature in self.numbers]
+        codes = [
+            self._code(feature, vocabulary, named[feature.name])
+            for feature, vocabulary in zip(self.texts, self.vocabularies, strict=True)
+        ]
+        return Rows(np.array([numbers], np.float32), np.array([codes], np.int32))
+
+    def _number(self, feature: NumberFeature, cell: str) -> float:
+        if self.layout.is_missing_number(cell):
+            if self.missing != "impute":
+                raise UserError(f"{feature.name}: has no value (found {cell!r})")
+            return np.nan
+        if not is_number(cell):
+            raise UserError(f"{feature.name}: {why_no_number(cell)}")
+        return float(cell)
+
+    def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
+        code = vocabulary.code(cell)
+        if code == MISSING and self.missing != "impute":
+            raise UserError(f"{feature.name}: has no value (found {cell!r})")
+        if code == UNKNOWN and self.unknown == "error":
+            raise UserError(f"{feature.name}: {unknown_value(cell, feature.categories)}")
+        return code
+
+    def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return the inputs of the network for the rows, (rows, inputs) float32."""
+        numbers = self._scaled(rows.numbers)
+        if not self.texts:
+            return numbers
+        inputs = np.zeros((len(numbers), self.inputs), np.float32)
+        number_slots, text_slots = self._slots
+        inputs[:, number_slots] = numbers
+        for slot, fill, codes in zip(text_slots, self._text_fills, rows.codes.T, strict=True):
+            filled = np.where(codes == MISSING, fill, codes)
+            known = np.flatnonzero(filled >= 0)
+            inputs[known, slot + filled[known]] = 1
+        return inputs
+
+    def _scaled(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if self.missing == "impute":
+            fills = np.array([n.fill for n in self.numbers], np.float32)
+            numbers = np.where(np.isnan(numbers), fills, numbers)
+        mean, std = (np.array([getattr(n, key) for n in self.numbers]) for key in ("mean", "std"))
+        if not mean.any() and (std == 1).all():
+            return numbers
+        scaled: npt.NDArray[np.float64] = (numbers - mean) / std
+        with np.errstate(over="ignore"):  # predict says so if the model cannot do with infinity
+            return scaled.astype(np.float32)
+
+    @cached_property
+    def _slots(self) -> tuple[list[int], list[int]]:
+        """Return the first input of each number and of each text feature."""
+        numbers, texts, slot = [], [], 0
+        for feature in self.features:
+            if isinstance(feature, NumberFeature):
+                numbers.append(slot)
+                slot += 1
+            else:
+                texts.append(slot)
+                slot += len(feature.categories)
+        return numbers, texts
+
+    @cached_property
+    def _text_fills(self) -> list[int]:
+        pairs = zip(self.texts, self.vocabularies, strict=True)
+        return [MISSING if t.fill is None else vocabulary.code(t.fill) for t, vocabulary in pairs]

@@ -1,0 +1,1 @@
+"""Networks trained: one, or many side by side."""
