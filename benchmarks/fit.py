@@ -12,21 +12,23 @@ import time
 from pathlib import Path
 
 import classifier.training.members  # noqa: F401  (not to be timed)
+from classifier.base.paths import HISTORY, TRAINING_ROWS
 from classifier.params import load_params
-from classifier.rows.dataset import PREPARED, open_dataset
-from stages import crossval, train
+from classifier.rows.dataset import open_dataset
+from classifier.training.fit import train
+from stages import crossval
 
 
 def main() -> None:
-    params, data = load_params(), open_dataset(PREPARED / "train")
+    params, data = load_params(), open_dataset(TRAINING_ROWS)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         start = time.perf_counter()
         if sys.argv[1] == "train":
-            train.train(data, params.train)
+            train(data, params.train, HISTORY)
         elif sys.argv[1] == "epoch":
             one = params.train.model_copy(update={"epochs": 1, "batch_size": 1024})
-            train.train(data, one)
+            train(data, one, HISTORY)
         else:
             settings = params.crossval.model_copy(update={"repeats": int(sys.argv[2])})
             crossval.cross_validate(data, settings, params.train)

@@ -9,8 +9,8 @@ import yaml
 
 from benchmarks.measure import PREPARE, measure, predict_to_file
 from benchmarks.tables import write_table
+from classifier.base.paths import ONNX_MODEL
 from classifier.base.progress import Progress
-from classifier.commands.predict import MODEL
 from classifier.lock import md5_of
 
 SIZES = [(10**4, 4), (10**5, 4), (10**6, 4), (10**7, 4), (10**5, 40), (10**5, 400)]
@@ -60,7 +60,7 @@ def measure_steps(clone: Path, rows: int, attributes: int) -> list[dict[str, Any
 
 def record_model(folder: Path) -> None:
     """Write the dvc.lock that predict looks its model up in."""
-    stage = {"outs": [{"path": str(MODEL), "md5": md5_of(folder / MODEL)}]}
+    stage = {"outs": [{"path": str(ONNX_MODEL), "md5": md5_of(folder / ONNX_MODEL)}]}
     (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": stage}}))
 
 

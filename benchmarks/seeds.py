@@ -6,16 +6,17 @@ Trains the network of params.yaml from many starts, on all rows in many orders:
 
 import numpy as np
 
+from classifier.base.paths import TRAINING_ROWS
 from classifier.base.progress import Progress
 from classifier.params import load_params
-from classifier.rows.dataset import PREPARED, open_dataset
+from classifier.rows.dataset import open_dataset
 from classifier.training.members import Member, score_members, train_members
 
 SEEDS = 100
 
 
 def main() -> None:
-    data, recipe = open_dataset(PREPARED / "train"), load_params().train
+    data, recipe = open_dataset(TRAINING_ROWS), load_params().train
     everything, nothing = np.arange(len(data), dtype=np.int32), np.empty(0, np.int32)
     members = [
         Member(everything, nothing, everything, np.random.default_rng(seed))

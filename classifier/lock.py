@@ -1,34 +1,111 @@
-"""What dvc.lock says of an artifact: the md5 of the bytes that its stage has written."""
+"""What dvc.lock says of the last run: what each stage read, what it wrote, with which params."""
 
 import hashlib
-import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+from pydantic import BaseModel, Field, ValidationError
 
 from classifier.base.errors import UserError, require_file
+from classifier.base.files import parse_yaml
+from classifier.base.paths import LOCK, PARAMS, RAW
 
-LOCK = Path("dvc.lock")
-MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in 3 ms instead of 20
+# What prepare does to the values of a row, not to which rows there are.
+OF_VALUES = {"text", "scale", "unknown", "max_categories"}
 
 
-def recorded_md5s(lock: Path = LOCK) -> dict[str, str]:
-    """Return the path of every artifact, as in dvc.yaml, with its md5; that of a folder ends .dir.
+class Entry(BaseModel):
+    """A file or a folder that a stage reads or writes."""
 
-    Raises:
-        UserError: there is no lock or it is damaged.
-    """
-    content = require_file(lock, "run `dvc repro` first").read_bytes()
+    path: str
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]  # that of a folder ends in .dir
+    size: int | None = None  # bytes
+
+
+class Stage(BaseModel):
+    """What is recorded of a stage."""
+
+    deps: list[Entry] = []
+    outs: list[Entry] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+class Lock(BaseModel):
+    """A dvc.lock."""
+
+    stages: dict[str, Stage]
+
+    def outs(self) -> dict[str, Entry]:
+        """Return every artifact by its path, as in dvc.yaml."""
+        return {out.path: out for stage in self.stages.values() for out in stage.outs}
+
+    def params(self, *stages: str) -> dict[str, Any]:
+        """Return the params that the stages, by default all, were run with, as `section.key`."""
+        return {
+            key: value
+            for name in stages or self.stages
+            if name in self.stages
+            for section, values in self.stages[name].params.get(str(PARAMS), {}).items()
+            for key, value in flat(section, values)
+        }
+
+    def changed(self, params: dict[str, Any], *stages: str) -> list[str]:
+        """Return which of the stages' params are not, or not any more, as in `params`."""
+        recorded = self.params(*stages)
+        return [key for key in recorded if (key, recorded[key]) not in params.items()]
+
+    def table(self) -> str:
+        """Return the md5 of the table that was prepared."""
+        return self._deps("prepare")[str(RAW)]
+
+    def choice_of_rows(self) -> dict[str, Any]:
+        """Return the params that decide which rows of the table are trained on."""
+        params = self.params("prepare")
+        dropped = params["prepare.missing"] == "drop"
+        left_out = OF_VALUES if dropped else OF_VALUES | {"features"}
+        return {key: params[key] for key in params if key.split(".")[1] not in left_out}
+
+    def crossval_is_of_the_model(self) -> bool:
+        """Return whether crossval has seen the rows, code and params that train has.
+
+        Each can be run without the other, and then its results are of something else.
+        """
+        if not {"crossval", "train"} <= self.stages.keys():
+            return True
+        folds, model = self._deps("crossval"), self._deps("train")
+        trained = self.params("train")
+        return all(folds[path] == model[path] for path in folds.keys() & model.keys()) and all(
+            trained.get(key) == value
+            for key, value in self.params("crossval").items()
+            if key.startswith("train.")
+        )
+
+    def _deps(self, stage: str) -> dict[str, str]:
+        return {dep.path: dep.md5 for dep in self.stages[stage].deps}
+
+
+def flat(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the leaves of nested dicts, each with all keys that lead to it, joined by dots."""
+    if not isinstance(value, dict):
+        return [(key, value)]
+    return [leaf for name in value for leaf in flat(f"{key}.{name}", value[name])]
+
+
+def read_lock(path: Path = LOCK) -> Lock:
+    """Raises UserError: there is no lock or it is damaged."""
+    content = require_file(path, "run `dvc repro` first").read_bytes()
     try:
-        stages = yaml.load(content, LOADER)["stages"].values()
-        md5s = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
-        if not all(map(MD5.fullmatch, md5s.values())):
-            raise ValueError("something else where a md5 belongs")
-        return md5s
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{lock}: is damaged; `git checkout {lock}` brings it back") from error
+        return parse_lock(content, str(path))
+    except UserError as error:
+        raise UserError(f"{path}: is damaged; `git checkout {path}` brings it back") from error
+
+
+def parse_lock(text: str | bytes, name: str) -> Lock:
+    """Return the lock that a text is; raise `UserError`, which names it, if it is not one."""
+    try:
+        return Lock.model_validate(parse_yaml(text, name))
+    except ValidationError as error:
+        raise UserError(f"{name}: is damaged") from error
 
 
 def md5_of(path: Path) -> str:
@@ -40,30 +117,12 @@ def md5_of(path: Path) -> str:
 def require_recorded(path: Path, lock: Path = LOCK) -> Path:
     """Return `path`; raise `UserError` unless it is a file whose md5 dvc.lock has for it."""
     require_file(path, "run `dvc repro` first")
-    expected = recorded_md5s(lock).get(path.as_posix())
+    expected = read_lock(lock).outs().get(path.as_posix())
     if expected is None:
         raise UserError(f"{path}: {lock} does not name it; run `dvc repro`")
-    if md5_of(path) != expected:
+    if md5_of(path) != expected.md5:
         raise UserError(
             f"{path}: is not the file that {lock} names; "
-            "`python -m classifier verify --repair` brings that back, `dvc repro` makes a new one"
+            "`classifier verify --repair` brings that back, `dvc repro` makes a new one"
         )
     return path
-
-
-def is_crossval_of_the_model(stages: dict[str, Any]) -> bool:
-    """Whether crossval has seen the rows, code and params that train has, by a dvc.lock's stages.
-
-    Each can be run without the other, and then its results are of something else.
-    """
-    if not {"crossval", "train"} <= stages.keys():
-        return True
-    folds, model = (
-        {dep["path"]: dep["md5"] for dep in stages[name]["deps"]} for name in ("crossval", "train")
-    )
-    params = stages["train"]["params"]["params.yaml"]["train"]
-    return all(folds[path] == model[path] for path in folds.keys() & model.keys()) and all(
-        params.get(key.removeprefix("train.")) == value
-        for key, value in stages["crossval"]["params"]["params.yaml"].items()
-        if key.startswith("train.")
-    )

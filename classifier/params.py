@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,8 +17,8 @@ from pydantic import (
 )
 
 from classifier.base.errors import UserError, require_file
-
-PARAMS = Path("params.yaml")
+from classifier.base.files import parse_yaml
+from classifier.base.paths import PARAMS
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -119,42 +118,6 @@ class Params(Section):
     train: Train
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 as DVC reads it: 1e-05 is a number, 010 is ten, no is a word, no key is twice."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            problem = f"the value is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.value in keys:
-                problem = f"the key {key_node.value!r} is no single word or stands twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
-            keys.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {}  # those of YAML 1.1
-# The core schema, https://yaml.org/spec/1.2.2/#103-core-schema
-for _tag, _pattern, _first in (
-    ("null", r"(null|Null|NULL|~|)$", ["n", "N", "~", ""]),
-    ("bool", r"(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("int", r"[-+]?[0-9]+$", list("-+0123456789")),
-    (
-        "float",
-        r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
-        list("-+.0123456789"),
-    ),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-
-
 def load_params(path: Path = PARAMS) -> Params:
     """Return the whole file, checked; a stage then uses its own section of it.
 
@@ -164,17 +127,26 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         UserError: the file is missing, is not YAML, or a key is unknown, missing or wrong.
     """
-    content = require_file(path, "it holds the settings of every stage").read_bytes()
+    return parse_params(require_file(path, "it holds all settings").read_bytes(), str(path))
+
+
+def parse_params(text: str | bytes, name: str) -> Params:
+    """Return the params that a text holds; `name` is what a `UserError` calls it."""
     try:
-        text = content.decode()
-        return Params.model_validate(yaml.load(text, _Loader))
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"{path}: {line}not valid YAML: {error.problem}") from error
+        return Params.model_validate(parse_yaml(text, name))
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_mistake(error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{name}: {_first_mistake(error)}") from error
+
+
+def written_params(text: str | bytes, name: str) -> dict[str, Any]:
+    """Return all params as they are written, as `section.key`; raise `UserError` as above."""
+    parse_params(text, name)
+    sections: dict[str, dict[str, Any]] = parse_yaml(text, name)
+    return {
+        f"{section}.{key}": value
+        for section in sections
+        for key, value in sections[section].items()
+    }
 
 
 def _first_mistake(error: ValidationError) -> str:

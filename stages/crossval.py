@@ -3,10 +3,9 @@
 It says how well such a network does on rows it has not seen, and how sure that is.
 """
 
+import hashlib
 import sys
-from collections.abc import Iterator
-from itertools import groupby, pairwise, product
-from pathlib import Path
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,30 +14,29 @@ import pandas as pd
 
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_file, rounded, write_json
+from classifier.base.paths import CROSSVAL, FOLDS, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
-from classifier.rows.dataset import PREPARED, Dataset, open_dataset
+from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.split import split_rows, stratified_folds
 from classifier.scoring.intervals import mean_interval
+from classifier.scoring.scores import METRICS
 
 if TYPE_CHECKING:
     from classifier.training.members import Member
 
-FOLDS = Path("metrics/folds.csv")
-CROSSVAL = Path("metrics/crossval.json")
-METRICS = ["accuracy", "loss", "macro_f1"]
-MEMORY = 512 * 2**20  # bytes for the members that are trained side by side
-LONG_WORK = 1_000_000_000  # rows to train on; so many take minutes
+COLUMNS = ["repeat", "fold", "test_rows", *METRICS]
+LONG_WORK = 1_000_000_000  # rows to train on that take minutes
 
 Place = tuple[int, int]  # repeat and fold, counted from 1
 
 
 def main() -> None:
     params = load_params()
-    settings, folds = params.crossval, pd.DataFrame(columns=["repeat", "fold", *METRICS])
+    settings, folds = params.crossval, pd.DataFrame(columns=COLUMNS)
     if settings.folds:
-        folds = cross_validate(open_dataset(PREPARED / "train"), settings, params.train)
+        folds = cross_validate(open_dataset(TRAINING_ROWS), settings, params.train)
     with replaced_file(FOLDS) as temporary:
         folds.to_csv(temporary, index=False)
     write_json(CROSSVAL, rounded(summary(folds, settings.folds)))
@@ -47,23 +45,28 @@ def main() -> None:
 def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataFrame:
     """Return the metrics of every model on its fold, rounded as in metrics files.
 
+    `test_rows` is a hash of the numbers of the rows in the fold, by which `compare` knows folds.
+
     Raises:
-        UserError: there are fewer rows than folds, or a model's loss is no number.
+        UserError: there are fewer rows than folds, or the models cannot be trained.
     """
     if len(data) < settings.folds:
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
-    places = all_places(settings)
-    announce(len(places), recipe.epochs, training_rows(len(data), 1, settings, recipe))
+    places = list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
+    sizes = [training_rows(len(data), fold, settings, recipe) for _, fold in places]
+    announce(len(places), recipe.epochs, sizes[0])
+    from classifier.training.members import train_and_score  # TensorFlow takes seconds
+
     with Progress(desc="crossval", total=len(places) * recipe.epochs, unit="epoch") as bar:
-        groups = [
-            train_and_test(data, group, settings, recipe, bar)
-            for group in side_by_side(places, data, settings, recipe)
-        ]
-    return pd.concat(groups).sort_values(["repeat", "fold"], ignore_index=True).round(6)
-
-
-def all_places(settings: Crossval) -> list[Place]:
-    return list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
+        scores = train_and_score(
+            data,
+            sizes,
+            lambda number: member_at(places[number], data, settings, recipe),
+            recipe,
+            bar.update,
+        )
+    folds = pd.DataFrame(places, columns=["repeat", "fold"])
+    return folds.assign(test_rows=fold_hashes(data, settings), **scores).round(6)
 
 
 def announce(models: int, epochs: int, rows: int) -> None:
@@ -82,72 +85,39 @@ def training_rows(rows: int, fold: int, settings: Crossval, recipe: Train) -> in
     return others - round(others * recipe.validation_fraction)
 
 
-def side_by_side(
-    places: list[Place], data: Dataset, settings: Crossval, recipe: Train
-) -> Iterator[list[Place]]:
-    """Yield the places of models to train together: of as many batches, in memory all at once."""
-    rows = {fold: training_rows(len(data), fold, settings, recipe) for _, fold in places}
-
-    def batches(place: Place) -> int:
-        return -(-rows[place[1]] // recipe.batch_size)
-
-    limit = max(1, MEMORY // bytes_per_model(data, max(rows.values()), recipe))
-    for _, group in groupby(sorted(places, key=batches), key=batches):
-        alike = list(group)
-        parts = -(-len(alike) // limit)
-        yield from (alike[part::parts] for part in range(parts))
+def fold_of_rows(data: Dataset, settings: Crossval, repeat: int) -> npt.NDArray[np.int32]:
+    """Return the fold of each row in a repeat, counted from 0, (rows,)."""
+    rng = np.random.default_rng([settings.seed, repeat])
+    return stratified_folds(data.labels.argmax(axis=1), settings.folds, rng)
 
 
-def bytes_per_model(data: Dataset, rows: int, recipe: Train) -> int:
-    """Return about what it takes to train one: weights, activations of a batch, order of rows.
-
-    Weights count six times, with their gradients, up to three of an optimizer and a copy;
-    activations three times, with their gradients and products in between.
-    """
-    sizes = [data.features.shape[1], *recipe.hidden, data.labels.shape[1]]
-    weights = sum((inputs + 1) * units for inputs, units in pairwise(sizes))
-    batch = min(recipe.batch_size, rows)
-    return int(4 * (6 * weights + 3 * batch * sum(sizes) + 3 * rows))
-
-
-def train_and_test(
-    data: Dataset, places: list[Place], settings: Crossval, recipe: Train, bar: Progress
-) -> pd.DataFrame:
-    """Return repeat, fold and metrics of the models of a group."""
-    from classifier.model.runtime import tf
-    from classifier.training.members import score_members, train_members  # TensorFlow takes seconds
-
-    members = [member_at(place, data, settings, recipe) for place in places]
-    try:
-        network = train_members(data, members, recipe, bar.update)
-    except tf.errors.ResourceExhaustedError as error:
-        raise UserError("train.hidden: so large a network does not fit in memory") from error
-    scores = score_members(network, data, [member.test for member in members])
-    diverged = int((~np.isfinite(scores["loss"])).sum())
-    if diverged:
-        raise UserError(
-            f"training diverged: the loss of {diverged} of {len(places)} models is no number; "
-            "try a smaller train.learning_rate"
-        )
-    return pd.DataFrame(places, columns=["repeat", "fold"]).assign(**scores)
+def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
+    """Return 12 hexadecimal digits for each fold of each repeat, made from its row numbers."""
+    return [
+        hashlib.sha256(np.flatnonzero(fold_of_row == fold).astype("<i4").tobytes()).hexdigest()[:12]
+        for repeat in range(1, settings.repeats + 1)
+        for fold_of_row in [fold_of_rows(data, settings, repeat)]
+        for fold in range(settings.folds)
+    ]
 
 
 def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
     """Return the rows and the random numbers of the model that is tested on a fold."""
     from classifier.training.members import Member  # TensorFlow takes seconds
 
-    (repeat, fold), class_index = place, data.labels.argmax(axis=1)
-    folds = stratified_folds(
-        class_index, settings.folds, np.random.default_rng([settings.seed, repeat])
-    )
-    others = np.flatnonzero(folds != fold - 1).astype(np.int32)
+    repeat, fold = place
+    is_test = fold_of_rows(data, settings, repeat) == fold - 1
+    others = np.flatnonzero(~is_test).astype(np.int32)
     training, validation = split_rows(
-        class_index[others], data.labels.shape[1], recipe.validation_fraction, settings.seed
+        data.labels[others].argmax(axis=1),
+        data.labels.shape[1],
+        recipe.validation_fraction,
+        settings.seed,
     )
     return Member(
         training=others[training],
         validation=others[validation],
-        test=np.flatnonzero(folds == fold - 1).astype(np.int32),
+        test=np.flatnonzero(is_test).astype(np.int32),
         rng=np.random.default_rng([settings.seed, repeat, fold]),
     )
 

@@ -12,23 +12,20 @@ import pandas as pd
 
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_folder, rounded, write_json
+from classifier.base.paths import EVALUATION, KERAS_MODEL, PREDICTIONS, PREPARED, SCHEMA, TEST_SETS
 from classifier.base.process import run
 from classifier.lock import require_recorded
 from classifier.model.runtime import tf
 from classifier.model.saving import load_keras
-from classifier.rows.dataset import PREPARED, Dataset, DatasetWriter, open_dataset
+from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
-KERAS_MODEL = Path("models/classifier.keras")
-EVALUATION = Path("metrics/evaluation.json")
-TEST_SETS = Path("data/test_sets")
-PREDICTIONS = Path("metrics/predictions")
 BATCH_ROWS = 8_192
 
 
 def main() -> None:
-    schema = Schema.load(PREPARED / "schema.json")
+    schema = Schema.load(SCHEMA)
     # DVC has recorded train's model by now. It goes by the file's time and may not see damage.
     # Run by hand, train leaves no record.
     if "DVC_STAGE" in os.environ:

@@ -13,12 +13,10 @@ from fsspec.callbacks import TqdmCallback
 
 from classifier.base.errors import UserError, require_file
 from classifier.base.files import replaced_file
+from classifier.base.paths import RAW, SOURCES
 from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Fetch, load_params
-
-RAW = Path("data/raw.csv")
-LOCAL_SOURCES = Path("data/source")
 
 # s3 needs the package s3fs, gs gcsfs, az and abfs adlfs, sftp and ssh paramiko.
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
@@ -57,11 +55,11 @@ def download(settings: Fetch, target: Path) -> None:
 
 
 def require_local_source(path: Path) -> None:
-    if not path.resolve().is_relative_to(LOCAL_SOURCES.resolve()):
+    if not path.resolve().is_relative_to(SOURCES.resolve()):
         raise UserError(
-            f"fetch.source: {path}: is not under {LOCAL_SOURCES}, where DVC sees local files change"
+            f"fetch.source: {path}: is not under {SOURCES}, where DVC sees local files change"
         )
-    require_file(path, f"fetch.source names it; put it under {LOCAL_SOURCES}")
+    require_file(path, f"fetch.source names it; put it under {SOURCES}")
 
 
 def open_source(settings: Fetch) -> tuple[Any, str]:

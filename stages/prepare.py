@@ -17,10 +17,10 @@ import pandas as pd
 
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_folder
+from classifier.base.paths import PREPARED, RAW
 from classifier.base.process import run
 from classifier.params import Column, Prepare, load_params
 from classifier.rows.dataset import (
-    PREPARED,
     ArrayWriter,
     Dataset,
     DatasetWriter,
@@ -41,7 +41,6 @@ from classifier.table.schema import (
 )
 from classifier.table.text import first_row
 
-RAW = Path("data/raw.csv")
 PREVIEW_ROWS = 3  # of each class
 SAMPLE_ROWS = 1_000  # that show which columns hold numbers
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time

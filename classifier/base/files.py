@@ -1,4 +1,4 @@
-"""Files that are never half there: each is written beside its target and moved over it."""
+"""Files written beside their target and moved over it, never half there; YAML as DVC reads it."""
 
 import json
 import shutil
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from classifier.base.errors import UserError
 
 
 def _temporary(path: Path) -> Path:
@@ -97,3 +99,23 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return round(float(value), 6) if isinstance(value, float | np.floating) else value
+
+
+def parse_yaml(text: str | bytes, name: object) -> Any:
+    """Return what a YAML text says, read as DVC reads it: by YAML 1.2, each key once.
+
+    name: what messages call the text.
+
+    Raises:
+        UserError: it is not YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="safe").load(text if isinstance(text, str) else text.decode())
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"{name}: {line}not valid YAML: {error.problem}") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error

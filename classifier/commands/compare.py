@@ -2,34 +2,48 @@
 
 import io
 import json
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded
+from classifier.base.paths import FOLDS, LOCK
+from classifier.scoring.scores import BETTER_WHEN, METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from classifier.lock import Lock
     from classifier.scoring.intervals import Interval
 
-BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 WORKSPACE = "workspace"
-# What prepare does to the numbers of a row, not to which rows there are.
-OF_NUMBERS = {"text", "scale", "unknown", "max_categories"}
+LEADING_TO_CROSSVAL = ("fetch", "prepare", "crossval")
 
 
 @dataclass(frozen=True)
 class Side:
-    """A revision: the metrics of each model, the number of folds, which rows are in which."""
+    """A revision that was cross-validated: its dvc.lock and the metrics of each model."""
 
     name: str
     table: "pd.DataFrame"
-    folds: int
-    split: dict[str, Any]
+    lock: "Lock"
+
+    @property
+    def folds(self) -> int:
+        """The number of folds."""
+        return int(self.table["fold"].max())
+
+    def has_the_folds_of(self, other: "Side") -> bool:
+        """Return whether the models of both were tested on the same rows, model by model."""
+        places = ["repeat", "fold", "test_rows"]
+        return (
+            {*places} <= {*self.table} & {*other.table}
+            and self.table[places].equals(other.table[places])
+            and self.lock.table() == other.lock.table()
+            and self.lock.choice_of_rows() == other.lock.choice_of_rows()
+        )
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,8 @@ def compare(
       python -m classifier compare HEAD~1 --markdown --fail-if-worse
     """
     before, after = load_side(old), load_side(new)
-    paired = before.split == after.split
-    changes = [change_of(metric, before, after, paired) for metric in BETTER_WHEN]
+    paired = after.has_the_folds_of(before)
+    changes = [change_of(metric, before, after, paired) for metric in METRICS]
     if as_json:
         print(to_json(before, after, changes, paired))
     else:
@@ -91,69 +105,53 @@ def load_side(name: str) -> Side:
     Raises:
         UserError: there is no such revision, or it was not cross-validated.
     """
-    import pandas as pd
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
-    from dvc.utils.serialize import ParseError, parse_yaml
+
+    from classifier.commands.revisions import warn_of_changed_params
+    from classifier.lock import parse_lock
 
     if not name:
-        raise UserError("an empty name is no revision")
+        raise UserError("an empty name is not a revision")
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
-        table = pd.read_csv(io.StringIO(files.read_text("metrics/folds.csv")))
-        stages = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")["stages"]
-        if name == WORKSPACE:
-            params = parse_yaml(files.read_text("params.yaml"), "params.yaml")
-            warn_of_changed_params(stages, params)
+        folds, text = (files.read_text(str(path)) for path in (FOLDS, LOCK))
     except FileNotFoundError as error:
-        missing = f"{name}: has no metrics/folds.csv or no dvc.lock"
+        missing = f"{name}: has no {FOLDS} or no {LOCK}"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
-    except (ParseError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{name}: metrics/folds.csv or dvc.lock is damaged") from error
     except DvcException as error:
         raise UserError(str(error)) from error
     except AttributeError as error:  # of git, about a file or a folder
-        raise UserError(f"{name}: is no commit, branch, tag or experiment") from error
-    return checked_side(name, table, stages)
+        raise UserError(f"{name}: is not a commit, branch, tag or experiment") from error
+    lock = parse_lock(text, f"{name}: {LOCK}")
+    if name == WORKSPACE:
+        warn_of_changed_params(lock, *LEADING_TO_CROSSVAL)
+    return side_of(name, folds, lock)
 
 
-def warn_of_changed_params(stages: dict[str, Any], params: dict[str, Any]) -> None:
-    """Say on standard error that the results are not those of the params as they are."""
-    for key, value in stages.get("crossval", {}).get("params", {}).get("params.yaml", {}).items():
-        section, _, leaf = key.partition(".")
-        if (params[section][leaf] if leaf else params[section]) != value:
-            print(f"params.yaml: {key} has changed since; run `dvc repro`", file=sys.stderr)
+def side_of(name: str, folds: str, lock: "Lock") -> Side:
+    """Return a revision's side, from the text of its folds.
 
+    Raises:
+        UserError: it was not cross-validated, or the folds are damaged or not of the lock.
+    """
+    import pandas as pd
 
-def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Side:
-    """Raise `UserError` unless the folds are there and are those of the dvc.lock."""
-    from classifier.lock import is_crossval_of_the_model
-
-    columns = ["repeat", "fold", *BETTER_WHEN]
-    if list(table) != columns:
-        raise UserError(f"{name}: metrics/folds.csv: expected the columns {', '.join(columns)}")
-    if table.empty or "crossval" not in stages:
+    try:
+        table = pd.read_csv(io.StringIO(folds), dtype={"test_rows": str})
+    except ValueError as error:
+        raise UserError(f"{name}: {FOLDS}: is damaged") from error
+    columns = ["repeat", "fold", *METRICS]
+    if not {*columns} <= {*table}:
+        raise UserError(f"{name}: {FOLDS}: expected the columns {', '.join(columns)}")
+    if table.empty or "crossval" not in lock.stages:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
-    split = split_of(stages)
-    folds, repeats = split["crossval"]["folds"], split["crossval"]["repeats"]
-    if not is_crossval_of_the_model(stages):
+    if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
-    if len(table) != folds * repeats:
-        raise UserError(f"{name}: metrics/folds.csv is not of this dvc.lock; run `dvc repro`")
-    return Side(name, table, folds, split)
-
-
-def split_of(stages: dict[str, Any]) -> dict[str, Any]:
-    """Return, from the stages of a dvc.lock, all that decides which rows each fold holds."""
-    deps = {dep["path"]: dep["md5"] for name in stages for dep in stages[name].get("deps", [])}
-    prepare = stages["prepare"]["params"]["params.yaml"]["prepare"]
-    left_out = OF_NUMBERS if prepare["missing"] == "drop" else OF_NUMBERS | {"features"}
-    return {
-        "crossval": stages["crossval"]["params"]["params.yaml"]["crossval"],
-        "prepare": {key: value for key, value in prepare.items() if key not in left_out},
-        "table": deps["data/raw.csv"],
-        "code": deps["classifier/rows/split.py"],
-    }
+    params = lock.params("crossval")
+    if len(table) != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
+        raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
+    return Side(name, table, lock)
 
 
 def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:
@@ -179,7 +177,7 @@ def how_tested(before: Side, after: Side, paired: bool) -> str:
             f"Unpaired: the folds differ ({len(before.table)} and {len(after.table)} models). "
             "Corrected resampled variances (Nadeau and Bengio, 2003), Welch's t-test."
         )
-    if before.split["table"] != after.split["table"]:
+    if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     return f"{test}\nNo more than noise: the interval holds 0. That does not prove them equal."
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import typer
 
 from classifier.base.errors import UserError
+from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.lock import require_recorded
 from classifier.table.schema import Schema
 from classifier.table.threads import map_in_order
@@ -23,8 +24,6 @@ from classifier.table.threads import map_in_order
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
 
-SCHEMA = Path("data/prepared/schema.json")
-MODEL = Path("models/classifier.onnx")
 TOO_LARGE = "the model has no answer, the numbers are too large for it"
 
 
@@ -57,7 +56,7 @@ def predict(
     if sys.stdout is None:
         raise UserError("standard output is closed, there is nowhere to write to")
     schema = Schema.load(SCHEMA)
-    model = load_model(MODEL, schema)
+    model = load_model(ONNX_MODEL, schema)
     source = Path("/dev/stdin" if values == ["-"] else values[0])
     exists = values[0] != "" and source.exists()  # Path("") is the current folder
     if len(values) > 1 or (len(schema.features) == 1 and not exists):

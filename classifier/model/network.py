@@ -8,6 +8,8 @@ import numpy as np
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 
+NO_MEMORY = "train.hidden: a network this large does not fit in memory"
+
 
 def build_network(inputs: int, classes: int, settings: Train) -> Any:
     """Return a keras.Sequential: (rows, inputs) float32 in, (rows, classes) probabilities out.

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from classifier.base.errors import UserError, require_file
 
-PREPARED = Path("data/prepared")
 REPRO_FIRST = "run `dvc repro` first"
 
 

@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# The metrics with an error bar, and what is better.
+BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
+METRICS = list(BETTER_WHEN)
+
 Counts = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifier.model.network import for_each_batch, make_optimizer
+from classifier.base.errors import UserError
+from classifier.model.network import NO_MEMORY, for_each_batch, make_optimizer
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
-from classifier.scoring.scores import macro_f1
+from classifier.scoring.scores import METRICS, macro_f1
 
+MEMORY = 512 * 2**20  # bytes for the members that are trained side by side
 NO_ROW = -1  # where a member has no row in a batch
 BLOCK_CELLS = 2_000_000  # numbers of the batches that are made at a time
 SMALL_PRODUCT = 512  # multiplications; from about here on matrix products are faster
@@ -124,6 +126,69 @@ class Member:
     validation: Rows
     test: Rows
     rng: np.random.Generator
+
+
+def train_and_score(
+    data: Dataset,
+    sizes: Sequence[int],
+    member: Callable[[int], Member],
+    settings: Train,
+    advance: Callable[[int], object],
+) -> dict[str, Scores]:
+    """Return accuracy, loss and macro F1 of members on their test rows, each (members,).
+
+    sizes: how many rows each is trained on; member: makes one, given its number, when its turn
+    comes. As many are trained side by side as fit in MEMORY; which ones makes no difference.
+
+    Raises:
+        UserError: a network does not fit in memory, or its loss is not finite any more.
+    """
+    limit = max(1, MEMORY // bytes_per_member(data, max(sizes), settings))
+    scores = {metric: np.empty(len(sizes)) for metric in METRICS}
+    for numbers in side_by_side(sizes, settings.batch_size, limit):
+        members = [member(int(number)) for number in numbers]
+        try:
+            network = train_members(data, members, settings, advance)
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(NO_MEMORY) from error
+        found = score_members(network, data, [member.test for member in members])
+        require_finite(found["loss"])
+        for metric, values in found.items():
+            scores[metric][numbers] = values
+    return scores
+
+
+def side_by_side(
+    sizes: Sequence[int], batch_size: int, limit: int
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the numbers of members to train together: of as many batches, and `limit` at most."""
+    batches = -(-np.array(sizes) // batch_size)
+    for count in np.unique(batches):
+        alike = np.flatnonzero(batches == count)
+        parts = -(-len(alike) // limit)
+        yield from (alike[part::parts] for part in range(parts))
+
+
+def bytes_per_member(data: Dataset, rows: int, settings: Train) -> int:
+    """Return about what it takes to train one: weights, activations of a batch, order of rows.
+
+    Weights count six times, with their gradients, up to three of an optimizer and a copy;
+    activations three times, with their gradients and products in between.
+    """
+    units = [data.features.shape[1], *settings.hidden, data.labels.shape[1]]
+    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
+    batch = min(settings.batch_size, rows)
+    return int(4 * (6 * weights + 3 * batch * sum(units) + 3 * rows))
+
+
+def require_finite(losses: Scores) -> None:
+    """Raise `UserError` if the training of a member has diverged."""
+    diverged = int((~np.isfinite(losses)).sum())
+    if diverged:
+        raise UserError(
+            f"training diverged: the loss of {diverged} of {len(losses)} models is not finite; "
+            "try a smaller train.learning_rate"
+        )
 
 
 def train_members(

@@ -29,7 +29,7 @@ from fsspec.callbacks import TqdmCallback
 
 from classifier.base.errors import UserError
 from classifier.base.progress import Progress
-from classifier.lock import recorded_md5s
+from classifier.lock import read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
 
@@ -110,7 +110,7 @@ def opened() -> Iterator[Repo]:
     Raises:
         UserError: there is none, it has no dvc.lock, or DVC is at work in it.
     """
-    recorded_md5s()
+    read_lock()
     try:
         with Repo() as repo, lock_repo(repo), outs_locked(repo):
             require_all_recorded(repo)

@@ -2,29 +2,29 @@
 
 import contextlib
 import io
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from classifier.base.errors import UserError
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY
 from classifier.commands.compare import (
-    BETTER_WHEN,
     WORKSPACE,
     cells,
     change_of,
-    checked_side,
     how_tested,
     load_side,
+    side_of,
 )
+from classifier.scoring.scores import METRICS
 
 if TYPE_CHECKING:
     from classifier.commands.report.page import Block, Section
     from classifier.commands.report.plots import Rows
     from classifier.commands.report.results import Run
 
-EVALUATION, REPORT = "metrics/evaluation.json", Path("report.html")
+REPORT = Path("report.html")
 
 
 def report(
@@ -55,9 +55,10 @@ def report(
     from classifier.commands.report.page import to_html, to_markdown
     from classifier.commands.report.results import commit, load_run
     from classifier.commands.report.sections import sections
+    from classifier.commands.revisions import warn_of_changed_params
 
     run = load_run()
-    warn_of_changed_params(run)
+    warn_of_changed_params(run.lock)
     changes: list[Section] = []
     others: dict[str, dict[str, Rows]] = {}
     if against is not None:
@@ -79,21 +80,6 @@ def name_of(run: "Run") -> str:
     return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
 
 
-def warn_of_changed_params(run: "Run") -> None:
-    """Say on standard error that the results are not those of the params as they are."""
-    from dvc.utils.serialize import load_yaml
-
-    from classifier.params import PARAMS, load_params
-
-    load_params()  # which tells of any mistake
-    now = load_yaml(PARAMS)
-    for section, keys in run.params.items():
-        for key, value in keys.items():
-            if now[section].get(key) != value:
-                changed = f"params.yaml: {section}.{key} has changed since"
-                print(f"{changed}; run `dvc repro`", file=sys.stderr)
-
-
 def changes_since(revision: str, run: "Run") -> "Section":
     """Return what has changed since a revision: params, metrics, and whether it is noise.
 
@@ -109,7 +95,7 @@ def changes_since(revision: str, run: "Run") -> "Section":
     try:
         with Repo() as repo:
             params = repo.params.diff(a_rev=revision).get("diff", {}).get("params.yaml", {})
-            metrics = repo.metrics.diff(a_rev=revision).get("diff", {}).get(EVALUATION, {})
+            metrics = repo.metrics.diff(a_rev=revision).get("diff", {}).get(str(EVALUATION), {})
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{revision}: is no commit, branch, tag or experiment") from error
     whole = {key: change for key, change in metrics.items() if ".per_class." not in key}
@@ -141,11 +127,11 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
     from classifier.commands.report.page import Table
 
     try:
-        before, after = load_side(revision), checked_side(WORKSPACE, run.folds, run.stages)
+        before, after = load_side(revision), side_of(WORKSPACE, FOLDS.read_text(), run.lock)
     except UserError as error:
         return [f"Cross-validations are not compared. {error}."]
-    paired = before.split == after.split
-    changes = [change_of(metric, before, after, paired) for metric in BETTER_WHEN]
+    paired = after.has_the_folds_of(before)
+    changes = [change_of(metric, before, after, paired) for metric in METRICS]
     head, *rows = cells(before, after, changes)
     return [Table("Cross-validated metrics", head, rows), how_tested(before, after, paired)]
 
@@ -155,7 +141,7 @@ def drawn_of(revision: str) -> "dict[str, Rows]":
     import pandas as pd
     from dvc.api import DVCFileSystem
 
-    from classifier.commands.report.results import FOLDS, HISTORY, drawn
+    from classifier.commands.report.results import drawn
 
     files, found = DVCFileSystem(rev=revision), {}
     for path in map(str, (HISTORY, FOLDS)):

@@ -9,17 +9,22 @@ from typing import Any
 import pandas as pd
 
 from classifier.base.errors import UserError, require_file
+from classifier.base.paths import (
+    CROSSVAL,
+    ENVIRONMENT,
+    EVALUATION,
+    FOLDS,
+    HISTORY,
+    PARAMS,
+    PREDICTIONS,
+    SCHEMA,
+)
 from classifier.base.progress import Progress
-from classifier.commands.sweep.experiments import git
-from classifier.lock import LOCK, is_crossval_of_the_model, require_recorded
-from classifier.rows.dataset import PREPARED
+from classifier.commands.revisions import git
+from classifier.lock import Lock, read_lock, require_recorded
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
 
-CROSSVAL, FOLDS = Path("metrics/crossval.json"), Path("metrics/folds.csv")
-EVALUATION, HISTORY = Path("metrics/evaluation.json"), Path("metrics/history.csv")
-ENVIRONMENT, PREDICTIONS = Path("metrics/environment.json"), Path("metrics/predictions")
-METRICS = ("accuracy", "loss", "macro_f1")
 COLUMNS = ["row", "actual", "predicted", "probability"]
 CHUNK_ROWS = 200_000
 WRONG_ROWS = 10
@@ -47,7 +52,7 @@ class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model."""
 
     schema: Schema
-    stages: dict[str, Any]  # of dvc.lock
+    lock: Lock
     evaluation: dict[str, Any]
     crossval: dict[str, Any]
     history: pd.DataFrame
@@ -59,9 +64,9 @@ class Run:
     def params(self) -> dict[str, dict[str, Any]]:
         """The sections of params.yaml that the stages were run with."""
         return {
-            name: stage["params"]["params.yaml"][name]
-            for name, stage in self.stages.items()
-            if name in stage.get("params", {}).get("params.yaml", {})
+            name: stage.params[str(PARAMS)][name]
+            for name, stage in self.lock.stages.items()
+            if name in stage.params.get(str(PARAMS), {})
         }
 
 
@@ -71,16 +76,14 @@ def load_run() -> Run:
     Raises:
         UserError: a file is missing, damaged or not of that run.
     """
-    from dvc.utils.serialize import load_yaml
-
-    evaluation, stages = read_json(require_recorded(EVALUATION)), load_yaml(LOCK)["stages"]
+    evaluation, lock = read_json(require_recorded(EVALUATION)), read_lock()
     crossval = read_json(require_recorded(CROSSVAL))
-    schema = Schema.load(PREPARED / "schema.json")
+    schema = Schema.load(SCHEMA)
     return Run(
         schema=schema,
-        stages=stages,
+        lock=lock,
         evaluation=evaluation,
-        crossval=crossval if is_crossval_of_the_model(stages) else {"models": 0},
+        crossval=crossval if lock.crossval_is_of_the_model() else {"models": 0},
         history=read_csv(require_recorded(HISTORY)),
         folds=read_csv(require_recorded(FOLDS)),
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},

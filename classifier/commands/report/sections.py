@@ -11,20 +11,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from classifier.base.paths import (
+    FOLDS,
+    HISTORY,
+    KERAS_MODEL,
+    ONNX_MODEL,
+    PREDICTIONS,
+    PREPARED,
+    RAW,
+    TRAINING_ROWS,
+)
 from classifier.commands.report import features
 from classifier.commands.report.page import Block, Figure, Figures, Section, Table
 from classifier.commands.report.plots import Rows, boxes, dvc_plots, shares, to_svg, with_counts
 from classifier.commands.report.results import (
-    FOLDS,
-    HISTORY,
-    METRICS,
-    PREDICTIONS,
     Predictions,
     Run,
     drawn,
     records,
 )
-from classifier.rows.dataset import PREPARED, open_dataset
+from classifier.rows.dataset import open_dataset
+from classifier.scoring.scores import METRICS
 from classifier.table.layout import counted
 from classifier.table.schema import Feature, NumberFeature
 
@@ -284,7 +291,7 @@ def drawn_of(run: Run, figures: list[Figure]) -> str:
 def feature_figures(run: Run) -> list[Figure]:
     """Return a figure of each attribute, from a sample of the rows trained on."""
     schema = run.schema
-    inputs, index = features.sample(open_dataset(PREPARED / "train"))
+    inputs, index = features.sample(open_dataset(TRAINING_ROWS))
     starts = features.first_inputs(schema)
     counts = np.bincount(index, minlength=len(schema.classes))
     frequent = np.argsort(-counts, kind="stable")[:PLOT_CLASSES]
@@ -334,9 +341,9 @@ def listed(names: list[str]) -> str:
 def about_source(run: Run) -> list[str]:
     """Say which table it is and, where data/README.md has it, what it is, whose, its licence."""
     source = run.params["fetch"]["source"]
-    raw = next(out for out in run.stages["fetch"]["outs"] if out["path"] == "data/raw.csv")
+    raw = run.lock.outs()[str(RAW)]
     known = library_row(Path(source).name)
-    words = f"{source}, {raw['size']:,} bytes, md5 {raw['md5']}."
+    words = f"{source}, {raw.size:,} bytes, md5 {raw.md5}."
     return (
         [words, f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}."] if known else [words]
     )
@@ -365,7 +372,7 @@ def model_card(run: Run) -> Section:
         ["trained on", f"{run.evaluation['train']['rows']:,} rows of {source}"],
         ["data licence", known[2] if known else f"not stated; {LIBRARY} can state it"],
         *([f"accuracy: {row[0]}", row[2]] for row in headline(run)),
-        ["files", "models/classifier.keras, models/classifier.onnx"],
+        ["files", f"{KERAS_MODEL}, {ONNX_MODEL}"],
     ]
     return Section(
         "Model card",
@@ -387,11 +394,7 @@ def what_was_run(run: Run, commit: str) -> Section:
         for section, keys in run.params.items()
         for key, value in keys.items()
     ]
-    files = [
-        [out["path"], out["md5"], f"{out['size']:,}"]
-        for stage in run.stages.values()
-        for out in stage["outs"]
-    ]
+    files = [[out.path, out.md5, f"{out.size:,}"] for out in run.lock.outs().values()]
     blocks: list[Block] = [
         f"Commit {commit}." if commit else "There is no git commit.",
         Table("Parameters", ["parameter", "value"], settings),

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from classifier.base.errors import UserError
+from classifier.commands.revisions import git
 from classifier.commands.sweep import trial as what_workers_run
-from classifier.commands.sweep.experiments import Baseline, Trial, git
+from classifier.commands.sweep.experiments import Baseline, Trial
 from classifier.commands.sweep.trial import CACHE, Outcome, Setup, run_trial
 
 FOLDER = Path(".dvc/tmp/sweep")  # logs, and clones while their trials run; git does not see it

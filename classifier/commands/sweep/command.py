@@ -15,7 +15,8 @@ import typer
 from classifier.base.errors import UserError
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress
-from classifier.commands.compare import BETTER_WHEN, Change, change_of, load_side
+from classifier.commands.compare import Change, change_of, load_side
+from classifier.scoring.scores import METRICS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -110,7 +111,7 @@ class Results:
 
     def add(self, trial: "Trial") -> float | None:
         """Take in the metrics of a trial that is an experiment by now; return the one at issue."""
-        from classifier.commands.sweep.experiments import metrics_of
+        from classifier.commands.revisions import metrics_of
 
         metrics = metrics_of(f"{self.baseline.refs}{trial.name}")
         self.finished[trial.name] = trial, metrics
@@ -153,7 +154,7 @@ def direction_of(metric: str) -> Direction:
 
 def say_what_is_left_out() -> None:
     """Say on standard error what differs from the commit, as only that is run."""
-    from classifier.commands.sweep.experiments import git
+    from classifier.commands.revisions import git
 
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
     if changed:
@@ -183,17 +184,17 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
 
 def known_metrics(baseline: "Baseline") -> set[str]:
     """Return the metrics of the commit, of cross-validation and of a test set."""
-    from classifier.commands.sweep.experiments import metrics_of
+    from classifier.commands.revisions import metrics_of
 
     names = set(metrics_of(baseline.commit))
-    statistics = product(BETTER_WHEN, ("mean", "std", "ci95_low", "ci95_high"))
+    statistics = product(METRICS, ("mean", "std", "ci95_low", "ci95_high"))
     crossval = {f"crossval.{metric}.{statistic}" for metric, statistic in statistics}
     return names | crossval | {name.replace(".train.", ".test.") for name in names}
 
 
 def source_of(space: "Space", trials: int | None, results: Results) -> "Grid | Search":
     """Return what trials come from, that knows those that are finished."""
-    from classifier.commands.sweep.experiments import metrics_of, params_of
+    from classifier.commands.revisions import metrics_of, params_of
 
     finished, baseline = results.baseline.experiments(), results.baseline
     if not trials:
@@ -283,7 +284,7 @@ def against_default(results: Results) -> tuple[Change, bool] | str:
 
     Or, in words, why that cannot be said.
     """
-    if results.metric not in [f"crossval.{metric}.mean" for metric in BETTER_WHEN]:
+    if results.metric not in [f"crossval.{metric}.mean" for metric in METRICS]:
         return f"{results.metric} has no error bar, as the means of crossval have; see `compare`."
     try:
         default = load_side(results.baseline.commit)
@@ -293,7 +294,7 @@ def against_default(results: Results) -> tuple[Change, bool] | str:
             raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
     except UserError as error:
         return f"No comparison with the default: {error}."
-    paired = default.split == best.split
+    paired = best.has_the_folds_of(default)
     return change_of(results.metric.split(".")[1], default, best, paired), paired
 
 

@@ -2,18 +2,14 @@
 
 import hashlib
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from classifier.base.errors import UserError
+from classifier.base.paths import LOCK
+from classifier.commands.compare import LEADING_TO_CROSSVAL
+from classifier.commands.revisions import git, params_of
 from classifier.commands.sweep.overrides import Texts, value_of
-from classifier.params import PARAMS, Params
-
-METRICS = ("crossval", "evaluation")  # the metrics files, without folder and ending
-LEADING_TO_CROSSVAL = {"fetch", "prepare", "crossval"}
+from classifier.lock import parse_lock
 
 
 @dataclass(frozen=True)
@@ -58,16 +54,8 @@ class Baseline:
 
     def not_reproduced(self) -> list[str]:
         """Return the params that the commit's cross-validation was not run with."""
-        from dvc.utils.serialize import parse_yaml
-
-        stages = parse_yaml(git("show", f"{self.commit}:dvc.lock"), "dvc.lock")["stages"]
-        read = [
-            pair
-            for name in LEADING_TO_CROSSVAL & stages.keys()
-            for key, value in stages[name]["params"][str(PARAMS)].items()
-            for pair in _flat(value, key)
-        ]
-        return sorted(key for key, value in read if value != self.params.get(key))
+        lock = parse_lock(git("show", f"{self.commit}:{LOCK}"), f"{LOCK} of {self.commit[:7]}")
+        return sorted(lock.changed(self.params, *LEADING_TO_CROSSVAL))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
@@ -97,50 +85,3 @@ def head() -> Baseline:
     """Return the baseline that is checked out."""
     commit = git("rev-parse", "--verify", "HEAD^{commit}").strip()
     return Baseline(commit, params_of(commit))
-
-
-def params_of(commit: str) -> dict[str, Any]:
-    """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
-    from dvc.utils.serialize import ParseError, parse_yaml
-
-    text = git("show", f"{commit}:{PARAMS}")
-    try:
-        sections: dict[str, dict[str, Any]] = parse_yaml(text, PARAMS)
-        Params.model_validate(sections)
-    except (ParseError, ValidationError) as error:
-        where = f"{PARAMS} of the commit {commit[:7]}"
-        raise UserError(f"{where}: is not valid; `dvc repro` says what is wrong") from error
-    return {f"{name}.{key}": value for name in sections for key, value in sections[name].items()}
-
-
-def metrics_of(revision: str) -> dict[str, float]:
-    """Return the numbers in a revision's metrics files, as `crossval.accuracy.mean`."""
-    listed = git("ls-tree", "--name-only", revision, "metrics/").split()
-    paths = {name: f"metrics/{name}.json" for name in METRICS}
-    return {
-        key: value
-        for name, path in paths.items()
-        if path in listed
-        for key, value in _flat(_json_of(revision, path), name)
-    }
-
-
-def _json_of(revision: str, path: str) -> Any:
-    try:
-        return json.loads(git("show", f"{revision}:{path}"))
-    except ValueError as error:
-        raise UserError(f"{path} of {revision}: is damaged") from error
-
-
-def _flat(value: Any, key: str) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [leaf for name in value for leaf in _flat(value[name], f"{key}.{name}")]
-    return [(key, value)]
-
-
-def git(*arguments: str) -> str:
-    """Return what git has written; raise `UserError` with its last words if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip() or done.returncode}")
-    return done.stdout

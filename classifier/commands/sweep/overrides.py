@@ -8,7 +8,8 @@ from math import inf
 from typing import Any
 
 from classifier.base.errors import UserError
-from classifier.params import PARAMS, Params
+from classifier.base.paths import PARAMS
+from classifier.params import Params
 
 RANGE = re.compile(r"(uniform|loguniform)\(([^,]+),([^,]+)\)")
 

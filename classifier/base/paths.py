@@ -1,0 +1,24 @@
+"""Where each file of the project is, from its top folder."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
+
+SOURCES = Path("data/source")
+RAW = Path("data/raw.csv")
+PREPARED = Path("data/prepared")
+TRAINING_ROWS = PREPARED / "train"
+SCHEMA = PREPARED / "schema.json"
+PREVIEW = PREPARED / "preview.csv"
+TEST_SETS = Path("data/test_sets")
+
+KERAS_MODEL = Path("models/classifier.keras")
+ONNX_MODEL = Path("models/classifier.onnx")
+
+HISTORY = Path("metrics/history.csv")
+ENVIRONMENT = Path("metrics/environment.json")
+FOLDS = Path("metrics/folds.csv")
+CROSSVAL = Path("metrics/crossval.json")
+EVALUATION = Path("metrics/evaluation.json")
+PREDICTIONS = Path("metrics/predictions")
