@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from classifier.lock import recorded_md5s
+from classifier.lock import read_lock
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent
@@ -214,10 +214,12 @@ def undone(reproduced: Clone, tmp_path: Path) -> Callable[[str], Clone]:
         shutil.rmtree(path, ignore_errors=True)
         clone = reproduced.copy(path)
         shutil.rmtree(path / ".dvc/cache/runs")
-        md5s = recorded_md5s(path / "dvc.lock")
+        recorded = read_lock(path / "dvc.lock").outs()
         for out in OUTS[stage]:
             (shutil.rmtree if (path / out).is_dir() else os.unlink)(path / out)
-            (path / ".dvc/cache/files/md5" / md5s[out][:2] / md5s[out][2:]).unlink(missing_ok=True)
+            (path / ".dvc/cache/files/md5" / recorded[out].md5[:2] / recorded[out].md5[2:]).unlink(
+                missing_ok=True
+            )
         return clone
 
     return undone

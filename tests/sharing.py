@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
-from classifier.lock import md5_of, recorded_md5s
+from classifier.lock import md5_of, read_lock
 from tests.conftest import Clone
 
 MODEL = "models/classifier.onnx"
@@ -26,7 +26,9 @@ class Shared:
     def __init__(self, clone: Clone) -> None:
         self.clone, self.before = clone, clone.files()
         self.remote = clone.path.parent / "dvc-remote"
-        self.md5s = recorded_md5s(clone.path / "dvc.lock")
+        self.md5s = {
+            path: out.md5 for path, out in read_lock(clone.path / "dvc.lock").outs().items()
+        }
         self.md5s |= {path: md5_of(clone.path / path) for path in self.before}
 
     def stored(self, file: str) -> str:

@@ -1,7 +1,7 @@
 """crossval: a hundred models for the price of one, each as it would have been alone; error bars."""
 
 import json
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from typing import Any, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.split import stratified_folds
 from classifier.scoring.intervals import difference_interval, mean_interval
 from classifier.scoring.scores import macro_f1
-from classifier.training import members as side_by_side
+from classifier.training import members
 from classifier.training.members import (
     Member,
     batch_blocks,
@@ -50,7 +50,11 @@ def members_at(
 
 
 def members_of(data: Dataset, settings: Crossval, recipe: Train) -> list[Member]:
-    return members_at(crossval.all_places(settings), data, settings, recipe)
+    return members_at(all_places(settings), data, settings, recipe)
+
+
+def all_places(settings: Crossval) -> list[tuple[int, int]]:
+    return list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
 
 
 def ignore(_: int) -> None:
@@ -114,7 +118,9 @@ def test_every_optimizer_is_among_the_networks():
 def test_a_member_ends_as_the_same_network_trained_alone(iris, shipped, ten, changes, rows):
     recipe = shipped.model_copy(update={"epochs": 6} | changes)
     data = Dataset(iris.features[:rows], iris.labels[:rows])
-    places = next(crossval.side_by_side([(1, fold) for fold in range(1, 11)], data, ten, recipe))
+    sizes = [crossval.training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
+    alike = next(members.side_by_side(sizes, recipe.batch_size, 10))
+    places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
     single = alone(data, members_at(places, data, ten, recipe), 1, recipe)
     for together, by_itself in zip(network.get_weights(), single, strict=True):
@@ -185,19 +191,12 @@ def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
         assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, rows.tolist()))
 
 
-def test_groups_hold_what_memory_does_and_have_equal_numbers_of_batches(iris, shipped, monkeypatch):
-    settings = Crossval(folds=10, repeats=3, seed=1)
-    data = Dataset(iris.features[:142], iris.labels[:142])  # 127 or 128 rows to train on
-    recipe = shipped.model_copy(update={"batch_size": 127})
-    places = crossval.all_places(settings)
-    one = crossval.bytes_per_model(data, 128, recipe)
-    monkeypatch.setattr(crossval, "MEMORY", 7 * one)
-    groups = list(crossval.side_by_side(places, data, settings, recipe))
-    assert sorted(place for group in groups for place in group) == places
-    assert max(map(len, groups)) <= 7
-    for group in groups:
-        rows = {crossval.training_rows(142, fold, settings, recipe) for _, fold in group}
-        assert len({-(-count // 127) for count in rows}) == 1
+def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches():
+    sizes = [127, 128] * 15
+    groups = list(members.side_by_side(sizes, 127, 7))
+    assert sorted(chain.from_iterable(groups)) == list(range(30))
+    assert sorted(map(len, groups)) == [5, 5, 5, 5, 5, 5]
+    assert all(len({sizes[number] for number in group}) == 1 for group in groups)
 
 
 def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch):
@@ -205,19 +204,19 @@ def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch):
     recipe = shipped.model_copy(update={"epochs": 3})
     data = Dataset(iris.features[:149], iris.labels[:149])
     at_once = crossval.cross_validate(data, settings, recipe)
-    monkeypatch.setattr(crossval, "MEMORY", 0)
-    monkeypatch.setattr(side_by_side, "BLOCK_CELLS", 500)
+    monkeypatch.setattr(members, "MEMORY", 0)
+    monkeypatch.setattr(members, "BLOCK_CELLS", 500)
     pd.testing.assert_frame_equal(at_once, crossval.cross_validate(data, settings, recipe))
 
 
 def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
-    members = members_of(iris, ten, recipe)
-    network = train_members(iris, members, recipe, ignore)
-    scores = side_by_side.score_members(network, iris, [member.test for member in members])
+    ones = members_of(iris, ten, recipe)
+    network = train_members(iris, ones, recipe, ignore)
+    scores = members.score_members(network, iris, [one.test for one in ones])
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
-    for place, member in enumerate(members[:3]):
+    for place, member in enumerate(ones[:3]):
         stock.set_weights([weights[..., place] for weights in network.get_weights()])
         rows = (iris.features[member.test], iris.labels[member.test])
         expected = stock.evaluate(*rows, verbose=0, return_dict=True)
@@ -261,7 +260,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 def test_the_summary_follows_from_the_folds(reproduced):
     folds = pd.read_csv(reproduced.path / "metrics/folds.csv")
     summary = json.loads(reproduced.read("metrics/crossval.json"))
-    assert list(folds) == ["repeat", "fold", "accuracy", "loss", "macro_f1"]
+    assert list(folds) == ["repeat", "fold", "test_rows", "accuracy", "loss", "macro_f1"]
     assert len(folds) == summary["models"] == 100
     for metric in ("accuracy", "loss", "macro_f1"):
         estimate = summary[metric]
@@ -277,7 +276,7 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
     script = "import sys; from stages.crossval import main; main(); print('keras' in sys.modules)"
     assert copied.run("python", "-c", script).stdout == "False\n"
     assert json.loads(copied.read("metrics/crossval.json")) == {"models": 0}
-    assert copied.read("metrics/folds.csv") == "repeat,fold,accuracy,loss,macro_f1\n"
+    assert copied.read("metrics/folds.csv") == "repeat,fold,test_rows,accuracy,loss,macro_f1\n"
     copied.dvc("plots", "show", "metrics/folds.csv")
 
 
@@ -298,7 +297,7 @@ def test_what_cannot_be_cross_validated_is_one_line(iris, shipped, ten, settings
 
 
 def test_a_network_too_large_is_one_line(iris, shipped, ten):
-    with pytest.raises(UserError, match=r"^train.hidden: so large a network does not fit"):
+    with pytest.raises(UserError, match=r"^train.hidden: a network this large does not fit"):
         crossval.cross_validate(
             iris, ten, shipped.model_copy(update={"hidden": [1_000_000, 1_000_000]})
         )
@@ -308,7 +307,7 @@ def test_a_batch_holds_no_more_rows_than_there_are(iris, shipped, ten):
     recipe = shipped.model_copy(update={"batch_size": 1_000_000})
     (block,) = batch_blocks(iris, members_of(iris, ten, recipe), recipe)
     assert [array.shape for array in block] == [(1, 135, 4, 10), (1, 135, 3, 10)]
-    assert crossval.bytes_per_model(iris, 135, recipe) < 50_000
+    assert members.bytes_per_member(iris, 135, recipe) < 50_000
 
 
 def test_long_work_is_announced(capsys):

@@ -19,6 +19,7 @@ from classifier.model.saving import load_keras, save_keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.split import split_rows
+from classifier.training import fit
 from stages import train
 from tests.conftest import ROOT
 
@@ -69,14 +70,14 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
     settings, reproduced, monkeypatch, tmp_path, block_bytes
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(fit, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
     few = settings.model_copy(update={"epochs": 2, "batch_size": 16})
-    trained = train.train(data, few)
+    trained = fit.train(data, few, tmp_path / "history.csv")
     keras.utils.set_random_seed(few.seed)
     network = build_network(4, 3, few)
     compile_network(network, few)
-    for features, labels in train.blocks(data, range(150), few):
+    for features, labels in fit.blocks(data, range(150), few):
         for batch in zip(features, labels, strict=True):
             network.train_on_batch(*batch)
     assert all(map(np.array_equal, trained.get_weights(), network.get_weights()))
@@ -87,13 +88,13 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
 def test_each_epoch_has_every_row_once_in_another_order(
     settings, reproduced, monkeypatch, block_bytes, batch
 ):
-    monkeypatch.setattr(train, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(fit, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
     two = settings.model_copy(update={"epochs": 2, "batch_size": batch})
     numbers = Dataset(np.arange(150, dtype=np.float32)[:, None], data.labels)
-    blocks = [block for block, _ in train.blocks(numbers, range(150), two)]
+    blocks = [block for block, _ in fit.blocks(numbers, range(150), two)]
     half = len(blocks) // 2
-    assert half == train.blocks_per_epoch(numbers, 150, batch)
+    assert half == fit.blocks_per_epoch(numbers, 150, batch)
     assert [block.shape[1] for block in blocks[:half]] == [batch] * (half - 1) + [150 % batch]
     first, second = (
         [row for block in epoch for row in block.ravel().tolist()]
@@ -105,9 +106,9 @@ def test_each_epoch_has_every_row_once_in_another_order(
 
 def test_a_block_is_like_the_whole_table_also_where_that_is_sorted():
     rng = np.random.default_rng(0)
-    for block in train.shuffled(range(100_000), 10_000, rng):
-        assert len(block) == pytest.approx(10_000, abs=train.RUNS)
-        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * train.RUNS)
+    for block in fit.shuffled(range(100_000), 10_000, rng):
+        assert len(block) == pytest.approx(10_000, abs=fit.RUNS)
+        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * fit.RUNS)
 
 
 def test_stops_early_and_keeps_the_best_weights(trained):
@@ -143,15 +144,15 @@ def test_curves_are_written_while_training_goes_on(trained, tmp_path, monkeypatc
     def look(*_: object) -> None:
         seen.append(len(history(tmp_path)))
 
-    monkeypatch.setattr(train, "HISTORY_INTERVAL", 0.0)
-    monkeypatch.setattr(train.EpochBar, "on_epoch_end", look)
+    monkeypatch.setattr(fit, "HISTORY_INTERVAL", 0.0)
+    monkeypatch.setattr(fit.EpochBar, "on_epoch_end", look)
     trained(epochs=4)
     assert seen == [1, 2, 3, 4]
 
 
 def test_curves_are_not_written_more_often_than_a_reader_looks(trained, monkeypatch):
-    writes = Mock(side_effect=train.LearningCurves.write, autospec=True)
-    monkeypatch.setattr(train.LearningCurves, "write", lambda curves: writes(curves))
+    writes = Mock(side_effect=fit.LearningCurves.write, autospec=True)
+    monkeypatch.setattr(fit.LearningCurves, "write", lambda curves: writes(curves))
     trained(epochs=50)
     assert 1 <= writes.call_count < 10
 

@@ -1,0 +1,156 @@
+"""A file is what dvc.lock says, or one line says why not."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier.base.errors import UserError
+from classifier.lock import Lock, md5_of, parse_lock, read_lock, require_recorded
+from tests.conftest import ROOT
+
+HELLO = "5d41402abc4b2a76b9719d911017c592"
+LOCK = f"""
+schema: '2.0'
+stages:
+  greet:
+    cmd: echo
+    outs:
+    - path: models/hello
+      hash: md5
+      md5: {HELLO}
+  silent:
+    cmd: true
+"""
+
+
+@pytest.fixture
+def hello(tmp_path, monkeypatch) -> Path:
+    """A file as dvc.lock names it, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.lock").write_text(LOCK)
+    Path("models").mkdir()
+    Path("models/hello").write_text("hello")
+    return Path("models/hello")
+
+
+def test_the_projects_own_lock_names_its_artifacts():
+    recorded = read_lock(ROOT / "dvc.lock").outs()
+    assert recorded["data/prepared"].md5.endswith(".dir")
+    for path in ("metrics/crossval.json", "metrics/evaluation.json"):
+        assert recorded[path].md5 == md5_of(ROOT / path)
+
+
+def test_the_recorded_bytes_pass(hello):
+    assert require_recorded(hello) == hello
+
+
+@pytest.mark.parametrize("content", ["hallo", "hell", ""])
+def test_other_bytes_do_not(hello, content):
+    hello.write_text(content)
+    with pytest.raises(UserError, match=r"models/hello: is not the file that dvc\.lock"):
+        require_recorded(hello)
+
+
+def test_a_file_that_is_not_named_does_not(hello):
+    other = hello.rename("models/other")
+    with pytest.raises(UserError, match=r"models/other: dvc\.lock does not name it"):
+        require_recorded(other)
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "",
+        "a: [",
+        "stages: 1",
+        "stages: {a: {outs: [{path: x}]}}",
+        "\0",
+        LOCK.replace(HELLO, "0" * 32),
+        LOCK.replace(HELLO, "hello"),
+    ],
+)
+def test_a_damaged_lock_is_told(hello, lock):
+    Path("dvc.lock").write_text(lock)
+    with pytest.raises(UserError, match="is damaged; `git checkout dvc"):
+        require_recorded(hello)
+
+
+def test_a_missing_lock_is_told(hello):
+    Path("dvc.lock").unlink()
+    with pytest.raises(UserError, match="no such file; run `dvc repro`"):
+        require_recorded(hello)
+
+
+PIPELINE: dict[str, Any] = {
+    "prepare": {
+        "deps": [{"path": "data/raw.csv", "md5": "1" * 32}],
+        "params": {"params.yaml": {"prepare": {
+            "label": "y", "missing": "error", "features": None, "scale": "none", "seed": 1}}},
+    },
+    "crossval": {
+        "deps": [{"path": "data/prepared/train", "md5": "2" * 32 + ".dir"}],
+        "params": {"params.yaml": {"crossval": {"seed": 42}, "train.epochs": 150}},
+    },
+    "train": {
+        "deps": [{"path": "data/prepared/train", "md5": "2" * 32 + ".dir"}],
+        "params": {"params.yaml": {"train": {"epochs": 150, "seed": 1}}},
+    },
+}  # fmt: skip
+
+
+def changed(stage: str, section: str, key: str, value: object) -> Lock:
+    """Return the pipeline's lock with one param of a stage changed."""
+    stages = copy.deepcopy(PIPELINE)
+    stages[stage]["params"]["params.yaml"][section][key] = value
+    return Lock.model_validate({"stages": stages})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("scale", "standard", True),
+        ("features", [0], True),
+        ("seed", 2, False),
+        ("label", "z", False),
+        ("missing", "drop", False),
+    ],
+)
+def test_the_choice_of_rows_goes_by_what_decides_which_rows_there_are(key, value, same):
+    before = Lock.model_validate({"stages": PIPELINE}).choice_of_rows()
+    assert (changed("prepare", "prepare", key, value).choice_of_rows() == before) is same
+
+
+def test_dropping_rows_with_gaps_makes_features_choose_rows():
+    drop, other = changed("prepare", "prepare", "missing", "drop"), copy.deepcopy(PIPELINE)
+    other["prepare"]["params"]["params.yaml"]["prepare"] |= {"missing": "drop", "features": [0]}
+    assert drop.choice_of_rows() != Lock.model_validate({"stages": other}).choice_of_rows()
+
+
+def test_a_cross_validation_is_of_the_model_if_rows_and_params_are_those_it_was_trained_with():
+    assert Lock.model_validate({"stages": PIPELINE}).crossval_is_of_the_model()
+    assert changed("train", "train", "seed", 2).crossval_is_of_the_model()
+    assert not changed("train", "train", "epochs", 7).crossval_is_of_the_model()
+    other = copy.deepcopy(PIPELINE)
+    other["train"]["deps"][0]["md5"] = "3" * 32 + ".dir"
+    assert not Lock.model_validate({"stages": other}).crossval_is_of_the_model()
+
+
+def test_params_are_all_those_that_stages_were_run_with():
+    params = Lock.model_validate({"stages": PIPELINE}).params("crossval", "train")
+    assert params == {"crossval.seed": 42, "train.epochs": 150, "train.seed": 1}
+
+
+def test_what_has_changed_is_named_also_where_the_param_is_gone():
+    lock = Lock.model_validate({"stages": PIPELINE})
+    now = lock.params() | {"train.epochs": 151, "new.one": 1}
+    del now["crossval.seed"]
+    assert lock.changed(now) == ["crossval.seed", "train.epochs"]
+    assert lock.changed(now, "prepare") == []
+
+
+def test_numbers_are_read_as_dvc_writes_them():
+    """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
+    text = "stages: {train: {params: {params.yaml: {train: {learning_rate: 1e-05}}}}}"
+    assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
