@@ -38,7 +38,7 @@ lint: test-environment
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/mypy --no-error-summary
-	$(VENV)/bin/python -m classifier.secrets
+	$(VENV)/bin/python -m tools.check_secrets
 
 lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt

@@ -1,4 +1,4 @@
-"""The command line: `classifier --help`, or `python -m classifier --help`."""
+"""The command line: `classifier --help`, or `classifier --help`."""
 
 import re
 import sqlite3

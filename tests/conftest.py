@@ -45,6 +45,12 @@ OUTS = {
 }
 
 
+def pytest_configure() -> None:
+    """Let tests find the commands of this environment, and DVC its cache where `make` puts it."""
+    os.environ["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ["PATH"]])
+    os.environ["DVC_SITE_CACHE_DIR"] = str(ROOT / ".dvc/tmp/site-cache")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: last, one process would wait for the other."""
     items.sort(key=lambda item: item.path.stem not in ("test_readme", "test_crossval"))

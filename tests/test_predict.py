@@ -63,9 +63,9 @@ def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
 @pytest.mark.parametrize("command", ["predict - <", "predict /dev/stdin <", "predict <(cat", "cat"])
 def test_a_table_may_come_through_a_pipe(reproduced, command):
     full = {
-        "cat": "cat data/source/iris.data | python -m classifier predict /dev/stdin",
-        "predict <(cat": "python -m classifier predict <(cat data/source/iris.data)",
-    }.get(command, f"python -m classifier {command} data/source/iris.data")
+        "cat": "cat data/source/iris.data | classifier predict /dev/stdin",
+        "predict <(cat": "classifier predict <(cat data/source/iris.data)",
+    }.get(command, f"classifier {command} data/source/iris.data")
     assert len(reproduced.run("bash", "-c", full).stdout.splitlines()) == 151
 
 
@@ -146,7 +146,7 @@ def test_a_column_named_as_one_that_is_added_is_refused_except_for_json(copied):
 
 
 def test_without_an_output_it_is_one_line(reproduced):
-    command = "python -m classifier predict data/source/iris.data >&-"
+    command = "classifier predict data/source/iris.data >&-"
     done = reproduced.run("bash", "-c", command, check=False)
     assert done.stderr == "error: standard output is closed, there is nowhere to write to\n"
 
@@ -193,7 +193,7 @@ def test_a_damaged_model_is_one_line(copied, damage):
         done.stdout
         + done.stderr
         == "error: models/classifier.onnx: is not the file that dvc.lock names; "
-        "`python -m classifier verify --repair` brings that back, `dvc repro` makes a new one\n"
+        "`classifier verify --repair` brings that back, `dvc repro` makes a new one\n"
     )
 
 
@@ -208,10 +208,10 @@ def test_neither_tensorflow_nor_pandas_is_imported_for_a_row(reproduced):
 
 def test_help_has_examples(reproduced):
     helped = reproduced.run("python", "-m", "classifier", "predict", "--help").stdout
-    assert "python -m classifier predict 5.1 3.5 1.4 0.2\n" in helped
+    assert "classifier predict 5.1 3.5 1.4 0.2\n" in helped
 
 
 def test_output_can_be_cut_short(reproduced):
-    command = "python -m classifier predict data/source/iris.data | head -1"
+    command = "classifier predict data/source/iris.data | head -1"
     done = reproduced.run("bash", "-o", "pipefail", "-c", command, check=False)
     assert done.stderr == ""

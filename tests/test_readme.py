@@ -59,7 +59,7 @@ def test_repro_runs_what_the_readme_says(ran):
 
 @pytest.mark.slow
 def test_rows_are_classified(ran):
-    by_pipe, by_json = outputs(ran, "head -3")[0], outputs(ran, "python -m classifier predict")[0]
+    by_pipe, by_json = outputs(ran, "head -3")[0], outputs(ran, "classifier predict")[0]
     assert len(by_pipe.splitlines()) == 3
     assert json.loads(by_json)["predicted"] == "Adelie"
 
@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_committed_metrics():
 
 @pytest.mark.slow
 def test_compare_tells_what_fewer_epochs_did(ran):
-    (shown,) = outputs(ran, "python -m classifier compare")
+    (shown,) = outputs(ran, "classifier compare")
     assert "Paired: the same 100 folds on both sides." in shown
 
 

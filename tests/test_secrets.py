@@ -10,9 +10,9 @@ import yaml
 from dvc.config_schema import REMOTE_SCHEMAS
 
 from classifier.base.errors import UserError
-from classifier.secrets import SECRETS, main
 from tests.conftest import ROOT
 from tests.sharing import CACHE, Shared, flip_a_bit
+from tools.check_secrets import SECRETS, main
 
 # What DVC names like a secret, but is a path, a question, an account or a command.
 HARMLESS = {
@@ -98,5 +98,5 @@ def test_make_lint_runs_the_check():
         for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
         for hook in repo["hooks"]
     ]
-    [entry] = [entry for entry in entries if entry.endswith("secrets")]
+    [entry] = [entry for entry in entries if entry.endswith("check_secrets")]
     assert entry.replace(".venv", "$(VENV)") in (ROOT / "Makefile").read_text()

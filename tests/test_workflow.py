@@ -2,13 +2,9 @@
 
 import json
 import shutil
-import sys
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
-
-from tests.conftest import Clone
 
 
 def test_metrics_diff_shows_what_a_commit_changed(compared):
@@ -77,13 +73,3 @@ def test_without_artifacts_or_a_remote_repro_runs_every_stage(both):
         "fetch", "prepare", "crossval", "train", "evaluate",
     ]  # fmt: skip
     assert second.stages_run(second.dvc("repro")) == []
-
-
-def test_dvc_finds_the_python_of_its_own_environment(reproduced):
-    """`.venv/bin/dvc` works without "activate", also where the PATH names no python at all."""
-    bare = Clone(reproduced.path, PATH="/usr/bin:/bin")
-    script = "import os, shutil; print(shutil.which('python'), os.environ['DVC_SITE_CACHE_DIR'])"
-    python, cache = map(Path, bare.run(".venv/bin/python", "-c", script).stdout.split())
-    environment = Path(sys.prefix).resolve()
-    assert (python.parent.parent.resolve(), cache.parent.resolve()) == (environment, environment)
-    assert cache.stat().st_mode & 0o077 == 0, "only the owner can enter"

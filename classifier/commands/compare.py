@@ -83,9 +83,9 @@ def compare(
 
     \b
     Examples:
-      python -m classifier compare
-      python -m classifier compare main my-experiment
-      python -m classifier compare HEAD~1 --markdown --fail-if-worse
+      classifier compare
+      classifier compare main my-experiment
+      classifier compare HEAD~1 --markdown --fail-if-worse
     """
     before, after = load_side(old), load_side(new)
     paired = after.has_the_folds_of(before)

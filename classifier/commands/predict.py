@@ -48,10 +48,10 @@ def predict(
 
     \b
     Examples:
-      python -m classifier predict 5.1 3.5 1.4 0.2
-      python -m classifier predict --json 5.1 3.5 1.4 0.2
-      python -m classifier predict flowers.csv > predicted.csv
-      zcat flowers.csv.gz | python -m classifier predict - | head
+      classifier predict 5.1 3.5 1.4 0.2
+      classifier predict --json 5.1 3.5 1.4 0.2
+      classifier predict flowers.csv > predicted.csv
+      zcat flowers.csv.gz | classifier predict - | head
     """
     if sys.stdout is None:
         raise UserError("standard output is closed, there is nowhere to write to")

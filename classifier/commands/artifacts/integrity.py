@@ -159,8 +159,7 @@ def require_folder(remote: Place) -> None:
     """Raise `UserError` if the folder of a remote on this machine is not there: a disk, perhaps."""
     if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
         raise UserError(
-            f"{remote.name}: there is no folder {remote.store.path}; "
-            "`python -m classifier push` makes it"
+            f"{remote.name}: there is no folder {remote.store.path}; `classifier push` makes it"
         )
 
 

@@ -18,8 +18,8 @@ def push(name: Name = None) -> None:
 
     \b
     Examples:
-      python -m classifier push
-      python -m classifier push --name backup
+      classifier push
+      classifier push --name backup
     """
     with could_not_look():
         from classifier.commands.artifacts.integrity import (
@@ -37,7 +37,7 @@ def push(name: Name = None) -> None:
             cache, remote = cache_of(repo), remote_of(repo, name)
             files = recorded_files(repo.index.outs, [cache])
             left = [finding for finding in check(files, [cache]) if finding.problem == DAMAGED]
-            hint = "nothing was pushed; run `python -m classifier verify --repair`"
+            hint = "nothing was pushed; run `classifier verify --repair`"
             if not left:
                 try:
                     with reached(remote.name):

@@ -38,9 +38,9 @@ def verify(
 
     \b
     Examples:
-      python -m classifier verify
-      python -m classifier verify --remote
-      python -m classifier verify --repair --name backup
+      classifier verify
+      classifier verify --remote
+      classifier verify --repair --name backup
     """
     with could_not_look():
         from classifier.commands.artifacts.integrity import (

@@ -45,9 +45,9 @@ def report(
 
     \b
     Examples:
-      python -m classifier report
-      python -m classifier report --against main --output new.html
-      python -m classifier report --against HEAD~1 --markdown | gh pr comment --body-file -
+      classifier report
+      classifier report --against main --output new.html
+      classifier report --against HEAD~1 --markdown | gh pr comment --body-file -
     """
     from dvc.exceptions import DvcException
 

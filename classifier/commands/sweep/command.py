@@ -71,9 +71,9 @@ def sweep(
 
     \b
     Examples:
-      python -m classifier sweep -S train.batch_size=5,15 -S 'train.epochs=range(50,200,50)'
-      python -m classifier sweep -S 'train.learning_rate=loguniform(1e-4,1e-1)' --trials 30
-      python -m classifier sweep -S 'train.hidden=[8],[16],[8,8]' --scheduler tcp://10.0.0.1:8786
+      classifier sweep -S train.batch_size=5,15 -S 'train.epochs=range(50,200,50)'
+      classifier sweep -S 'train.learning_rate=loguniform(1e-4,1e-1)' --trials 30
+      classifier sweep -S 'train.hidden=[8],[16],[8,8]' --scheduler tcp://10.0.0.1:8786
     """
     from classifier.commands.sweep.cluster import connected, pull_artifacts, setup_of
     from classifier.commands.sweep.experiments import head
