@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from classifier.base.errors import UserError
 
-Rows = npt.NDArray[np.int32]
+RowNumbers = npt.NDArray[np.int32]
 
 
 def stratified_quotas(counts: Sequence[int], fraction: float) -> list[int]:
@@ -57,7 +57,7 @@ class StratifiedSampler:
 
 def split_rows(
     class_index: npt.NDArray[np.intp], classes: int, fraction: float, seed: int
-) -> tuple[Rows, Rows]:
+) -> tuple[RowNumbers, RowNumbers]:
     """Return the numbers of the rows to train on and, stratified, of those to validate on.
 
     Raises:

@@ -10,13 +10,11 @@ n_test / n_train is 1 / (K - 1) (Bouckaert and Frank, 2004, for repeated folds).
 from dataclasses import dataclass
 from math import sqrt
 
-import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtrit
 
-LEVEL = 0.95
+from classifier.scoring.scores import Scores
 
-Floats = npt.NDArray[np.float64]
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Interval:
     high: float
 
 
-def corrected_variance(values: Floats, folds: int) -> float:
+def corrected_variance(values: Scores, folds: int) -> float:
     """Return the variance of the mean of a metric over the models of a cross-validation.
 
     values: (models,); fewer than two have none and give NaN.
@@ -38,14 +36,14 @@ def corrected_variance(values: Floats, folds: int) -> float:
     return float(values.var(ddof=1)) * (1 / len(values) + 1 / (folds - 1))
 
 
-def mean_interval(values: Floats, folds: int) -> Interval:
+def mean_interval(values: Scores, folds: int) -> Interval:
     """Return the mean of a metric, or of paired differences, over (models,), with its interval."""
     variance = corrected_variance(values, folds)
     return _student_interval(float(values.mean()), variance, len(values) - 1)
 
 
 def difference_interval(
-    before: Floats, after: Floats, folds_before: int, folds_after: int
+    before: Scores, after: Scores, folds_before: int, folds_after: int
 ) -> Interval:
     """Return the difference of the means of two unpaired cross-validations, with its interval.
 

@@ -10,15 +10,15 @@ BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 METRICS = list(BETTER_WHEN)
 
 Counts = npt.NDArray[np.integer[Any]]
-Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float64]
 
 
-def ratio(part: Counts, whole: Counts) -> Floats:
+def ratio(part: Counts, whole: Counts) -> Scores:
     """Return part / whole, and 0 where there is nothing to divide by."""
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
 
 
-def f1_scores(hits: Counts, actual: Counts, predicted: Counts) -> Floats:
+def f1_scores(hits: Counts, actual: Counts, predicted: Counts) -> Scores:
     """Return the F1 of each class: the harmonic mean of precision and recall, simplified.
 
     hits: rows of the class that were predicted to be; actual, predicted: rows that are and rows
@@ -27,7 +27,7 @@ def f1_scores(hits: Counts, actual: Counts, predicted: Counts) -> Floats:
     return ratio(2 * hits, actual + predicted)
 
 
-def macro_f1(hits: Counts, actual: Counts, predicted: Counts) -> Floats:
+def macro_f1(hits: Counts, actual: Counts, predicted: Counts) -> Scores:
     """Return the mean F1 over the classes, axis 0, that occur as actual or as predicted ones."""
     occurs = actual + predicted > 0
     return np.asarray(f1_scores(hits, actual, predicted).sum(axis=0) / occurs.sum(axis=0))

@@ -16,7 +16,7 @@ from classifier.model.network import NO_MEMORY, build_network, compile_network, 
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
-from classifier.rows.split import Rows, split_rows
+from classifier.rows.split import RowNumbers, split_rows
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 BLOCK_BYTES = 4 * 2**20  # of rows that are shuffled in memory at a time
@@ -54,7 +54,7 @@ def train(data: Dataset, settings: Train, history: Path) -> Any:
     return network
 
 
-def split(data: Dataset, settings: Train) -> tuple[Rows | range, Rows]:
+def split(data: Dataset, settings: Train) -> tuple[RowNumbers | range, RowNumbers]:
     """Return the numbers of the rows to train on, a range if these are all, and to validate on."""
     if not settings.validation_fraction:
         return range(len(data)), np.empty(0, np.int32)
@@ -80,7 +80,7 @@ def train_on_blocks(network: Any) -> None:
     network.train_step = train_step
 
 
-def block_stream(data: Dataset, rows: Rows | range, settings: Train) -> Any:
+def block_stream(data: Dataset, rows: RowNumbers | range, settings: Train) -> Any:
     """Return one tf.data.Dataset of all epochs' blocks, each epoch in an order of its own.
 
     One stream serves all epochs because Keras would otherwise start a new iterator for each.
@@ -94,7 +94,7 @@ def block_stream(data: Dataset, rows: Rows | range, settings: Train) -> Any:
     ).prefetch(1)
 
 
-def blocks(data: Dataset, rows: Rows | range, settings: Train) -> Iterator[Batch]:
+def blocks(data: Dataset, rows: RowNumbers | range, settings: Train) -> Iterator[Batch]:
     """Yield the rows once for every epoch, in blocks of (batches, batch, columns).
 
     What does not fill a batch at the end of an epoch is a block of its own.
@@ -124,7 +124,7 @@ def blocks_per_epoch(data: Dataset, rows: int, batch: int) -> int:
     return full + (rest >= batch) + (rest % batch > 0)
 
 
-def shuffled(rows: Rows | range, size: int, rng: np.random.Generator) -> Iterator[Rows]:
+def shuffled(rows: RowNumbers | range, size: int, rng: np.random.Generator) -> Iterator[RowNumbers]:
     """Yield all rows in random order, about `size` at a time.
 
     Where there are more than that, each block is made of runs of rows from all over the table, so
@@ -139,11 +139,11 @@ def shuffled(rows: Rows | range, size: int, rng: np.random.Generator) -> Iterato
         yield rng.permutation(np.concatenate([as_rows(rows[at : at + run]) for at in block]))
 
 
-def as_rows(rows: Rows | range) -> Rows:
+def as_rows(rows: RowNumbers | range) -> RowNumbers:
     return np.arange(rows.start, rows.stop, dtype=np.int32) if isinstance(rows, range) else rows
 
 
-def regrouped(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:
+def regrouped(blocks: Iterable[RowNumbers], size: int) -> Iterator[RowNumbers]:
     """Yield the same rows, `size` at a time; at the end what is left."""
     left = np.empty(0, np.int32)
     for block in blocks:

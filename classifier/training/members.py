@@ -18,16 +18,15 @@ from classifier.model.network import NO_MEMORY, for_each_batch, make_optimizer
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
-from classifier.scoring.scores import METRICS, macro_f1
+from classifier.rows.split import RowNumbers
+from classifier.scoring.scores import METRICS, Scores, macro_f1
 
 MEMORY = 512 * 2**20  # bytes for the members that are trained side by side
 NO_ROW = -1  # where a member has no row in a batch
 BLOCK_CELLS = 2_000_000  # numbers of the batches that are made at a time
 SMALL_PRODUCT = 512  # multiplications; from about here on matrix products are faster
 
-Rows = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float64]
+Float32s = npt.NDArray[np.float32]
 Truths = npt.NDArray[np.bool_]
 
 
@@ -122,9 +121,9 @@ def sum_of_losses(targets: Any, logits: Any) -> Any:
 class Member:
     """One network: the numbers of its rows, and what its start and its shuffles are drawn from."""
 
-    training: Rows
-    validation: Rows
-    test: Rows
+    training: RowNumbers
+    validation: RowNumbers
+    test: RowNumbers
     rng: np.random.Generator
 
 
@@ -216,7 +215,7 @@ def train_members(
 
 def batch_blocks(
     data: Dataset, members: Sequence[Member], settings: Train
-) -> Iterator[tuple[Floats, Floats]]:
+) -> Iterator[tuple[Float32s, Float32s]]:
     """Yield an epoch's features and targets, some batches at a time.
 
     Each is (batches, batch, columns, members). Every member has its rows once, in an order drawn
@@ -232,7 +231,7 @@ def batch_blocks(
     return (gather(data, order[at : at + size]) for at in range(0, steps, size))
 
 
-def stack_rows(rows: Sequence[Rows], shape: tuple[int, ...]) -> Rows:
+def stack_rows(rows: Sequence[RowNumbers], shape: tuple[int, ...]) -> RowNumbers:
     """Return the rows of every member side by side, filled up with NO_ROW, in the given shape."""
     stacked = np.full((math.prod(shape[:-1]), len(rows)), NO_ROW, np.int32)
     for place, of_member in enumerate(rows):
@@ -240,7 +239,7 @@ def stack_rows(rows: Sequence[Rows], shape: tuple[int, ...]) -> Rows:
     return stacked.reshape(shape)
 
 
-def gather(data: Dataset, rows: Rows) -> tuple[Floats, Floats]:
+def gather(data: Dataset, rows: RowNumbers) -> tuple[Float32s, Float32s]:
     """Return the features and the targets of rows, (..., batch, members), members last."""
     exists = rows != NO_ROW
     counts = np.maximum(exists.sum(axis=-2, keepdims=True), 1)
@@ -248,7 +247,7 @@ def gather(data: Dataset, rows: Rows) -> tuple[Floats, Floats]:
     return take_rows(data.features, rows), take_rows(data.labels, rows) * weights[..., None, :]
 
 
-def take_rows(table: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+def take_rows(table: npt.NDArray[Any], rows: RowNumbers) -> npt.NDArray[Any]:
     """Return the columns of rows (..., members) as (..., columns, members), any row for NO_ROW."""
     taken = np.empty((*rows.shape[:-1], table.shape[1], rows.shape[-1]), table.dtype)
     for place, column in enumerate(np.asarray(table).T):
@@ -270,7 +269,7 @@ class StopEachEarly:
         self.rows = [member.validation for member in members]
         self.lowest = np.full(len(members), np.inf)
         self.waited = np.zeros(len(members), int)
-        self.best: list[Floats] = network.get_weights()
+        self.best: list[Float32s] = network.get_weights()
 
     def after_epoch(self) -> bool:
         """Keep the weights of members that have got better; return whether all have stopped."""
@@ -286,7 +285,7 @@ class StopEachEarly:
         self.network.set_weights(self.best)
 
 
-def score_members(network: Members, data: Dataset, rows: Sequence[Rows]) -> dict[str, Scores]:
+def score_members(network: Members, data: Dataset, rows: Sequence[RowNumbers]) -> dict[str, Scores]:
     """Return accuracy, loss and macro F1 of each member on its own rows, each (members,)."""
     classes, members, longest = data.labels.shape[1], len(rows), max(map(len, rows))
     stacked = stack_rows(rows, (longest, members))

@@ -21,7 +21,7 @@ from classifier.scoring.scores import METRICS
 
 if TYPE_CHECKING:
     from classifier.commands.report.page import Block, Section
-    from classifier.commands.report.plots import Rows
+    from classifier.commands.report.plots import Records
     from classifier.commands.report.results import Run
 
 REPORT = Path("report.html")
@@ -60,7 +60,7 @@ def report(
     run = load_run()
     warn_of_changed_params(run.lock)
     changes: list[Section] = []
-    others: dict[str, dict[str, Rows]] = {}
+    others: dict[str, dict[str, Records]] = {}
     if against is not None:
         try:
             changes, others = [changes_since(against, run)], {against: drawn_of(against)}
@@ -136,7 +136,7 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
     return [Table("Cross-validated metrics", head, rows), how_tested(before, after, paired)]
 
 
-def drawn_of(revision: str) -> "dict[str, Rows]":
+def drawn_of(revision: str) -> "dict[str, Records]":
     """Return the rows to draw of another revision's files; what it has not is left out."""
     import pandas as pd
     from dvc.api import DVCFileSystem

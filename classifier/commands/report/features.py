@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifier.commands.report.plots import Records
 from classifier.rows.dataset import Dataset
 from classifier.table.schema import Feature, NumberFeature, Schema
 
@@ -16,7 +17,6 @@ QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
 Inputs = npt.NDArray[np.float32]
 Classes = npt.NDArray[np.intp]
-Rows = list[dict[str, Any]]
 
 
 def sample(data: Dataset) -> tuple[Inputs, Classes]:
@@ -70,7 +70,7 @@ def most_telling(schema: Schema, inputs: Inputs, classes: Classes, wanted: int) 
     return sorted(np.argsort(-scores, kind="stable")[:wanted].tolist())
 
 
-def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Rows:
+def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
     """Return class and quantiles of a number for each class, from (n,) values and class names."""
     at = [*QUANTILES.values()]
     return [
@@ -79,7 +79,7 @@ def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Rows:
     ]
 
 
-def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> Rows:
+def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> Records:
     """Return class, category and its share of the class; beyond the limit they are one: other."""
     frequent = pd.Series(column).value_counts().index[:limit]
     shown = np.where(np.isin(column, frequent), column, OTHER)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import yaml
 
 Spec = dict[str, Any]
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 TEMPLATES = Path(".dvc/plots")
 PREDICTIONS = "metrics/predictions"
@@ -39,7 +39,7 @@ def definitions(path: Path = Path("dvc.yaml")) -> dict[str, dict[str, Any]]:
     return {name: keys for plot in [*stages, *file["plots"]] for name, keys in plot.items()}
 
 
-def dvc_plots(sources: Mapping[str, Mapping[str, Rows]]) -> dict[str, Spec]:
+def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     """Return the Vega-Lite specification of each plot of dvc.yaml that has rows, by its name.
 
     sources: for each revision the rows of each file. A file of predictions has a row for each pair
@@ -80,8 +80,8 @@ def with_counts(spec: Spec, classes: int) -> Spec:
     return spec | {"spec": spec["spec"] | inner, "params": [{"name": "showValues", "value": True}]}
 
 
-def boxes(values: Rows, classes: list[str]) -> Spec:
-    """Return a plot of an attribute's quantiles by class: rows of class, p5, p25, p50, p75, p95."""
+def boxes(values: Records, classes: list[str]) -> Spec:
+    """Return a plot of a feature's quantiles by class: rows of class, p5, p25, p50, p75, p95."""
     axis = {"tickCount": 4, "labelExpr": "format(datum.value, '.6~g')"}
     x = {"type": "quantitative", "scale": {"zero": False}, "title": None, "axis": axis}
     layers = [
@@ -99,7 +99,7 @@ def span(low: str, high: str, x: Spec) -> Spec:
     return {"x": {"field": low} | x, "x2": {"field": high}}
 
 
-def shares(values: Rows, classes: list[str]) -> Spec:
+def shares(values: Records, classes: list[str]) -> Spec:
     """Return a plot of how often each class has each category: rows of class, category, share."""
     plot = by_class(values, classes)
     plot["encoding"]["x"] = {
@@ -115,7 +115,7 @@ def shares(values: Rows, classes: list[str]) -> Spec:
     return plot | {"width": {"step": 34}, "layer": layers}
 
 
-def by_class(values: Rows, classes: list[str]) -> Spec:
+def by_class(values: Records, classes: list[str]) -> Spec:
     axis = {"labelLimit": 110}
     y = {"field": "class", "type": "nominal", "sort": classes, "title": None, "axis": axis}
     return {"data": {"values": values}, "height": {"step": 20}, "encoding": {"y": y}}

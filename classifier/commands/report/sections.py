@@ -23,7 +23,7 @@ from classifier.base.paths import (
 )
 from classifier.commands.report import features
 from classifier.commands.report.page import Block, Figure, Figures, Section, Table
-from classifier.commands.report.plots import Rows, boxes, dvc_plots, shares, to_svg, with_counts
+from classifier.commands.report.plots import Records, boxes, dvc_plots, shares, to_svg, with_counts
 from classifier.commands.report.results import (
     Predictions,
     Run,
@@ -37,7 +37,7 @@ from classifier.table.schema import Feature, NumberFeature
 
 MATRIX_CLASSES = 25  # more do not fit into a matrix that can be read
 TABLE_CLASSES = 30  # of a data set, those with the lowest F1
-PLOT_CLASSES = 12  # in the plot of an attribute, the most frequent ones
+PLOT_CLASSES = 12  # in the plot of a feature, the most frequent ones
 PLOT_CATEGORIES = 8
 PLOT_FEATURES = 24  # those that tell the classes apart best
 ROW_FEATURES = 8  # that are shown of a row
@@ -50,7 +50,7 @@ LIBRARY = Path("data/README.md")  # its tables say where the data are from, and 
 class Pictures:
     """The plots of dvc.yaml for a run and, laid over it, a revision that it is compared with."""
 
-    def __init__(self, run: Run, others: Mapping[str, Mapping[str, Rows]]) -> None:
+    def __init__(self, run: Run, others: Mapping[str, Mapping[str, Records]]) -> None:
         own = {str(HISTORY): drawn(run.history), str(FOLDS): drawn(run.folds)}
         for name, predictions in run.predictions.items():
             if len(run.schema.classes) <= MATRIX_CLASSES:
@@ -70,7 +70,7 @@ class Pictures:
 
 
 def sections(
-    run: Run, commit: str, changes: list[Section], others: Mapping[str, Mapping[str, Rows]]
+    run: Run, commit: str, changes: list[Section], others: Mapping[str, Mapping[str, Records]]
 ) -> list[Section]:
     """Return the report; with changes and the rows to draw of another revision, if any."""
     pictures = Pictures(run, others)
@@ -276,7 +276,7 @@ def data(run: Run) -> Section:
 def drawn_of(run: Run, figures: list[Figure]) -> str:
     """Say what the figures of the features show, and what they leave out."""
     words = (
-        "Attributes in the rows trained on, by class. Of a number: the line reaches from the 5th "
+        "Features in the rows trained on, by class. Of a number: the line reaches from the 5th "
         "to the 95th percentile, the box from the 25th to the 75th, the tick is the median. "
         "Of a text: the share of the class that has each value."
     )
@@ -289,7 +289,7 @@ def drawn_of(run: Run, figures: list[Figure]) -> str:
 
 
 def feature_figures(run: Run) -> list[Figure]:
-    """Return a figure of each attribute, from a sample of the rows trained on."""
+    """Return a figure of each feature, from a sample of the rows trained on."""
     schema = run.schema
     inputs, index = features.sample(open_dataset(TRAINING_ROWS))
     starts = features.first_inputs(schema)
@@ -307,7 +307,7 @@ def feature_figures(run: Run) -> list[Figure]:
 
 
 def feature_figure(feature: Feature, inputs: Any, names: Any, classes: list[str]) -> Figure:
-    """Return a figure of an attribute from its inputs, (n, columns), and class names, (n,)."""
+    """Return a figure of a feature from its inputs, (n, columns), and class names, (n,)."""
     values = features.values(feature, inputs)
     if isinstance(feature, NumberFeature):
         rows = features.quantiles(values, names)
@@ -319,11 +319,11 @@ def feature_figure(feature: Feature, inputs: Any, names: Any, classes: list[str]
     return Figure(feature.name, words, to_svg(spec, legend=False, alternative=words))
 
 
-def medians_in_words(rows: Rows) -> str:
+def medians_in_words(rows: Records) -> str:
     return "median " + listed([f"{row['class']} {row['p50']:.4g}" for row in rows])
 
 
-def shares_in_words(rows: Rows) -> str:
+def shares_in_words(rows: Records) -> str:
     most = pd.DataFrame(rows).sort_values("share", ascending=False).drop_duplicates("class")
     return "most frequent " + listed(
         [
