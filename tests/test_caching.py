@@ -100,7 +100,7 @@ CODE = {
     "classifier/base/files.py": ALL,
     "classifier/commands/artifacts/integrity.py": [],
     "classifier/table/layout.py": [PREPARE, EVALUATE],
-    "classifier/training/members.py": [CROSSVAL],
+    "classifier/members.py": [CROSSVAL],
     "classifier/model/network.py": [CROSSVAL, TRAIN],
     "classifier/commands/sweep/overrides.py": [],
     "classifier/commands/report/page.py": [],

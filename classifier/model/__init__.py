@@ -1,1 +1,1 @@
-"""The network, how it is run and how it is saved."""
+"""One network: how it is built, run, trained and saved."""

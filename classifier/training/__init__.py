@@ -1,1 +1,0 @@
-"""Networks trained: one, or many side by side."""
