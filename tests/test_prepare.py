@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from classifier.preparing import storing
 from classifier.rows.split import StratifiedSampler, stratified_quotas
 from classifier.table import reader
-from stages import prepare
 from tests.conftest import ROOT
 
 IRIS = (ROOT / "data/source/iris.data").read_text()
@@ -64,7 +64,7 @@ def test_the_earlier_result_stays_when_the_new_one_cannot_take_its_place(prepare
 def test_a_table_longer_than_a_chunk_is_prepared_the_same(prepared, monkeypatch):
     whole = load(prepared(IRIS), "train")
     monkeypatch.setattr(reader, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(prepare, "BLOCK_CELLS", 33)
+    monkeypatch.setattr(storing, "BLOCK_CELLS", 33)
     assert all(map(np.array_equal, whole, load(prepared(IRIS), "train")))
     assert load(prepared(IRIS, test_size=0.2), "test")[1].sum(axis=0).tolist() == [10, 10, 10]
 

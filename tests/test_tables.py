@@ -85,7 +85,7 @@ def test_most_values_decide_whether_a_column_is_text(prepared):
 def test_gaps_in_the_last_column_do_not_make_it_read_the_table_again(prepared, monkeypatch):
     monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
     reading = Mock(side_effect=text.open_text, autospec=True)
-    monkeypatch.setattr(reader, "open_text", reading)
+    monkeypatch.setattr(text, "open_text", reading)
     prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
     assert reading.call_count == 2, "to tell the columns apart, and to look at the first row"
 

@@ -15,7 +15,13 @@ import pandas as pd
 from classifier.base.errors import UserError
 from classifier.base.progress import Progress
 from classifier.table.layout import Layout, counted, is_number, unknown_value, why_no_number
-from classifier.table.text import end_of_rows, numbered_rows, open_text, open_utf8, row_spans
+from classifier.table.text import (
+    end_of_rows,
+    numbered_rows,
+    open_utf8,
+    row_spans,
+    rows_below_header,
+)
 from classifier.table.threads import map_in_order
 
 BLOCK_BYTES = 2**21  # of text that is parsed at a time; more where there are many columns
@@ -222,11 +228,7 @@ class Table:
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each row below the header with the line, counted from 1, on which it begins."""
-        with open_text(self.path, self.layout) as lines:
-            rows = numbered_rows(lines, self.layout, self.path)
-            if self.layout.header:
-                next(rows, None)
-            yield from rows
+        return rows_below_header(self.path, self.layout)
 
     def line(self, index: int) -> int:
         """Return the line, as an editor counts, on which the row with this index begins."""
@@ -245,14 +247,8 @@ class Table:
         self.find_fault()
         raise UserError(f"{self.path}: cannot be read as a table")
 
-    def check_width(self, row: Sequence[str], line: int) -> None:
-        """Raise `UserError` unless the row has as many cells as there are columns."""
-        if len(row) != len(self.names):
-            found, expected = counted(len(row), "column"), len(self.names)
-            raise UserError(f"{self.path}: row {line}: has {found}, expected {expected}")
-
     def _check_row(self, row: Sequence[str], line: int) -> None:
-        self.check_width(row, line)
+        check_width(self.path, line, row, self.names)
         place = f"{self.path}: row {line}"
         for name, cell in zip(self.names, row, strict=True):
             is_number_column = name in self.numbers
@@ -262,6 +258,13 @@ class Table:
                     raise UserError(f"{place}, column {name}: has no value (found {cell!r})")
             elif is_number_column and not is_number(cell):
                 raise UserError(f"{place}, column {name}: {why_no_number(cell)}{self.advice}")
+
+
+def check_width(path: Path, line: int, row: Sequence[str], names: Sequence[str]) -> None:
+    """Raise `UserError` unless the row has as many cells as there are columns."""
+    if len(row) != len(names):
+        found = counted(len(row), "column")
+        raise UserError(f"{path}: row {line}: has {found}, expected {len(names)}")
 
 
 def as_float32(columns: Sequence[npt.NDArray[np.float64]], rows: int) -> npt.NDArray[np.float32]:

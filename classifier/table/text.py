@@ -129,6 +129,19 @@ def numbered_rows(
         line = reader.line_num + 1
 
 
+def rows_below_header(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row below the header with the line, counted from 1, on which it begins.
+
+    Raises:
+        UserError: there is no such file, or it is not a table in the encoding it should be in.
+    """
+    with open_text(path, layout) as lines:
+        rows = numbered_rows(lines, layout, path)
+        if layout.header:
+            next(rows, None)
+        yield from rows
+
+
 def first_row(path: Path, layout: Layout) -> list[str]:
     """Return the cells of the first row that is not blank.
 

@@ -1,0 +1,129 @@
+"""Which columns the network is to read, which of them hold numbers, and which is the label."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from classifier.base.errors import UserError
+from classifier.params import Column, Prepare
+from classifier.table.layout import Layout, counted, is_meant_as_number
+from classifier.table.reader import Table, check_width
+from classifier.table.text import first_row, rows_below_header
+
+SAMPLE_ROWS = 1_000  # that show which columns hold numbers
+ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table whose columns are told apart: the features, in their order, and the label."""
+
+    table: Table
+    features: list[str]
+    label: str
+
+    @property
+    def texts(self) -> list[str]:
+        """The features that are text, in their order; the others are the table's numbers."""
+        return [name for name in self.features if name not in set(self.table.numbers)]
+
+
+def choose_columns(path: Path, settings: Prepare) -> Columns:
+    """Return the columns that the params name, numbers and text told apart.
+
+    Raises:
+        UserError: there is no table, or it does not have the columns that the params name.
+    """
+    layout = Layout(
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        header=settings.header is True,
+        na_values=[value.strip() for value in settings.na_values],
+    )
+    names = column_names(path, layout, settings.header)
+    label = column(names, settings.label, "prepare.label")
+    features = feature_names(names, label, settings)
+    texts = {column(names, text, "prepare.text") for text in settings.text}
+    hold_numbers = {*numbers_among(path, layout, names, features)} - texts
+    numbers = [name for name in features if name in hold_numbers]
+    required = {"error": [label, *features], "impute": [label], "drop": []}[settings.missing]
+    return Columns(Table(path, layout, names, numbers, required, ADVICE), features, label)
+
+
+def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:
+    """Return the names of the columns: as given, from the first row, or else their positions."""
+    row = first_row(path, layout)
+    names = header if isinstance(header, list) else row if header else [""] * len(row)
+    if len(names) != len(row):
+        found = counted(len(row), "column")
+        raise UserError(f"{path}: row 1: has {found}, prepare.header names {len(names)}")
+    if isinstance(header, list) and row == [name.strip() for name in header]:
+        raise UserError(f"{path}: row 1: is a header, set prepare.header: true")
+    named = [name or str(position) for position, name in enumerate(names)]
+    for name, uses in Counter(named).items():
+        if uses > 1:
+            raise UserError(f"{path}: row 1: {uses} columns have the name {name!r}")
+    return named
+
+
+def column(names: list[str], wanted: Column, param: str) -> str:
+    """Return the name of a column given by name or position.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    try:
+        return names[wanted if isinstance(wanted, int) else names.index(wanted)]
+    except (IndexError, ValueError) as error:
+        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
+        raise UserError(f"{param}: no column {wanted!r} among {listed}{hint}") from error
+
+
+def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
+    if settings.features is None:
+        features = [name for name in names if name != label]
+    else:
+        features = [column(names, wanted, "prepare.features") for wanted in settings.features]
+    if label in features or len(set(features)) < len(features):
+        raise UserError("prepare.features: has the label, or a column twice")
+    if not features:
+        raise UserError(f"prepare.features: there is no column besides the label {label}")
+    return features
+
+
+def numbers_among(path: Path, layout: Layout, names: list[str], features: list[str]) -> list[str]:
+    """Return the features that hold numbers: most of the values sampled are some.
+
+    Raises:
+        UserError: there are no rows, or a column has no value at all.
+    """
+    values, numbers = sampled_values(path, layout, names, features)
+    for name in features:
+        if not values[name]:
+            raise UserError(f"{path}: column {name}: has no values")
+    return [name for name in features if numbers[name] >= values[name] / 2]
+
+
+def sampled_values(
+    path: Path, layout: Layout, names: list[str], features: list[str]
+) -> tuple[Counter[str], Counter[str]]:
+    """Return how many values each feature has in the first rows, and how many of them are numbers.
+
+    Further rows are read only for a column that has no value in these, up to its first one.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    left = {name: places[name] for name in features}
+    values, numbers, read = Counter[str](), Counter[str](), 0
+    for read, (line, row) in enumerate(rows_below_header(path, layout), 1):
+        check_width(path, line, row, names)
+        for name in [name for name, at in left.items() if not layout.is_missing(row[at])]:
+            values[name] += 1
+            numbers[name] += is_meant_as_number(row[left[name]])
+        if read >= SAMPLE_ROWS:
+            left = {name: at for name, at in left.items() if not values[name]}
+        if not left:
+            break
+    if not read:
+        raise UserError(f"{path}: has no rows")
+    return values, numbers

@@ -1,0 +1,98 @@
+"""A table read once, in chunks, into arrays on disk, its categories and classes learned."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.base.errors import UserError
+from classifier.preparing.columns import Columns
+from classifier.rows.dataset import ArrayWriter, open_array
+from classifier.table.reader import Chunk
+from classifier.table.schema import MISSING, Rows, Vocabulary
+
+BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of a table in files in a folder, and what the codes of their texts mean.
+
+    Files are mapped anew for each use: what is read through a map counts as memory until it goes.
+    """
+
+    folder: Path
+    vocabularies: dict[str, Vocabulary]
+
+    @property
+    def features(self) -> Rows:
+        return Rows(open_array(self.folder / "numbers.npy"), open_array(self.folder / "codes.npy"))
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """The codes of the labels, (rows,) int32."""
+        labels: npt.NDArray[np.int32] = open_array(self.folder / "labels.npy")[:, 0]
+        return labels
+
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices over all rows, each of no more than fits in memory."""
+        features, rows = self.features, len(self.labels)
+        step = max(1, BLOCK_CELLS // (features.numbers.shape[1] + features.codes.shape[1] + 1))
+        return (slice(at, at + step) for at in range(0, rows, step))
+
+    def complete(self, block: slice) -> npt.NDArray[np.bool_]:
+        """Return which rows of the block have no gap."""
+        labelled: npt.NDArray[np.bool_] = self.labels[block] != MISSING
+        return self.features[block].complete() & labelled
+
+
+def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRows:
+    """Read the table once, learn its categories and classes, and store its rows in `folder`.
+
+    Raises:
+        UserError: something is wrong with a row, or a column has too many different values.
+    """
+    names = [*columns.texts, columns.label]
+    vocabularies = {name: Vocabulary(columns.table.layout) for name in names}
+    with ExitStack() as stack:
+
+        def writer(name: str, width: int, dtype: npt.DTypeLike) -> ArrayWriter:
+            return stack.enter_context(ArrayWriter(folder / f"{name}.npy", width, dtype))
+
+        numbers = writer("numbers", len(columns.table.numbers), np.float32)
+        codes = writer("codes", len(columns.texts), np.int32)
+        labels = writer("labels", 1, np.int32)
+        for chunk in columns.table.chunks("prepare"):
+            coded = learn_codes(columns, vocabularies, chunk, max_categories)
+            numbers.append(chunk.numbers)
+            codes.append(coded[:, :-1])
+            labels.append(coded[:, -1:])
+    return StoredRows(folder, vocabularies)
+
+
+def learn_codes(
+    columns: Columns, vocabularies: dict[str, Vocabulary], chunk: Chunk, limit: int
+) -> npt.NDArray[np.int32]:
+    """Return the codes of the chunk's text columns, the label last; new values get new codes.
+
+    Raises:
+        UserError: a value is missing that is required, or there are too many different ones.
+    """
+    codes = np.empty((len(chunk), len(vocabularies)), np.int32)
+    for place, (name, vocabulary) in enumerate(vocabularies.items()):
+        vocabulary.learn(chunk.texts[name])
+        codes[:, place] = vocabulary.codes(chunk.texts[name])
+        if len(vocabulary.places) > limit:
+            advice = "if it names the rows, leave it out of prepare.features"
+            if name == columns.label:
+                advice = "is it the column to predict, prepare.label?"
+            raise UserError(
+                f"{columns.table.path}: column {name}: has more than {limit} different values "
+                f"(prepare.max_categories); {advice}"
+            )
+        if name in columns.table.required and (codes[:, place] == MISSING).any():
+            columns.table.explain()
+    return codes
