@@ -173,13 +173,23 @@ Repo().reproduce("fetch", force=True)
 """
 
 
-@pytest.mark.parametrize(("path", "writer"), [("dvc.lock", "YAML"), (".dvc/tmp/rwlock", "json")])
-def test_dvc_itself_leaves_no_half_file(copied, path, writer):
-    lock, script = copied.read("dvc.lock"), KILLED_AS_DVC_WRITES.format(writer=writer)
+@pytest.mark.parametrize(
+    ("path", "writer", "told", "cure"),
+    [
+        ("dvc.lock", "YAML", "`git checkout dvc.lock` brings it back", "git checkout dvc.lock"),
+        (".dvc/tmp/rwlock", "json", "rwlock", "rm .dvc/tmp/rwlock"),
+    ],
+)
+def test_what_dvc_was_writing_when_it_was_killed_is_told(copied, path, writer, told, cure):
+    """DVC writes these two in place."""
+    script = KILLED_AS_DVC_WRITES.format(writer=writer)
     killed = copied.run(sys.executable, "-c", script, "dvc", check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (copied.path / f"{path}.tmp").read_text() == "half"
-    assert copied.read("dvc.lock") == lock
+    assert copied.read(path).endswith("half")
+    verified = copied.run("classifier", "verify", check=False)
+    assert verified.returncode == 2
+    assert told in verified.stderr
+    copied.run(*cure.split())
     assert copied.stages_run(copied.dvc("repro")) == []
 
 
@@ -215,9 +225,12 @@ def test_a_stage_dies_with_dvc_under_a_shell_that_stays_its_parent(undone, tmp_p
     assert kill(clone, "train", "running", "dvc alone by SIGKILL", 0.5)
 
 
+RUN = "from classifier.base.process import run; run"  # what every stage ends in
+
+
 def test_a_stage_ends_with_its_parent_where_the_kernel_does_not_see_to_it(reproduced):
     """On macOS a thread of the stage watches."""
-    stage = "import sys; sys.platform = 'darwin'; import stages, time; time.sleep(60)"
+    stage = f"import sys, time; sys.platform = 'darwin'; {RUN}(lambda: time.sleep(60))"
     shell = Clone(reproduced.path, DVC_STAGE="train")
     with subprocess.Popen(
         ["sh", "-c", f'{sys.executable} -c "{stage}" & echo $!; wait'],
@@ -236,7 +249,7 @@ def test_a_stage_ends_with_its_parent_where_the_kernel_does_not_see_to_it(reprod
 
 def test_a_stage_whose_parent_has_already_ended_does_not_start(reproduced):
     shell = Clone(reproduced.path, DVC_STAGE="train")
-    start = f"{sys.executable} -c 'import stages; print(1)' &"
+    start = f"{sys.executable} -c '{RUN}(lambda: print(1))' &"
     for command, output in ((f"{start} wait", "1\n"), (start, "")):
         done = shell.run("sh", "-c", command, start_new_session=True)
         assert (done.stdout, done.stderr) == (output, "")
