@@ -1,25 +1,25 @@
-"""Each stage reruns when its inputs or params change, and at no other time."""
+"""Each stage reruns when its inputs, code or params change, and at no other time."""
 
-import ast
-import contextlib
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dvc.exceptions import ReproductionError
 from dvc.repo import Repo
 
 from tests.conftest import OFFLINE, ROOT, Clone
+from tests.imports import closure, is_mere_text
 
-FETCH, PREPARE, CROSSVAL = "fetch", "prepare", "crossval"
-TRAIN, EVALUATE = "train", "evaluate"
-ALL = [FETCH, PREPARE, CROSSVAL, TRAIN, EVALUATE]
+DEFINITIONS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ALL = [FETCH, PREPARE, CROSSVAL, TRAIN, EVALUATE] = [
+    "fetch", "prepare", "crossval", "train", "evaluate",
+]  # fmt: skip
 
 # Stands in for `python`: notes which stage is run, and makes up what TensorFlow would make, from
 # the inputs that it would make it from. Other stages are the real ones.
@@ -44,97 +44,34 @@ case $2 in
 esac
 """
 
-# What each change of a param must run again. A stage whose output came out the same as before
-# ends the chain: its followers have nothing new to see.
-PARAMS: dict[str, tuple[Any, list[str]]] = {
-    "fetch.source": ("data/source/copy.data", [FETCH]),
-    "fetch.sha256": (None, [FETCH]),
-    "fetch.timeout": (5, [FETCH]),
-    "fetch.retries": (0, [FETCH]),
-    "prepare.delimiter": (";", [PREPARE]),
-    "prepare.encoding": ("ascii", [PREPARE, EVALUATE]),
-    "prepare.header": (["a", "b", "c", "d", "species"], [PREPARE, EVALUATE]),
-    "prepare.label": (4, [PREPARE]),
-    "prepare.features": ([0, 1], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
-    "prepare.text": (["petal_width"], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
-    "prepare.na_values": (["-"], [PREPARE, EVALUATE]),
-    "prepare.missing": ("drop", [PREPARE, EVALUATE]),
-    "prepare.scale": ("standard", [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
-    "prepare.unknown": ("ignore", [PREPARE, EVALUATE]),
-    "prepare.max_categories": (50, [PREPARE]),
-    "prepare.test_size": (0.2, [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
-    "prepare.seed": (7, [PREPARE]),  # of no effect while test_size is 0
-    "crossval.folds": (5, [CROSSVAL]),
-    "crossval.repeats": (2, [CROSSVAL]),
-    "crossval.seed": (7, [CROSSVAL]),
-    "train.hidden": ([8, 8], [CROSSVAL, TRAIN, EVALUATE]),
-    "train.activation": ("tanh", [CROSSVAL, TRAIN, EVALUATE]),
-    "train.optimizer": ("sgd", [CROSSVAL, TRAIN, EVALUATE]),
-    "train.learning_rate": (0.01, [CROSSVAL, TRAIN, EVALUATE]),
-    "train.epochs": (151, [CROSSVAL, TRAIN, EVALUATE]),
-    "train.batch_size": (16, [CROSSVAL, TRAIN, EVALUATE]),
-    "train.seed": (7, [TRAIN, EVALUATE]),
-    "train.validation_fraction": (0.2, [CROSSVAL, TRAIN, EVALUATE]),
-    "train.patience": (5, [CROSSVAL, TRAIN, EVALUATE]),
+# The stages that read a section of the params, or one param of it.
+READERS = {
+    "fetch": {FETCH},
+    "prepare": {PREPARE},
+    "crossval": {CROSSVAL},
+    "train": {CROSSVAL, TRAIN},
+    "train.seed": {TRAIN},  # a model of crossval has a seed of its own
 }
 
-# What each change of a file must run again; a comment at its end, so outputs stay the same.
-CODE = {
-    "classifier/__init__.py": ALL,
-    "classifier/__main__.py": [],
-    "classifier/model/saving.py": [TRAIN, EVALUATE],
-    "classifier/lock.py": [EVALUATE],
-    "classifier/commands/report/features.py": [],
-    "classifier/commands/sweep/cluster.py": [],
-    "classifier/commands/__init__.py": [],
-    "classifier/commands/compare.py": [],
-    "classifier/commands/predict.py": [],
-    "classifier/commands/artifacts/push.py": [],
-    "classifier/commands/report/command.py": [],
-    "classifier/commands/sweep/command.py": [],
-    "classifier/commands/artifacts/verify.py": [],
-    "classifier/rows/dataset.py": [PREPARE, CROSSVAL, TRAIN, EVALUATE],
-    "classifier/dvc_whole_files.py": [],
-    "classifier/base/errors.py": ALL,
-    "classifier/commands/sweep/experiments.py": [],
-    "classifier/base/files.py": ALL,
-    "classifier/commands/artifacts/integrity.py": [],
-    "classifier/table/layout.py": [PREPARE, EVALUATE],
-    "classifier/members.py": [CROSSVAL],
-    "classifier/model/network.py": [CROSSVAL, TRAIN],
-    "classifier/commands/sweep/overrides.py": [],
-    "classifier/commands/report/page.py": [],
-    "classifier/params.py": [FETCH, PREPARE, CROSSVAL, TRAIN],
-    "classifier/commands/report/plots.py": [],
-    "classifier/base/progress.py": ALL,
-    "classifier/commands/artifacts/repair.py": [],
-    "classifier/commands/report/sections.py": [],
-    "classifier/commands/report/results.py": [],
-    "classifier/model/runtime.py": [CROSSVAL, TRAIN, EVALUATE],
-    "classifier/table/schema.py": [PREPARE, EVALUATE],
-    "classifier/scoring/scores.py": [CROSSVAL, EVALUATE],
-    "classifier/commands/sweep/search.py": [],
-    "classifier/secrets.py": [],
-    "classifier/rows/split.py": [PREPARE, CROSSVAL, TRAIN],
-    "classifier/scoring/intervals.py": [CROSSVAL],
-    "classifier/table/reader.py": [PREPARE, EVALUATE],
-    "classifier/table/text.py": [PREPARE, EVALUATE],
-    "classifier/table/threads.py": [PREPARE, EVALUATE],
-    "classifier/commands/sweep/trial.py": [],
-    "stages/__init__.py": ALL,
-    "stages/crossval.py": [CROSSVAL],
-    "stages/evaluate.py": [EVALUATE],
-    "stages/fetch.py": [FETCH],
-    "stages/prepare.py": [PREPARE],
-    "stages/train.py": [TRAIN],
+# The stages that have a file among their deps: of the code, that is proven for all of it below.
+FILES: dict[str, set[str]] = {
+    "requirements.txt": set(ALL),
+    "stages/train.py": {TRAIN},
+    "requirements-test.txt": set(),
+    "Makefile": set(),
+    "README.md": set(),
+    "metrics/environment.json": set(),
 }
-OTHER_FILES = {
-    "requirements.txt": ALL,
-    "requirements-test.txt": [],
-    "Makefile": [],
-    "README.md": [],
-    "metrics/environment.json": [],
-}
+
+# What a change makes run in the end. A stage whose output came out the same as before ends the
+# chain: its followers have nothing new to see.
+CHAINS: list[tuple[str, Any, list[str]]] = [
+    ("fetch.timeout", 5, [FETCH]),
+    ("prepare.seed", 7, [PREPARE]),  # of no effect while test_size is 0
+    ("prepare.na_values", ["-"], [PREPARE, EVALUATE]),
+    ("prepare.features", [0, 1], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
+    ("train.seed", 7, [TRAIN, EVALUATE]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +82,7 @@ def stubbed(origin: Clone, tmp_path_factory) -> Clone:
     python.write_text(PYTHON)
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     clone = origin.clone(folder / "clone")
-    shutil.copy(clone.path / "data/source/iris.data", clone.path / "data/source/copy.data")
-    stages_run(clone.path, folder)
+    assert stages_run(clone.path, folder)
     return clone
 
 
@@ -173,103 +109,82 @@ def stages_run(clone: Path, stub: Path) -> list[str]:
         for name, value in OFFLINE.items():
             patch.setenv(name, value)
         patch.chdir(clone)
-        # With another delimiter the table cannot be read; what was run is seen all the same.
-        with Repo() as repo, contextlib.suppress(ReproductionError):
+        with Repo() as repo:
             repo.reproduce()
     return log.read_text().split()
 
 
-def leaves(params: dict[str, Any]) -> list[str]:
-    return [f"{section}.{key}" for section, keys in params.items() for key in keys]
+@pytest.fixture
+def stages_to_run(stubbed: Clone, monkeypatch) -> Iterator[Callable[[str, str], set[str]]]:
+    """Gives a file of the stubbed clone another text; returns what `dvc status` says of that."""
+    monkeypatch.chdir(stubbed.path)
+
+    def stages_to_run(path: str, text: str) -> set[str]:
+        with rewritten(stubbed.path / path, text):
+            return set(repo.status())
+
+    with Repo() as repo:
+        yield stages_to_run
 
 
-def set_param(clone: Path, leaf: str, value: Any) -> None:
-    section, key = leaf.split(".")
-    params = yaml.safe_load((clone / "params.yaml").read_text())
-    params[section][key] = value
-    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+@contextmanager
+def rewritten(path: Path, text: str) -> Iterator[None]:
+    before = path.read_text()
+    path.write_text(text)
+    yield
+    path.write_text(before)
 
 
-def append_comment(path: Path) -> None:
-    path.write_text(path.read_text() + "# changed\n")
-
-
-def test_tables_name_every_param_and_every_code_file(params):
-    assert list(PARAMS) == leaves(params)
-    code = [
-        path.relative_to(ROOT)
-        for top in ("classifier", "stages")
-        for path in (ROOT / top).rglob("*.py")
-    ]
-    assert sorted(CODE) == sorted(map(str, code))
+def with_param(params: dict[str, Any], name: str, value: Any) -> str:
+    section, key = name.split(".")
+    return yaml.safe_dump(params | {section: params[section] | {key: value}}, sort_keys=False)
 
 
 def test_nothing_is_run_when_nothing_changed(rerun_after):
     assert rerun_after(lambda _: None) == []
 
 
-@pytest.mark.parametrize(("leaf", "value", "stages"), [(k, *v) for k, v in PARAMS.items()])
-def test_a_param_reruns_what_depends_on_it(rerun_after, leaf, value, stages):
-    assert rerun_after(lambda clone: set_param(clone, leaf, value)) == stages
+def test_a_param_concerns_the_stages_that_read_it(stages_to_run, params):
+    for name in (f"{section}.{key}" for section, keys in params.items() for key in keys):
+        readers = READERS.get(name, READERS[name.split(".")[0]])
+        assert stages_to_run("params.yaml", with_param(params, name, "another")) == readers, name
 
 
-@pytest.mark.parametrize(("path", "stages"), [*CODE.items(), *OTHER_FILES.items()])
-def test_a_file_reruns_what_depends_on_it(rerun_after, path, stages):
-    assert rerun_after(lambda clone: append_comment(clone / path)) == stages
+def test_a_file_concerns_the_stages_that_depend_on_it(stages_to_run, stubbed):
+    for path, stages in FILES.items():
+        assert stages_to_run(path, stubbed.read(path) + "\n") == stages, path
 
 
-def test_an_edited_source_reruns_what_sees_the_difference(rerun_after):
+@pytest.mark.parametrize(("name", "value", "stages"), CHAINS)
+def test_a_stage_reruns_where_its_input_came_out_different(
+    rerun_after, params, name, value, stages
+):
+    text = with_param(params, name, value)
+    assert rerun_after(lambda clone: (clone / "params.yaml").write_text(text)) == stages
+
+
+def test_an_edited_source_reruns_what_sees_the_difference(rerun_after, params):
     def edit(clone: Path) -> None:
-        set_param(clone, "fetch.sha256", None)
+        (clone / "params.yaml").write_text(with_param(params, "fetch.sha256", None))
         source = clone / "data/source/iris.data"
         source.write_text(source.read_text().replace("5.1,3.5,1.4,0.2", "5.2,3.5,1.4,0.2", 1))
 
     assert rerun_after(edit) == ALL
 
 
-def imports(path: Path) -> set[Path]:
-    """Return the project's files that a file imports, each with the packages it stands in."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
-    parents = {name.rsplit(".", level)[0] for name in names for level in range(name.count(".") + 1)}
-    stems = [ROOT / name.replace(".", "/") for name in names | parents]
-    files = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
-    return {file for file in files if file.exists()}
-
-
-def import_closure(path: Path) -> set[Path]:
-    closure, left = {path, path.with_name("__init__.py")}, [path]
-    while left:
-        new = imports(left.pop()) - closure
-        closure |= new
-        left += new
-    return closure
-
-
 @pytest.mark.parametrize("stage", ALL)
-def test_deps_are_the_import_closure_the_data_and_the_lock(stage):
-    definition = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
-    closure = {str(path.relative_to(ROOT)) for path in import_closure(ROOT / f"stages/{stage}.py")}
-    deps = set(definition["deps"])
-    assert {dep for dep in deps if dep.endswith(".py")} == closure
-    assert "requirements.txt" in deps
-    data = {dep for dep in deps if not dep.endswith(".py")} - {"requirements.txt"}
-    assert all(dep.split("/")[0] in ("data", "models") for dep in data)
+def test_deps_are_the_imported_code_the_data_and_the_lock(stage):
+    """A dep is a file or a folder; of a folder of code, the stage imports all files."""
+    deps = {ROOT / dep for dep in DEFINITIONS[stage]["deps"]}
+    files = {file for dep in deps for file in (dep.rglob("*") if dep.is_dir() else [dep])}
+    files = {file for file in files if file.is_file() and file.parent.name != "__pycache__"}
+    data = {file for file in files if file.relative_to(ROOT).parts[0] in ("data", "models")}
+    files -= {file for file in files - data if file.suffix == ".py" and is_mere_text(file)}
+    assert DEFINITIONS[stage]["cmd"] == f"exec python -m stages.{stage}"
+    assert files - data == closure(ROOT / f"stages/{stage}.py") | {ROOT / "requirements.txt"}
 
 
-def test_crossval_sees_all_of_the_recipe_but_its_seed(params):
-    definition = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][CROSSVAL]
-    recipe = {f"train.{key}" for key in params["train"]} - {"train.seed"}
-    assert set(definition["params"]) == {"crossval"} | recipe
-
-
-@pytest.mark.parametrize("stage", [FETCH, PREPARE])
-def test_fetch_and_prepare_do_not_import_tensorflow(reproduced, stage):
-    listing = reproduced.run(
-        sys.executable, "-c", f"import stages.{stage}, sys; print(*sys.modules)"
-    ).stdout.split()
+def test_fetch_and_prepare_do_not_import_tensorflow():
+    script = f"import stages.{FETCH}, stages.{PREPARE}, sys; print(*sys.modules)"
+    listing = Clone(ROOT).run(sys.executable, "-c", script).stdout.split()
     assert not {"tensorflow", "keras"} & set(listing)

@@ -1,27 +1,56 @@
 """What CONTRIBUTING.md says of the code holds."""
 
-import ast
-from pathlib import Path
-
-import pytest
+import re
 
 from tests.conftest import ROOT
+from tests.imports import CODE, closure, imported, imported_files
 
-CODE = sorted(path for top in ("classifier", "stages") for path in (ROOT / top).rglob("*.py"))
+# Each room may import those before it, and itself.
+ROOMS = [
+    "classifier/base",
+    "classifier/params.py",
+    "classifier/lock.py",
+    "classifier/rows",
+    "classifier/table",
+    "classifier/preparing",
+    "classifier/model",
+    "classifier/scoring",
+    "classifier/members.py",
+    "classifier/commands",
+    "classifier/__main__.py",
+]
 
 
-def imported(path: Path) -> set[str]:
-    """Return the packages and modules that a file imports, by their full names."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+def room_of(path):
+    """Return the place of a file's room among ROOMS; stages come after those that they use."""
+    name = str(path.relative_to(ROOT))
+    if name.startswith("stages/"):
+        return ROOMS.index("classifier/commands") - 0.5
+    return next(at for at, room in enumerate(ROOMS) if name == room or name.startswith(f"{room}/"))
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_one_way(path):
-    tops = {name.split(".")[0] for name in imported(path)}
-    assert "stages" not in tops
-    if path.name != "runtime.py":
-        assert not {"tensorflow", "keras"} & tops
-    if path.is_relative_to(ROOT / "stages"):
-        assert not any(name.startswith("classifier.commands") for name in imported(path))
+def test_imports_run_one_way():
+    code = [path for path in CODE if path.name != "__init__.py"]
+    assert code
+    for path in code:
+        for file in imported_files(path):
+            assert room_of(file) <= room_of(path), f"{path} imports {file}"
+        assert not any(re.match(r"stages\b", name) for name in imported(path)), path
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    for path in CODE:
+        for file in imported_files(path):
+            assert path not in closure(file), f"{path} and {file}"
+
+
+def test_tensorflow_is_imported_in_one_place():
+    for path in CODE:
+        if path.name != "runtime.py":
+            tops = {name.split(".")[0] for name in imported(path)}
+            assert not {"tensorflow", "keras"} & tops, path
+
+
+def test_paths_of_artifacts_stand_in_one_place():
+    spelled = re.compile(r"Path\(\"(data|models|metrics|dvc\.lock|params\.yaml)[/\"]")
+    assert [path.name for path in CODE if spelled.search(path.read_text())] == ["paths.py"]

@@ -16,7 +16,7 @@ from classifier.model.runtime import keras
 from classifier.model.saving import load_keras
 from stages.fetch import SCHEMES
 from tests.conftest import ROOT, Clone
-from tests.test_conventions import CODE, imported
+from tests.imports import CODE, imported
 
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 # Where Keras would look a function up: in the config of a layer.

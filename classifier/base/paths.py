@@ -6,6 +6,7 @@ PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
 
 SOURCES = Path("data/source")
+ABOUT_TABLES = Path("data/README.md")  # what each is, where it is from, its licence
 RAW = Path("data/raw.csv")
 PREPARED = Path("data/prepared")
 TRAINING_ROWS = PREPARED / "train"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from classifier.base.paths import (
+    ABOUT_TABLES,
     FOLDS,
     HISTORY,
     KERAS_MODEL,
@@ -44,7 +45,6 @@ ROW_FEATURES = 8  # that are shown of a row
 LISTED = 12  # names in a sentence
 PAIRS = 10  # of classes, the one taken for the other
 Z95 = 1.959964  # of the normal distribution, two-sided
-LIBRARY = Path("data/README.md")  # its tables say where the data are from, and their licence
 
 
 class Pictures:
@@ -351,7 +351,7 @@ def about_source(run: Run) -> list[str]:
 
 def library_row(name: str) -> list[str] | None:
     """Return what a table is, from whom, and its licence: a row of data/README.md."""
-    text = LIBRARY.read_text(encoding="utf-8") if LIBRARY.exists() else ""
+    text = ABOUT_TABLES.read_text(encoding="utf-8") if ABOUT_TABLES.exists() else ""
     found = re.search(rf"^\| `{re.escape(name)}` \|(.*)\|$", text, re.MULTILINE)
     cells = [cell.strip() for cell in found[1].split("|")] if found else []
     return cells if len(cells) == 3 else None
@@ -370,7 +370,7 @@ def model_card(run: Run) -> Section:
         ["predicts", f"{schema.label}: {listed(schema.classes)}"],
         ["from", names],
         ["trained on", f"{run.evaluation['train']['rows']:,} rows of {source}"],
-        ["data licence", known[2] if known else f"not stated; {LIBRARY} can state it"],
+        ["data licence", known[2] if known else f"not stated; {ABOUT_TABLES} can state it"],
         *([f"accuracy: {row[0]}", row[2]] for row in headline(run)),
         ["files", f"{KERAS_MODEL}, {ONNX_MODEL}"],
     ]
