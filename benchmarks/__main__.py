@@ -69,7 +69,7 @@ def forget_results(clone: Path) -> None:
 
 
 def set_folds(folds: int) -> Callable[[Path], object]:
-    """Return what makes the next `dvc repro` run every stage, with so many folds."""
+    """Return what makes the next `dvc repro` run every stage, with this number of folds."""
 
     def ready(clone: Path) -> None:
         forget_results(clone)

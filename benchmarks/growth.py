@@ -1,4 +1,4 @@
-"""How time and memory of the stages grow with the rows and the attributes of a table."""
+"""How time and memory of the stages grow with the rows and the features of a table."""
 
 import sys
 from pathlib import Path
@@ -26,17 +26,17 @@ def measure_growth(clone: Path) -> list[dict[str, Any]]:
     """Return seconds and peak memory, in megabytes, of each step at each size of the table."""
     with Progress(desc="growth", total=len(SIZES), unit="table") as bar:
         found = []
-        for rows, attributes in SIZES:
-            found += measure_steps(clone, rows, attributes)
+        for rows, features in SIZES:
+            found += measure_steps(clone, rows, features)
             bar.update()
     return found
 
 
-def measure_steps(clone: Path, rows: int, attributes: int) -> list[dict[str, Any]]:
+def measure_steps(clone: Path, rows: int, features: int) -> list[dict[str, Any]]:
     """Return what each step takes, one after the other, on a table of that size."""
-    folder = clone / f"growth/{rows}x{attributes}"
+    folder = clone / f"growth/{rows}x{features}"
     (folder / "data").mkdir(parents=True)
-    write_table(folder / "data/raw.csv", rows, attributes)
+    write_table(folder / "data/raw.csv", rows, features)
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["prepare"] |= {"header": False, "label": -1}
     params["train"] |= {"epochs": 1, "batch_size": 1024}
@@ -49,7 +49,7 @@ def measure_steps(clone: Path, rows: int, attributes: int) -> list[dict[str, Any
     return [
         {
             "rows": rows,
-            "attributes": attributes,
+            "features": features,
             "step": step,
             "seconds": taken.seconds,
             "megabytes": taken.memory / 1e6,
@@ -65,12 +65,12 @@ def record_model(folder: Path) -> None:
 
 
 def draw_growth(growth: list[dict[str, Any]]) -> str:
-    """Return an SVG: time and memory by rows, at 4 attributes, and by attributes, at 10^5 rows."""
-    by_rows = [one for one in growth if one["attributes"] == 4]
-    by_attributes = [one for one in growth if one["rows"] == 10**5]
+    """Return an SVG: time and memory by rows, at 4 features, and by features, at 10^5 rows."""
+    by_rows = [one for one in growth if one["features"] == 4]
+    by_features = [one for one in growth if one["rows"] == 10**5]
     charts = [
         {"hconcat": [line_chart(values, by, "seconds"), line_chart(values, by, "megabytes")]}
-        for values, by in ((by_rows, "rows"), (by_attributes, "attributes"))
+        for values, by in ((by_rows, "rows"), (by_features, "features"))
     ]
     svg: str = vl_convert.vegalite_to_svg({"background": "white", "vconcat": charts})
     return svg

@@ -9,15 +9,15 @@ IRIS = Path(__file__).parent.parent / "data/source/iris.data"
 CHUNK_CELLS = 2_000_000
 
 
-def write_table(path: Path, rows: int, attributes: int = 4) -> None:
-    """Write a CSV file of so many rows, attributes in two decimals and the species behind them.
+def write_table(path: Path, rows: int, features: int = 4) -> None:
+    """Write a CSV file of that many rows: features with two decimals, then the species.
 
-    Where there are more attributes than iris has, its own are repeated.
+    Where there are more features than iris has, its own are repeated.
     """
     iris, rng = pd.read_csv(IRIS, header=None), np.random.default_rng(0)
-    columns = np.arange(attributes) % 4
+    columns = np.arange(features) % 4
     path.unlink(missing_ok=True)
-    chunk = CHUNK_CELLS // attributes
+    chunk = CHUNK_CELLS // features
     for start in range(0, rows, chunk):
         chosen = rng.integers(len(iris), size=min(chunk, rows - start))
         values = iris.to_numpy()[chosen][:, columns].astype(float)

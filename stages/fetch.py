@@ -109,7 +109,7 @@ def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether trying again is of no use: there is no such file, or the server refuses."""
+    """Return whether trying again is useless: the file does not exist, or the server refuses."""
     if isinstance(error, aiohttp.TooManyRedirects | aiohttp.RedirectClientError):
         return True
     if isinstance(error, aiohttp.ClientResponseError):

@@ -333,8 +333,8 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     ("revision", "words"),
     [
         ("nosuch", "unknown Git revision 'nosuch'"),
-        ("HEAD:params.yaml", "HEAD:params.yaml: is no commit, branch, tag or experiment"),
-        ("", "an empty name is no revision"),
+        ("HEAD:params.yaml", "HEAD:params.yaml: is not a commit, branch, tag or experiment"),
+        ("", "an empty name is not a revision"),
     ],
 )
 def test_what_cannot_be_compared_with_is_one_line(revision, words):

@@ -159,7 +159,7 @@ def test_the_documented_sweeps(swept):
         (["-S", "train.epochs=uniform(1.5,9)", "--trials", "2"],
          "train.epochs: expected a range of whole numbers"),
         (["-S", "train.optimizer=uniform(1,9)", "--trials", "2"],
-         "train.optimizer: is no number, a range cannot be searched"),
+         "train.optimizer: is not a number, so a range cannot be searched"),
         (["-S", "train.learning_rate=uniform(0,inf)", "--trials", "2"],
          "train.learning_rate=uniform(0,inf): expected two numbers, the lower one first"),
         (["-S", "train.hidden=[8"], "train.hidden=[8: no viable alternative at input '[8'"),

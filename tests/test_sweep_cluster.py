@@ -138,7 +138,7 @@ def test_an_error_without_words_is_a_failure():
 
 
 def test_of_two_workers_with_the_same_trial_the_first_counts(tmp_path):
-    """git refuses the second push, which is no failure."""
+    """git refuses the second push, which is not a failure."""
     shared = Clone(tmp_path)
     shared.git("init", "--quiet", "--bare", "shared")
     setup: Setup = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something that the person at the keyboard can mend; its text is the one line they see."""
+    """Something that the user can fix; its text is the one line that they see."""
 
 
 def require_file(path: Path, hint: str = "") -> Path:

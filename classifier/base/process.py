@@ -26,7 +26,7 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(one_line(str(error)))
     except BrokenPipeError:
-        # The reader (`head`, say) has gone; Python's own flush at exit must not complain of it.
+        # The reader has gone, for example `head`; Python must not complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:

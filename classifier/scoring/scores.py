@@ -22,7 +22,7 @@ def f1_scores(hits: Counts, actual: Counts, predicted: Counts) -> Scores:
     """Return the F1 of each class: the harmonic mean of precision and recall, simplified.
 
     hits: rows of the class that were predicted to be; actual, predicted: rows that are and rows
-    that were predicted to be of the class. All of one shape, say (classes,).
+    that were predicted to be of the class. All have one shape, for example (classes,).
     """
     return ratio(2 * hits, actual + predicted)
 

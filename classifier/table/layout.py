@@ -51,7 +51,7 @@ def is_meant_as_number(cell: str) -> bool:
 
 
 def why_no_number(cell: str) -> str:
-    """Say what was found in a cell that is no number, and what was expected."""
+    """Say what was found in a cell that is not a number, and what was expected."""
     expected = "a number"
     if SEPARATED.fullmatch(cell.strip()):
         expected += " with a decimal point and no other separators"

@@ -91,13 +91,13 @@ def changes_since(revision: str, run: "Run") -> "Section":
     from classifier.commands.report.page import Section
 
     if not revision:
-        raise UserError("an empty name is no revision")
+        raise UserError("an empty name is not a revision")
     try:
         with Repo() as repo:
             params = repo.params.diff(a_rev=revision).get("diff", {}).get("params.yaml", {})
             metrics = repo.metrics.diff(a_rev=revision).get("diff", {}).get(str(EVALUATION), {})
     except AttributeError as error:  # of git, about a file or a folder
-        raise UserError(f"{revision}: is no commit, branch, tag or experiment") from error
+        raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
     whole = {key: change for key, change in metrics.items() if ".per_class." not in key}
     return Section(
         f"Changes since {revision}",

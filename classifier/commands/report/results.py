@@ -116,7 +116,7 @@ def damaged(path: Path) -> UserError:
 
 
 def predictions_of(path: Path, rows: int) -> Predictions:
-    """Return what evaluate wrote of a data set of so many rows.
+    """Return what evaluate wrote of a data set with this number of rows.
 
     Raises:
         UserError: the file is missing, damaged or of another run.

@@ -40,7 +40,7 @@ def sweep(
         ),
     ],
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Search ranges with so many trials.")
+        int | None, typer.Option(min=1, help="How many trials to search ranges with.")
     ] = None,
     metric: Annotated[
         str, typer.Option(help="FILE.KEY of the metrics files.")

@@ -77,7 +77,7 @@ class Baseline:
 
 
 def as_number_like(default: Any, value: Any) -> Any:
-    """Return 1.0 for 1 where the default is no whole number: the two are one trial."""
+    """Return 1.0 for 1 where the default is not a whole number: the two are one trial."""
     return float(value) if isinstance(default, float) and type(value) is int else value
 
 

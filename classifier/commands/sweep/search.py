@@ -101,7 +101,7 @@ def distribution_of(key: str, values: Range | list[str], default: Any) -> BaseDi
     if isinstance(values, list):
         return CategoricalDistribution(values)
     if isinstance(default, bool) or not isinstance(default, int | float):
-        raise UserError(f"{key}: is no number, a range cannot be searched")
+        raise UserError(f"{key}: is not a number, so a range cannot be searched")
     if isinstance(default, float):
         return FloatDistribution(values.low, values.high, log=values.log)
     if not (values.low.is_integer() and values.high.is_integer()):
