@@ -142,7 +142,7 @@ def write_predictions(
 def scores(confusion: npt.NDArray[np.intp], classes: list[str]) -> dict[str, Any]:
     """Return precision, recall and F1 of each class, and macro F1, from a confusion matrix.
 
-    Where there is nothing to divide by, as when no row was predicted to be of a class, a score is 0.
+    A score is 0 where there is nothing to divide by: no row was predicted to be of a class.
     Macro F1 is the mean over the classes that occur, as actual or as predicted ones.
     """
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)

@@ -90,19 +90,19 @@ def test_every_peer_is_a_script_of_its_own():
         assert "stages" not in text
 
 
-@pytest.mark.parametrize("attributes", [4, 6])
-def test_a_large_table_is_like_iris(prepared, tmp_path, attributes):
-    write_table(tmp_path / "table.csv", 1_000, attributes)
+@pytest.mark.parametrize("columns", [4, 6])
+def test_a_large_table_is_like_iris(prepared, tmp_path, columns):
+    write_table(tmp_path / "table.csv", 1_000, columns)
     text = (tmp_path / "table.csv").read_text()
     features, labels = load(prepared(text, header=False, label=-1), "train")
-    assert features.shape == (1_000, attributes)
+    assert features.shape == (1_000, columns)
     assert features[:, :4].mean(axis=0) == pytest.approx([5.84, 3.05, 3.76, 1.2], abs=0.2)
     assert labels.sum(axis=0).tolist() == pytest.approx([333] * 3, abs=60)
 
 
 def test_growth_is_drawn():
     svg = draw_growth([
-        {"rows": 10**5, "attributes": 4, "step": step, "seconds": 1.0, "megabytes": 2.0}
+        {"rows": 10**5, "features": 4, "step": step, "seconds": 1.0, "megabytes": 2.0}
         for step in ("prepare", "predict")
     ])  # fmt: skip
     assert svg.count("<svg") == 1
@@ -120,7 +120,7 @@ def test_the_seed_moves_the_recipe_as_far_as_the_readme_says(reproduced):
 @pytest.mark.slow
 def test_every_step_is_measured_at_a_size(copied):
     found = measure_steps(copied.path, 200, 6)
-    assert [(one["rows"], one["attributes"], one["step"]) for one in found] == [
+    assert [(one["rows"], one["features"], one["step"]) for one in found] == [
         (200, 6, step) for step in STEPS
     ]
     assert all(one["seconds"] > 0 and one["megabytes"] > 20 for one in found)
