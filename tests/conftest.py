@@ -1,17 +1,22 @@
 """Clones of the project to run the real pipeline in, and the settings of its sections."""
 
 import fcntl
+import io
+import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import dvc.cli
 import pytest
 import yaml
 
+from classifier import __main__ as command_line
 from classifier.lock import read_lock
 from stages import prepare
 
@@ -19,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 # Nothing but the installs may need a network: a request to anywhere but this machine fails.
 OFFLINE = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
-QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_NO_ANALYTICS": "1"}
+QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_TEST": "1"}
 NAMES = {
     f"GIT_{who}_{what}": "tester" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
@@ -79,8 +84,44 @@ class Clone:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make it the current folder of this process, with its environment."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.path)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            yield
+
     def dvc(self, *arguments: str) -> str:
-        return self.run("dvc", *arguments).stdout
+        """Run DVC in this process, which saves a second; return what it writes, and logs."""
+        with self.entered(), redirect_stdout(io.StringIO()) as output, logged(output):
+            code = dvc.cli.main(list(arguments))
+        if code:
+            pytest.fail(f"dvc {' '.join(arguments)}: exit {code}\n{output.getvalue()}")
+        return output.getvalue()
+
+    def classifier(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m classifier` in this process; the result is like that of `run`."""
+        written = io.BytesIO(), io.BytesIO()
+        output, errors = (io.TextIOWrapper(file, "utf-8", write_through=True) for file in written)
+        with (
+            self.entered(),
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(output),
+            redirect_stderr(errors),
+            pytest.raises(SystemExit) as ended,
+        ):
+            patch.setattr("sys.argv", ["classifier", *arguments])
+            command_line.main()
+        code = ended.value.code
+        if isinstance(code, str):  # as Python does at its end
+            print(code, file=errors)
+            code = 1
+        texts = [file.getvalue().decode() for file in written]
+        if check and code:
+            pytest.fail(f"classifier {' '.join(arguments)}: exit {code}\n{''.join(texts)}")
+        return subprocess.CompletedProcess(arguments, code or 0, *texts)
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
@@ -111,6 +152,7 @@ class Clone:
     @staticmethod
     def stages_run(output: str) -> list[str]:
         """Return the stages that the output of `dvc repro` says were run."""
+        assert "tage '" in output, "it says of each stage that it is run, or why not"
         return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
 
     def files(self) -> dict[str, bytes]:
@@ -119,6 +161,15 @@ class Clone:
             path for top in ("data", "models", "metrics") for path in (self.path / top).rglob("*")
         )
         return {str(p.relative_to(self.path)): p.read_bytes() for p in found if p.is_file()}
+
+
+@contextmanager
+def logged(stream: io.StringIO) -> Iterator[None]:
+    """Let DVC log to the stream too: its own handlers keep the output that it was imported with."""
+    handler, logger = logging.StreamHandler(stream), logging.getLogger("dvc")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -78,8 +78,9 @@ class Swept(Clone):
         return self.noted.read_text().splitlines()
 
     def sweep(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Sweep in this process."""
         self.noted.write_text("")
-        return self.run(*SWEEP, *arguments, check=check)
+        return self.classifier("sweep", *arguments, check=check)
 
     @contextmanager
     def sweeping(self, *command: str) -> Iterator["subprocess.Popen[str]"]:

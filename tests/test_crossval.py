@@ -95,15 +95,17 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
 
 
 # Each optimizer once; folds of different sizes; a last batch that is not full; matrix products.
+# Few are small and have hidden layers: those are compiled, which takes most of the time.
 NETWORKS: list[tuple[dict[str, Any], int]] = [
     ({"optimizer": "adam"}, 150),
     ({"optimizer": "adagrad", "hidden": [], "learning_rate": 0.1}, 150),
     ({"optimizer": "nadam", "hidden": [5, 4, 6], "activation": "gelu"}, 147),
-    ({"optimizer": "sgd", "hidden": [200], "learning_rate": 0.05}, 150),
-    ({"optimizer": "lion", "activation": "selu", "batch_size": 64}, 149),
-    ({"optimizer": "rmsprop", "validation_fraction": 0.2}, 150),
-    ({"optimizer": "adadelta", "hidden": [150, 3], "learning_rate": 1.0}, 141),
-    ({"optimizer": "adamax", "activation": "silu"}, 150),
+    ({"optimizer": "sgd", "hidden": [200], "activation": "selu", "learning_rate": 0.05}, 150),
+    ({"optimizer": "lion", "hidden": [], "batch_size": 64}, 149),
+    ({"optimizer": "rmsprop", "hidden": [], "validation_fraction": 0.2}, 150),
+    ({"optimizer": "adadelta", "hidden": [150, 3], "activation": "silu", "learning_rate": 1.0},
+     141),
+    ({"optimizer": "adamax", "hidden": []}, 150),
     ({"optimizer": "adamw", "epochs": 40, "validation_fraction": 0.2, "patience": 2,
       "learning_rate": 0.05}, 150),
 ]  # fmt: skip
@@ -137,16 +139,16 @@ def test_a_member_is_the_same_to_the_bit_beside_any_others(iris, shipped, ten):
 
 
 def test_weights_start_as_kerass_own_do(shipped):
-    rngs = [np.random.default_rng(seed) for seed in range(300)]
+    rngs = [np.random.default_rng(seed) for seed in range(60)]
     recipe = shipped.model_copy(update={"hidden": [8, 6]})
     ours = initial_weights(4, 3, recipe, rngs)
     keras.utils.set_random_seed(0)
-    stock = [build_network(4, 3, recipe).get_weights() for _ in range(300)]
+    stock = [build_network(4, 3, recipe).get_weights() for _ in rngs]
     theirs_stacked = [np.stack(each, axis=-1) for each in zip(*stock, strict=True)]
     for drawn, theirs in zip(ours, theirs_stacked, strict=True):
         assert drawn.shape == theirs.shape
         assert np.abs(drawn).max() == pytest.approx(np.abs(theirs).max(), rel=0.01)
-        assert drawn.std() == pytest.approx(theirs.std(), rel=0.02)
+        assert drawn.std() == pytest.approx(theirs.std(), rel=0.03)
 
 
 @pytest.mark.parametrize(("rows", "folds"), [(150, 10), (147, 10), (149, 7), (23, 23)])
@@ -200,13 +202,13 @@ def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches()
 
 
 def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch):
-    settings = Crossval(folds=2, repeats=2, seed=3)
+    settings = Crossval(folds=2, repeats=1, seed=3)
     recipe = shipped.model_copy(update={"epochs": 3})
     data = Dataset(iris.features[:149], iris.labels[:149])
     at_once = crossval.cross_validate(data, settings, recipe)
     monkeypatch.setattr(members, "MEMORY", 0)
-    monkeypatch.setattr(members, "BLOCK_CELLS", 500)
-    pd.testing.assert_frame_equal(at_once, crossval.cross_validate(data, settings, recipe))
+    monkeypatch.setattr(members, "BLOCK_CELLS", 0)
+    assert at_once.equals(crossval.cross_validate(data, settings, recipe))
 
 
 def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):

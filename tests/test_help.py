@@ -21,7 +21,7 @@ SLOW = {"dvc", "keras", "onnxruntime", "pandas", "rich", "scipy", "tensorflow"}
 
 
 def test_each_command_is_described_in_full():
-    shown = Clone(ROOT, COLUMNS="80").run(*CLASSIFIER, "--help").stdout
+    shown = Clone(ROOT, COLUMNS="80").classifier("--help").stdout
     assert sorted(re.findall(r"^  (\w+)  +[A-Z].*\.$", shown, re.MULTILINE)) == COMMANDS
 
 
