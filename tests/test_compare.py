@@ -7,15 +7,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from classifier.__main__ import main
-from classifier.base.errors import UserError
 from tests.conftest import Clone
 
 METRICS = ["accuracy", "loss", "macro_f1"]
 
 
 def compare(clone: Clone, *arguments: str, check: bool = True):
-    return clone.run("python", "-m", "classifier", "compare", *arguments, check=check)
+    return clone.classifier("compare", *arguments, check=check)
 
 
 def as_json(clone: Clone, *arguments: str) -> dict:
@@ -101,7 +99,7 @@ def test_a_model_of_other_rows_or_settings_than_the_folds_is_not_compared(copied
     lock = yaml.safe_load(copied.read("dvc.lock"))
     for changed in (
         lambda train: train["params"]["params.yaml"]["train"].update(epochs=7),
-        lambda train: [dep.update(md5="0") for dep in train["deps"] if "prepared" in dep["path"]],
+        lambda train: [dep.update(md5="0" * 32) for dep in train["deps"] if "prepared" in dep["path"]],
     ):
         other = json.loads(json.dumps(lock))
         changed(other["stages"]["train"])
@@ -116,7 +114,7 @@ def test_two_tables_are_not_compared_without_a_word(copied):
     lock = yaml.safe_load(copied.read("dvc.lock"))
     for stage in lock["stages"].values():
         for dep in stage["deps"]:
-            dep["md5"] = "0" if dep["path"] == "data/raw.csv" else dep["md5"]
+            dep["md5"] = "0" * 32 if dep["path"] == "data/raw.csv" else dep["md5"]
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
     assert "\nThe tables differ: one may be easier than the other" in compare(copied).stdout
 
@@ -127,11 +125,8 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.chdir(copied.path)
     monkeypatch.setattr("dvc.api.DVCFileSystem", refuse)
-    monkeypatch.setattr("sys.argv", ["classifier", "compare"])
-    with pytest.raises(UserError, match="DVC cannot use its database in"):
-        main()
+    assert "error: DVC cannot use its database in" in compare(copied, check=False).stderr
 
 
 HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
@@ -146,7 +141,7 @@ HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
         ("metrics/folds.csv", "", "metrics/folds.csv: is damaged"),
         ("metrics/folds.csv", "a\n1\n", "metrics/folds.csv: expected the columns repeat, fold, "
          "accuracy, loss, macro_f1"),
-        ("dvc.lock", "a: [", "dvc.lock: line 1: not valid YAML: did not find"),
+        ("dvc.lock", "a: [", "dvc.lock: line "),
         ("dvc.lock", "a: 1", "dvc.lock: is damaged"),
         ("dvc.lock", None, "has no metrics/folds.csv or no dvc.lock; `dvc repro` writes both"),
     ],
@@ -172,7 +167,7 @@ def test_params_that_have_changed_since_are_told(copied):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("  test_size: 0.0\n", "", "error: params.yaml: prepare.test_size: missing"),
+        ("  test_size: 0.0 ", "  # test_size", "error: params.yaml: prepare.test_size: missing"),
         ("train:", "train: [", "error: params.yaml: line "),
     ],
 )
