@@ -1,7 +1,12 @@
 """What CONTRIBUTING.md says of the code holds."""
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Clone
 from tests.imports import CODE, imported
+
+
+def test_types_are_right():
+    """As `make lint` checks them: without what it has kept from before, this takes a while."""
+    Clone(ROOT).run("mypy", "--no-error-summary")
 
 
 def test_imports_run_one_way():
