@@ -17,12 +17,12 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile
 # DVC runs the stages by the name of `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow bench tutorial lint lock environment test-environment
+.PHONY: repro test test-slow bench tutorial lint style lock environment test-environment
 
 repro: environment
 	$(VENV)/bin/dvc repro
 
-test: lint
+test: style  # the other half of lint is one of the tests, so that it runs beside them
 	$(VENV)/bin/python -m pytest
 
 test-slow: test-environment
@@ -34,10 +34,12 @@ bench: test-environment
 tutorial: test-environment
 	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 -m slow tests/test_tutorial.py
 
-lint: test-environment
+lint: style
+	$(VENV)/bin/mypy --no-error-summary
+
+style: test-environment
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/ruff format --check --quiet
-	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/python -m tools.check_secrets
 
 lock: environment

@@ -56,11 +56,6 @@ def pytest_configure() -> None:
     os.environ["DVC_SITE_CACHE_DIR"] = str(ROOT / ".dvc/tmp/site-cache")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: last, one process would wait for the other."""
-    items.sort(key=lambda item: item.path.stem not in ("test_readme", "test_crossval"))
-
-
 class Clone:
     """A git clone of the project in a folder of its own, and commands run in it."""
 

@@ -99,7 +99,9 @@ def test_a_model_of_other_rows_or_settings_than_the_folds_is_not_compared(copied
     lock = yaml.safe_load(copied.read("dvc.lock"))
     for changed in (
         lambda train: train["params"]["params.yaml"]["train"].update(epochs=7),
-        lambda train: [dep.update(md5="0" * 32) for dep in train["deps"] if "prepared" in dep["path"]],
+        lambda train: [
+            dep.update(md5="0" * 32) for dep in train["deps"] if "prepared" in dep["path"]
+        ],
     ):
         other = json.loads(json.dumps(lock))
         changed(other["stages"]["train"])

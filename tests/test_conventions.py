@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Clone
 from tests.imports import CODE, closure, imported, imported_files
 
 # Each room may import those before it, and itself.
@@ -27,6 +27,11 @@ def room_of(path):
     if name.startswith("stages/"):
         return ROOMS.index("classifier/commands") - 0.5
     return next(at for at, room in enumerate(ROOMS) if name == room or name.startswith(f"{room}/"))
+
+
+def test_types_are_right():
+    """As `make lint` checks them: without what it has kept from before, this takes a while."""
+    Clone(ROOT).run("mypy", "--no-error-summary")
 
 
 def test_imports_run_one_way():
