@@ -3,8 +3,11 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+SHOWN = 60  # characters of a cell or a name that a message repeats
+LISTED = 10  # names in a message
 
 
 class UserError(Exception):
@@ -39,6 +42,25 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(one_line(f"{name}{error.strerror or error}"))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def quoted(value: object) -> str:
+    """Return a value as it is written in Python, a text or anything else cut where it is long."""
+    if isinstance(value, str) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}... ({len(value):,} characters)"
+    text = repr(value)
+    return text if len(text) <= 4 * SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
+
+
+def shown(name: str) -> str:
+    """Return the name of a column or a class, in quotes if it might be read as more than one."""
+    is_plain = name.isprintable() and name == name.strip() and not set(name) & set(",:;'\"")
+    return name if is_plain and 0 < len(name) <= SHOWN else quoted(name)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first of the names, with commas between them."""
+    return ", ".join([*map(shown, names[:LISTED]), *["..."] * (len(names) > LISTED)])
 
 
 def one_line(message: str) -> str:

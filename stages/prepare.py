@@ -23,7 +23,7 @@ from classifier.dataset import (
     open_array,
     open_dataset,
 )
-from classifier.errors import UserError, run
+from classifier.errors import UserError, listed, quoted, run, shown
 from classifier.files import replaced_folder
 from classifier.layout import Layout, counted, is_meant_as_number
 from classifier.params import Column, Prepare, load_params
@@ -83,9 +83,9 @@ def open_source(path: Path, settings: Prepare) -> Source:
         na_values=[value.strip() for value in settings.na_values],
     )
     names = column_names(path, layout, settings.header)
-    label = column(names, settings.label, "prepare.label")
+    (label,) = find_columns(names, [settings.label], "prepare.label")
     features = feature_names(names, label, settings)
-    texts = {column(names, text, "prepare.text") for text in settings.text}
+    texts = set(find_columns(names, settings.text, "prepare.text"))
     table = Table(path, layout, names, numbers=[], required=[])
     kinds = new_features(table, features, texts)
     numbers = [feature.name for feature in kinds if feature.kind == "number"]
@@ -102,38 +102,39 @@ def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[s
     if len(names) != len(row):
         found = counted(len(row), "column")
         raise UserError(f"{path}: row 1: has {found}, prepare.header names {len(names)}")
-    if isinstance(header, list) and row == [name.strip() for name in header]:
+    if isinstance(header, list) and sorted(row) == sorted(name.strip() for name in header):
         raise UserError(f"{path}: row 1: is a header, set prepare.header: true")
     named = [name or str(position) for position, name in enumerate(names)]
     for name, uses in Counter(named).items():
         if uses > 1:
-            raise UserError(f"{path}: row 1: {uses} columns have the name {name!r}")
+            raise UserError(f"{path}: row 1: {uses} columns have the name {quoted(name)}")
     return named
 
 
-def column(names: list[str], wanted: Column, param: str) -> str:
-    """Return the name of a column given by name or position.
+def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list[str]:
+    """Return the names of columns given by name or position.
 
     Raises:
         UserError: there is no such column.
     """
-    try:
-        return names[wanted if isinstance(wanted, int) else names.index(wanted)]
-    except (IndexError, ValueError) as error:
-        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
-        raise UserError(f"{param}: no column {wanted!r} among {listed}{hint}") from error
+    known: dict[Column, str] = {name: name for name in names}
+    known |= {position: names[position] for position in range(-len(names), len(names))}
+    for column in wanted:
+        if column not in known:
+            hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
+            raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
+    return [known[column] for column in wanted]
 
 
 def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
     if settings.features is None:
         features = [name for name in names if name != label]
     else:
-        features = [column(names, wanted, "prepare.features") for wanted in settings.features]
+        features = find_columns(names, settings.features, "prepare.features")
     if label in features or len(set(features)) < len(features):
         raise UserError("prepare.features: has the label, or a column twice")
     if not features:
-        raise UserError(f"prepare.features: there is no column besides the label {label}")
+        raise UserError(f"prepare.features: there is no column besides the label {shown(label)}")
     return features
 
 
@@ -146,7 +147,7 @@ def new_features(table: Table, names: list[str], texts: set[str]) -> list[Featur
     values, numbers = sampled_values(table, names)
     for name in names:
         if not values[name]:
-            raise UserError(f"{table.path}: column {name}: has no values")
+            raise UserError(f"{table.path}: column {shown(name)}: has no values")
     return [
         TextFeature(name=name, fill=None, categories=[])
         if name in texts or numbers[name] < values[name] / 2
@@ -160,7 +161,8 @@ def sampled_values(table: Table, names: list[str]) -> tuple[Counter[str], Counte
 
     Further rows are read only for a column that has no value in these, up to its first one.
     """
-    left, is_missing = {name: table.names.index(name) for name in names}, table.layout.is_missing
+    places, is_missing = {name: at for at, name in enumerate(table.names)}, table.layout.is_missing
+    left = {name: places[name] for name in names}
     values, numbers, read = Counter[str](), Counter[str](), 0
     for read, (line, row) in enumerate(table.rows(), 1):
         table.check_width(row, line)
@@ -243,8 +245,8 @@ def learn_codes(
             if name == source.label:
                 advice = "is it the column to predict, prepare.label?"
             raise UserError(
-                f"{source.table.path}: column {name}: has more than {limit} different values "
-                f"(prepare.max_categories); {advice}"
+                f"{source.table.path}: column {shown(name)}: has more than {limit} different "
+                f"values (prepare.max_categories); {advice}"
             )
         if name in source.table.required and (codes[:, place] == MISSING).any():
             source.table.explain()
@@ -284,20 +286,26 @@ def check_classes(
     source: Source, counts: dict[str, int], test: dict[str, int], settings: Prepare
 ) -> None:
     """Raise `UserError` unless there are two classes or more with rows to train on in each."""
-    place = f"{source.table.path}: column {source.label}"
+    place = f"{source.table.path}: column {shown(source.label)}"
     if not counts:
         raise UserError(f"{source.table.path}: has no rows to train on")
     if len(counts) == 1:
-        raise UserError(f"{place}: has one class, {next(iter(counts))}; expected two or more")
+        raise UserError(
+            f"{place}: has one class, {shown(next(iter(counts)))}; expected two or more"
+        )
     if settings.test_size and not any(test.values()):
         raise UserError(
             f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
         )
     for name, count in counts.items():
         if any(test.values()) and count == 1:
-            raise UserError(f"{place}: class {name} has one row; prepare.test_size needs two")
+            raise UserError(
+                f"{place}: class {shown(name)} has one row; prepare.test_size needs two"
+            )
         if test[name] == count:
-            raise UserError(f"{place}: prepare.test_size leaves no row of class {name} to train on")
+            raise UserError(
+                f"{place}: prepare.test_size leaves no row of class {shown(name)} to train on"
+            )
 
 
 def split_counts(counts: dict[str, int], test: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -340,6 +348,7 @@ def learn_features(
     fills = medians(source, rows, train) if impute else nothing
     scales = scales_of(rows, train, fills) if scale else [(0.0, 1.0)] * len(fills)
     learned = dict(zip(source.table.numbers, zip(fills, scales, strict=True), strict=True))
+    places = {name: place for place, name in enumerate(source.texts)}
     features: list[Feature] = []
     for feature in source.features:
         if isinstance(feature, NumberFeature):
@@ -347,9 +356,12 @@ def learn_features(
             features.append(NumberFeature(name=feature.name, fill=fill, mean=mean, std=std))
         else:
             categories = list(rows.vocabularies[feature.name].places)
-            fill_text = (
-                categories[most_frequent(source, rows, train, feature.name)] if impute else None
-            )
+            fill_text = None
+            if impute:
+                codes = rows.features.codes[train, places[feature.name]]
+                if (codes == MISSING).all():
+                    raise no_value(source, feature.name)
+                fill_text = categories[most_frequent(codes)]
             features.append(TextFeature(name=feature.name, fill=fill_text, categories=categories))
     return features
 
@@ -373,20 +385,13 @@ def medians(
     return found
 
 
-def most_frequent(source: Source, rows: StoredRows, train: npt.NDArray[np.bool_], name: str) -> int:
-    """Return the code that most training rows have in a text column, the earliest of equals.
-
-    Raises:
-        UserError: no training row has one.
-    """
-    codes = rows.features.codes[train, source.texts.index(name)]
-    if (codes == MISSING).all():
-        raise no_value(source, name)
+def most_frequent(codes: npt.NDArray[np.int32]) -> int:
+    """Return the code that is there most often, MISSING left out, the earliest of equals."""
     return int(np.bincount(codes[codes != MISSING]).argmax())
 
 
 def no_value(source: Source, name: str) -> UserError:
-    return UserError(f"{source.table.path}: column {name}: has no value in a training row")
+    return UserError(f"{source.table.path}: column {shown(name)}: has no value in a training row")
 
 
 def scales_of(

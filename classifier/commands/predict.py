@@ -16,7 +16,7 @@ import numpy.typing as npt
 import typer
 
 from classifier.artifacts import require_recorded
-from classifier.errors import UserError
+from classifier.errors import UserError, shown
 from classifier.schema import Schema
 from classifier.threads import map_in_order
 
@@ -64,10 +64,8 @@ def predict(
         predict_row(schema, model, values, sys.stdout, as_json)
         return
     if not exists:
-        names, name = ", ".join(feature.name for feature in schema.features), values[0] or "''"
-        raise UserError(
-            f"{name}: no such file; expected one, or {len(schema.features)} values ({names})"
-        )
+        values_expected = f"{len(schema.features)} values ({schema.feature_names()})"
+        raise UserError(f"{shown(values[0])}: no such file; expected one, or {values_expected}")
     with rereadable(source) as path:
         predict_file(schema, model, path, sys.stdout, as_json)
 
@@ -146,7 +144,8 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
     taken = [name for name in table.names if name in added]
     if taken and not as_json:
         raise UserError(
-            f"{path}: row 1: has a column {taken[0]}, which is to be added; rename it or use --json"
+            f"{path}: row 1: has a column {shown(taken[0])}, which is to be added; "
+            "rename it or use --json"
         )
     chunks = table.chunks(None if output.isatty() else "predict")
     answers = map_in_order(lambda chunk: answer(schema, model, table, chunk), chunks)
@@ -183,18 +182,17 @@ def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
 def csv_lines(
     schema: Schema, table: "Table", chunk: "Chunk", rows: npt.NDArray[np.float64]
 ) -> Iterator[str]:
-    from classifier.text import row_spans
+    from classifier.text import row_texts
 
-    delimiter, text = table.layout.delimiter, chunk.lines
+    delimiter = table.layout.delimiter
     predicted = [delimited([name], delimiter) for name in schema.classes]
-    spans, places = row_spans(text, delimiter), rows.argmax(axis=1).tolist()
-    for (start, end), place, row in zip(spans, places, rows.tolist(), strict=True):
-        cells = (text[start:end].decode(), predicted[place], *map(repr, row))
-        yield delimiter.join(cells) + "\n"
+    texts, places = row_texts(chunk.lines, delimiter), rows.argmax(axis=1).tolist()
+    for text, place, row in zip(texts, places, rows.tolist(), strict=True):
+        yield delimiter.join((text, predicted[place], *map(repr, row))) + "\n"
 
 
 def delimited(cells: list[str], delimiter: str) -> str:
     """Return the cells as a line of CSV, in quotes where they need them."""
     line = StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, delimiter=delimiter).writerow(cells)  # knows line breaks by those it writes
+    return line.getvalue().removesuffix("\r\n")
