@@ -19,6 +19,7 @@ from classifier.model.runtime import tf
 from classifier.model.saving import load_keras
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
+from classifier.table.new_rows import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 BATCH_ROWS = 8_192
@@ -76,11 +77,14 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
 
     Where prepare left rows with gaps out, they are left out here too.
     """
-    table = schema.table(path, needs_label=True)
+    table = open_new_rows(path, schema, needs_label=True)
     labels = Vocabulary(schema.layout, schema.classes)
     with DatasetWriter(folder, schema.inputs, len(schema.classes)) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
-            rows, classes = schema.rows(table, chunk), labels.codes(chunk.texts[schema.label])
+            rows, classes = (
+                read_features(table, chunk, schema),
+                labels.codes(chunk.texts[schema.label]),
+            )
             if schema.missing != "drop" and (classes == MISSING).any():
                 table.explain()
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)

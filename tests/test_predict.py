@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from classifier.lock import md5_of
+from classifier.table.new_rows import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
 
@@ -56,7 +57,7 @@ def test_without_a_header_columns_are_the_features_in_order(copied):
 
 def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
     schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
-    table = schema.table(Path("data/raw.csv"), needs_label=False)
+    table = open_new_rows(Path("data/raw.csv"), schema, needs_label=False)
     assert sum(map(len, table.chunks())) == 3
 
 

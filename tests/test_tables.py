@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from classifier.base.errors import UserError
 from classifier.table import reader, text
 from classifier.table.layout import Layout
+from classifier.table.new_rows import open_new_rows
 from classifier.table.schema import Schema
 from tests.test_prepare import load
 
@@ -163,7 +164,7 @@ def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
 
 def test_a_column_without_a_name_is_found_again(prepared):
     schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
-    (chunk,) = schema.table(Path("data/raw.csv"), needs_label=True).chunks()
+    (chunk,) = open_new_rows(Path("data/raw.csv"), schema, needs_label=True).chunks()
     assert chunk.numbers[:, 0].tolist() == [0, 1]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.lock import require_recorded
 from classifier.table.schema import Schema
@@ -63,10 +63,8 @@ def predict(
         predict_row(schema, model, values, sys.stdout, as_json)
         return
     if not exists:
-        names, name = ", ".join(feature.name for feature in schema.features), values[0] or "''"
-        raise UserError(
-            f"{name}: no such file; expected one, or {len(schema.features)} values ({names})"
-        )
+        values_expected = f"{len(schema.features)} values ({schema.feature_names()})"
+        raise UserError(f"{shown(values[0])}: no such file; expected one, or {values_expected}")
     with rereadable(source) as path:
         predict_file(schema, model, path, sys.stdout, as_json)
 
@@ -140,12 +138,15 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
     """Write the file's rows as they are, with the predicted class and each class' probability."""
-    table = schema.table(path, needs_label=False)
+    from classifier.table.new_rows import open_new_rows  # here, because one row needs no pandas
+
+    table = open_new_rows(path, schema, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
     taken = [name for name in table.names if name in added]
     if taken and not as_json:
         raise UserError(
-            f"{path}: row 1: has a column {taken[0]}, which is to be added; rename it or use --json"
+            f"{path}: row 1: has a column {shown(taken[0])}, which is to be added; "
+            "rename it or use --json"
         )
     chunks = table.chunks(None if output.isatty() else "predict")
     answers = map_in_order(lambda chunk: answer(schema, model, table, chunk), chunks)
@@ -165,7 +166,9 @@ def answer(
     Raises:
         UserError: a row has a value that the schema does not know, or the model has no answer.
     """
-    rows = probabilities(model, schema.encode(schema.rows(table, chunk)))
+    from classifier.table.new_rows import read_features
+
+    rows = probabilities(model, schema.encode(read_features(table, chunk, schema)))
     bad = np.flatnonzero(np.isnan(rows).any(axis=1))
     if len(bad):
         line = table.line(chunk.start + int(bad[0]))
@@ -182,18 +185,17 @@ def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
 def csv_lines(
     schema: Schema, table: "Table", chunk: "Chunk", rows: npt.NDArray[np.float64]
 ) -> Iterator[str]:
-    from classifier.table.text import row_spans
+    from classifier.table.text import row_texts
 
-    delimiter, text = table.layout.delimiter, chunk.lines
+    delimiter = table.layout.delimiter
     predicted = [delimited([name], delimiter) for name in schema.classes]
-    spans, places = row_spans(text, delimiter), rows.argmax(axis=1).tolist()
-    for (start, end), place, row in zip(spans, places, rows.tolist(), strict=True):
-        cells = (text[start:end].decode(), predicted[place], *map(repr, row))
-        yield delimiter.join(cells) + "\n"
+    texts, places = row_texts(chunk.lines, delimiter), rows.argmax(axis=1).tolist()
+    for text, place, row in zip(texts, places, rows.tolist(), strict=True):
+        yield delimiter.join((text, predicted[place], *map(repr, row))) + "\n"
 
 
 def delimited(cells: list[str], delimiter: str) -> str:
     """Return the cells as a line of CSV, in quotes where they need them."""
     line = StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, delimiter=delimiter).writerow(cells)  # knows line breaks by those it writes
+    return line.getvalue().removesuffix("\r\n")

@@ -1,10 +1,11 @@
 """Which columns the network is to read, which of them hold numbers, and which is the label."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.layout import Layout, counted, is_meant_as_number
 from classifier.table.reader import Table, check_width
@@ -41,9 +42,9 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         na_values=[value.strip() for value in settings.na_values],
     )
     names = column_names(path, layout, settings.header)
-    label = column(names, settings.label, "prepare.label")
+    (label,) = find_columns(names, [settings.label], "prepare.label")
     features = feature_names(names, label, settings)
-    texts = {column(names, text, "prepare.text") for text in settings.text}
+    texts = set(find_columns(names, settings.text, "prepare.text"))
     hold_numbers = {*numbers_among(path, layout, names, features)} - texts
     numbers = [name for name in features if name in hold_numbers]
     required = {"error": [label, *features], "impute": [label], "drop": []}[settings.missing]
@@ -57,38 +58,39 @@ def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[s
     if len(names) != len(row):
         found = counted(len(row), "column")
         raise UserError(f"{path}: row 1: has {found}, prepare.header names {len(names)}")
-    if isinstance(header, list) and row == [name.strip() for name in header]:
+    if isinstance(header, list) and sorted(row) == sorted(name.strip() for name in header):
         raise UserError(f"{path}: row 1: is a header, set prepare.header: true")
     named = [name or str(position) for position, name in enumerate(names)]
     for name, uses in Counter(named).items():
         if uses > 1:
-            raise UserError(f"{path}: row 1: {uses} columns have the name {name!r}")
+            raise UserError(f"{path}: row 1: {uses} columns have the name {quoted(name)}")
     return named
 
 
-def column(names: list[str], wanted: Column, param: str) -> str:
-    """Return the name of a column given by name or position.
+def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list[str]:
+    """Return the names of columns given by name or position.
 
     Raises:
         UserError: there is no such column.
     """
-    try:
-        return names[wanted if isinstance(wanted, int) else names.index(wanted)]
-    except (IndexError, ValueError) as error:
-        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
-        raise UserError(f"{param}: no column {wanted!r} among {listed}{hint}") from error
+    known: dict[Column, str] = {name: name for name in names}
+    known |= {position: names[position] for position in range(-len(names), len(names))}
+    for column in wanted:
+        if column not in known:
+            hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
+            raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
+    return [known[column] for column in wanted]
 
 
 def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
     if settings.features is None:
         features = [name for name in names if name != label]
     else:
-        features = [column(names, wanted, "prepare.features") for wanted in settings.features]
+        features = find_columns(names, settings.features, "prepare.features")
     if label in features or len(set(features)) < len(features):
         raise UserError("prepare.features: has the label, or a column twice")
     if not features:
-        raise UserError(f"prepare.features: there is no column besides the label {label}")
+        raise UserError(f"prepare.features: there is no column besides the label {shown(label)}")
     return features
 
 
@@ -101,7 +103,7 @@ def numbers_among(path: Path, layout: Layout, names: list[str], features: list[s
     values, numbers = sampled_values(path, layout, names, features)
     for name in features:
         if not values[name]:
-            raise UserError(f"{path}: column {name}: has no values")
+            raise UserError(f"{path}: column {shown(name)}: has no values")
     return [name for name in features if numbers[name] >= values[name] / 2]
 
 

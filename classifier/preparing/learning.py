@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, shown
 from classifier.params import Prepare
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import BLOCK_CELLS, StoredRows
@@ -20,6 +20,7 @@ def learn_features(
     nothing: Sequence[float | None] = [None] * len(columns.table.numbers)
     fills = medians(columns, rows, train) if impute else nothing
     scales = scales_of(rows, train, fills) if scale else [(0.0, 1.0)] * len(fills)
+    places = {name: place for place, name in enumerate(columns.texts)}
     learned = dict(zip(columns.table.numbers, zip(fills, scales, strict=True), strict=True))
 
     def feature(name: str) -> Feature:
@@ -27,8 +28,12 @@ def learn_features(
             fill, (mean, std) = learned[name]
             return NumberFeature(name=name, fill=fill, mean=mean, std=std)
         categories = list(rows.vocabularies[name].places)
-        code = most_frequent(columns, rows, train, name) if impute else None
-        fill_text = None if code is None else categories[code]
+        fill_text = None
+        if impute:
+            codes = rows.features.codes[train, places[name]]
+            if (codes == MISSING).all():
+                raise no_value(columns, name)
+            fill_text = categories[most_frequent(codes)]
         return TextFeature(name=name, fill=fill_text, categories=categories)
 
     return [feature(name) for name in columns.features]
@@ -53,22 +58,13 @@ def medians(
     return found
 
 
-def most_frequent(
-    columns: Columns, rows: StoredRows, train: npt.NDArray[np.bool_], name: str
-) -> int:
-    """Return the code that most training rows have in a text column, the earliest of equals.
-
-    Raises:
-        UserError: no training row has one.
-    """
-    codes = rows.features.codes[train, columns.texts.index(name)]
-    if (codes == MISSING).all():
-        raise no_value(columns, name)
+def most_frequent(codes: npt.NDArray[np.int32]) -> int:
+    """Return the code that is there most often, MISSING left out, the earliest of equals."""
     return int(np.bincount(codes[codes != MISSING]).argmax())
 
 
 def no_value(columns: Columns, name: str) -> UserError:
-    return UserError(f"{columns.table.path}: column {name}: has no value in a training row")
+    return UserError(f"{columns.table.path}: column {shown(name)}: has no value in a training row")
 
 
 def scales_of(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, shown
 from classifier.params import Prepare
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
@@ -46,20 +46,26 @@ def count_classes(rows: StoredRows, label: str, drop: bool) -> Counts:
 
 def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prepare) -> None:
     """Raise `UserError` unless there are two classes or more with rows to train on in each."""
-    place = f"{columns.table.path}: column {columns.label}"
+    place = f"{columns.table.path}: column {shown(columns.label)}"
     if not counts:
         raise UserError(f"{columns.table.path}: has no rows to train on")
     if len(counts) == 1:
-        raise UserError(f"{place}: has one class, {next(iter(counts))}; expected two or more")
+        raise UserError(
+            f"{place}: has one class, {shown(next(iter(counts)))}; expected two or more"
+        )
     if settings.test_size and not any(test.values()):
         raise UserError(
             f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
         )
     for name, count in counts.items():
         if any(test.values()) and count == 1:
-            raise UserError(f"{place}: class {name} has one row; prepare.test_size needs two")
+            raise UserError(
+                f"{place}: class {shown(name)} has one row; prepare.test_size needs two"
+            )
         if test[name] == count:
-            raise UserError(f"{place}: prepare.test_size leaves no row of class {name} to train on")
+            raise UserError(
+                f"{place}: prepare.test_size leaves no row of class {shown(name)} to train on"
+            )
 
 
 def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray[np.intp]:

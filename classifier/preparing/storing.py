@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, shown
 from classifier.preparing.columns import Columns
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.table.reader import Chunk
@@ -82,6 +82,7 @@ def learn_codes(
         UserError: a value is missing that is required, or there are too many different ones.
     """
     codes = np.empty((len(chunk), len(vocabularies)), np.int32)
+    required = set(columns.table.required)
     for place, (name, vocabulary) in enumerate(vocabularies.items()):
         vocabulary.learn(chunk.texts[name])
         codes[:, place] = vocabulary.codes(chunk.texts[name])
@@ -90,9 +91,9 @@ def learn_codes(
             if name == columns.label:
                 advice = "is it the column to predict, prepare.label?"
             raise UserError(
-                f"{columns.table.path}: column {name}: has more than {limit} different values "
-                f"(prepare.max_categories); {advice}"
+                f"{columns.table.path}: column {shown(name)}: has more than {limit} different "
+                f"values (prepare.max_categories); {advice}"
             )
-        if name in columns.table.required and (codes[:, place] == MISSING).any():
+        if name in required and (codes[:, place] == MISSING).any():
             columns.table.explain()
     return codes

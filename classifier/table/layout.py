@@ -1,11 +1,15 @@
 """How a table is written down: what stands between cells, and what a cell means."""
 
+import math
 import re
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+from classifier.base.dialect import Delimiter, Encoding
+from classifier.base.errors import listed, quoted
 
 FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # What the parser of pandas reads as a finite number, and nothing that Python alone would read.
@@ -19,10 +23,15 @@ class Layout(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    delimiter: str
-    encoding: str
+    delimiter: Delimiter
+    encoding: Encoding
     header: bool  # whether the first row names the columns
     na_values: list[str]  # what stands in a cell that has no value
+
+    @cached_property
+    def na_texts(self) -> list[str]:
+        """What pandas may look for: of 1_0 or inf it would make a number, and that a gap."""
+        return [value for value in self.na_values if is_number(value) or not is_float(value)]
 
     @cached_property
     def na_numbers(self) -> list[np.float32]:
@@ -44,6 +53,14 @@ def is_number(cell: str) -> bool:
     return bool(NUMBER.fullmatch(cell)) and abs(float(cell)) < FLOAT32_LIMIT
 
 
+def is_float(cell: str) -> bool:
+    """Whether Python makes a number of the text, which may be infinite."""
+    try:
+        return not math.isnan(float(cell))
+    except ValueError:
+        return False
+
+
 def is_meant_as_number(cell: str) -> bool:
     """Whether the text is a number, though perhaps one that `why_no_number` speaks of."""
     patterns = (NUMBER, NOT_FINITE, SEPARATED)
@@ -57,14 +74,18 @@ def why_no_number(cell: str) -> str:
         expected += " with a decimal point and no other separators"
     elif NUMBER.fullmatch(cell):
         expected += " that float32 can hold"
-    return f"found {cell!r}, expected {expected}"
+    return f"found {quoted(cell)}, expected {expected}"
 
 
-def counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+def missing_value(cell: str) -> str:
+    """Say that a cell is a gap."""
+    return f"has no value (found {quoted(cell)})"
 
 
 def unknown_value(cell: str, known: Sequence[str]) -> str:
     """Say that a value is not among those that were learned from."""
-    listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
-    return f"found {cell!r}, which the model was not trained on (known: {listed})"
+    return f"found {quoted(cell)}, which the model was not trained on (known: {listed(known)})"
+
+
+def counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -1,10 +1,9 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
-import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,15 +11,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, shown
 from classifier.base.progress import Progress
-from classifier.table.layout import Layout, counted, is_number, unknown_value, why_no_number
+from classifier.table.layout import (
+    Layout,
+    counted,
+    is_number,
+    missing_value,
+    unknown_value,
+    why_no_number,
+)
 from classifier.table.text import (
     end_of_rows,
     numbered_rows,
     open_utf8,
     row_spans,
     rows_below_header,
+    with_line_feeds,
 )
 from classifier.table.threads import map_in_order
 
@@ -89,29 +96,27 @@ class Table:
 
     def _blocks(self, title: str | None) -> Iterator[bytes]:
         """Yield the rows below the header as UTF-8 text, in blocks of whole rows."""
-        at_start, rest = True, b""
-        size = BLOCK_BYTES * (1 + len(self.names) // 500)  # each column of a block takes its time
-        with open_utf8(self.path, self.layout) as (file, position), self._bar(title) as bar:
-            # Where no row ends, reading as much again keeps the time from growing as a square.
-            while read := file.read(max(size, len(rest))):
-                text = rest + read
-                end = end_of_rows(text, self.layout.delimiter)
-                block, rest = text[:end], text[end:]
-                if at_start and any(row_spans(block, self.layout.delimiter)):
-                    yield self._without_header(block)
-                    at_start = False
-                elif not at_start:
-                    yield block
-                bar.update(position() - bar.n)
-        if rest:
-            yield self._without_header(rest) if at_start else rest
+        delimiter, has_header = self.layout.delimiter, self.layout.header
+        for piece in self._pieces(title):
+            block = with_line_feeds(piece, delimiter)
+            if has_header and (first := next(row_spans(block, delimiter), None)):
+                block, has_header = block[first[1] :].lstrip(b"\r\n"), False
+            if block and not has_header:
+                yield block
 
-    def _without_header(self, block: bytes) -> bytes:
-        block = block.removeprefix(codecs.BOM_UTF8)
-        if not self.layout.header:
-            return block
-        _, end = next(row_spans(block, self.layout.delimiter))
-        return block[end:]
+    def _pieces(self, title: str | None) -> Iterator[bytes]:
+        """Yield the text of the file, cut where rows end."""
+        rest = b""
+        size = BLOCK_BYTES * (1 + len(self.names) // 500)  # each column of a block takes its time
+        with open_utf8(self.path, self.layout) as (read, position), self._bar(title) as bar:
+            # Where no row ends, reading as much again keeps the time from growing as a square.
+            while read_on := read(max(size, len(rest))):
+                text = rest + read_on
+                end = end_of_rows(text, self.layout.delimiter)
+                yield text[:end]
+                rest = text[end:]
+                bar.update(position() - bar.n)
+        yield rest
 
     def _bar(self, title: str | None) -> Progress:
         size = self.path.stat().st_size
@@ -124,30 +129,39 @@ class Table:
         return [first[name] for name in self.numbers]
 
     def _parse(self, block: bytes) -> Chunk:
-        """Return the rows of a block; what the fast parser refuses, or may mistake, is checked."""
+        """Return the rows of a block, by the slow parser where the fast one may be wrong."""
         if b"\0" in block:
             self.explain()
-        places = self._number_places
         try:
-            cells = self._read_csv(block, places)
-            numbers = as_float32([cells[at] for at in places], len(cells[0]))
+            cells = self._read_csv(block)
+            numbers = self._numbers(cells)
+            is_sure = self._is_sure(block, cells[-1]) and not np.isinf(numbers).any()
         except (ValueError, pd.errors.ParserError):
-            cells = self._read_as_text(block)
-            numbers = as_float32([self._numbers_in(cells[at]) for at in places], len(cells[0]))
-        self._check_widths(block, cells[-1])
-        self._check_numbers(numbers)
+            is_sure = False
+        if not is_sure:
+            cells, block = self._read_slowly(block)
+            numbers = self._numbers(cells)
+        self._make_gaps(numbers)
         named = zip(self.names, cells, strict=True)
         return Chunk(numbers, {name: c for name, c in named if c.dtype != float}, block)
 
-    def _read_csv(self, block: bytes, numbers: Sequence[Any]) -> list[Any]:
-        """Return the columns of a block: float64 arrays in the places of numbers, or categoricals.
+    def _numbers(self, cells: list[Any]) -> npt.NDArray[np.float32]:
+        """Return the columns of numbers side by side, infinite where they are too large."""
+        numbers = np.empty((len(cells[0]), len(self.numbers)), np.float32)
+        with np.errstate(over="ignore"):
+            for place, at in enumerate(self._number_places):
+                numbers[:, place] = cells[at]
+        return numbers
+
+    def _read_csv(self, block: bytes) -> list[Any]:
+        """Return the columns of a block: float64 arrays where there are numbers, or categoricals.
 
         The parser is given a row more, of zeros and words. Without it, it would cut a first row
         that is too long, make numbers of categories that all look like some, and read True as 1.
         """
         columns = range(len(self.names))
-        dtypes: dict[Any, Any] = dict.fromkeys(columns, CATEGORY)
-        dtypes.update(dict.fromkeys(numbers, FLOAT))
+        numbers: list[Any] = self._number_places
+        dtypes: dict[Any, Any] = dict.fromkeys(columns, CATEGORY) | dict.fromkeys(numbers, FLOAT)
         extra = self.layout.delimiter.join(
             WORD if dtypes[at] is CATEGORY else "0" for at in columns
         )
@@ -158,9 +172,12 @@ class Table:
             header=None,
             index_col=False,
             dtype=dtypes,
-            na_values=dict.fromkeys(numbers, self.layout.na_values),
+            na_values=dict.fromkeys(numbers, self.layout.na_texts),
             keep_default_na=False,
-            skipinitialspace=b" " in block or b"\t" in block,  # it costs a quarter of the time
+            # It costs a quarter of the time.
+            skipinitialspace=b" " in block,
+            # What looks for blank lines may lose a tab where the parser goes on to read.
+            skip_blank_lines=False,
             low_memory=False,
         )
         return [
@@ -168,16 +185,44 @@ class Table:
             for at, column in cells.items()
         ]
 
-    def _read_as_text(self, block: bytes) -> list[Any]:
-        try:
-            return self._read_csv(block, [])
-        except (ValueError, pd.errors.ParserError):
-            self.explain()
+    def _is_sure(self, block: bytes, last: Any) -> bool:
+        """Whether there is no blank line and no row that is too short in what the parser read.
 
-    def _numbers_in(self, cells: pd.Categorical) -> npt.NDArray[np.float64]:
-        """Return the numbers that stand in cells of text, white space around gaps and all."""
-        order, values = pd.factorize(cells)
-        return np.array([self._number(value) for value in values])[order]
+        It refuses rows that are too long, and gives the others empty cells at their end. So where
+        the last cell is empty and none is in quotes, the delimiters tell.
+        """
+        empty = np.isnan(last) if last.dtype == float else last == ""
+        if len(self.names) == 1:
+            return not empty.any() and b"\t" not in block
+        return not empty.any() or self._has_all_delimiters(block, len(last))
+
+    def _has_all_delimiters(self, block: bytes, rows: int) -> bool:
+        delimiter = self.layout.delimiter.encode()
+        is_countable = b'"' not in block and delimiter != b" "
+        return is_countable and block.count(delimiter) == rows * (len(self.names) - 1)
+
+    def _read_slowly(self, block: bytes) -> tuple[list[Any], bytes]:
+        """Return the columns of a block as the csv module reads it, and its rows, none blank."""
+        spans = row_spans(block, self.layout.delimiter)
+        lines = [block[start:end] + b"\n" for start, end in spans]
+        try:
+            rows = list(numbered_rows(map(bytes.decode, lines), self.layout, self.path))
+        except UserError:
+            self.explain()
+        if len(rows) != len(lines) or any(len(row) != len(self.names) for _, row in rows):
+            self.explain()
+        columns: list[Any] = [[row[at] for _, row in rows] for at in range(len(self.names))]
+        numbers = set(self._number_places)
+        read = [
+            self._numbers_in(column) if at in numbers else pd.Categorical(column)
+            for at, column in enumerate(columns)
+        ]
+        return read, b"".join(lines)
+
+    def _numbers_in(self, cells: list[str]) -> npt.NDArray[np.float64]:
+        """Return the numbers that stand in cells, white space around gaps and all."""
+        numbers = {cell: self._number(cell) for cell in set(cells)}
+        return np.array([numbers[cell] for cell in cells], np.float64)
 
     def _number(self, cell: str) -> float:
         if is_number(cell):
@@ -186,35 +231,12 @@ class Table:
             self.explain()
         return np.nan
 
-    def _check_widths(self, block: bytes, last: Any) -> None:
-        """Raise `UserError` if a row is too short: to the parser its last cells are empty.
-
-        It refuses rows that are too long, so where no cell is in quotes the delimiters tell.
-        """
-        empty = np.isnan(last) if last.dtype == float else last == ""
-        if empty.any() and not self._has_all_delimiters(block, len(last)):
-            lines = StringIO(block.decode(), newline="")
-            rows = numbered_rows(lines, self.layout, self.path)
-            if any(len(row) != len(self.names) for _, row in rows):
-                self.explain()
-
-    def _has_all_delimiters(self, block: bytes, rows: int) -> bool:
-        delimiter = self.layout.delimiter.encode()
-        is_countable = b'"' not in block and not delimiter.isspace()
-        return is_countable and block.count(delimiter) == rows * (len(self.names) - 1)
-
-    def _check_numbers(self, numbers: npt.NDArray[np.float32]) -> None:
-        """Make NaN of numbers that stand for no value.
-
-        Raises:
-            UserError: a number is missing that is required, or too large for float32.
-        """
-        if np.isinf(numbers).any():
-            self.explain()
+    def _make_gaps(self, numbers: npt.NDArray[np.float32]) -> None:
+        """Make NaN of numbers that stand for no value; `UserError` where one is required."""
         for value in self.layout.na_numbers:
             numbers[numbers == value] = np.nan
-        required = [name in set(self.required) for name in self.numbers]
-        if np.isnan(numbers[:, required]).any():
+        required = set(self.required)
+        if np.isnan(numbers[:, [name in required for name in self.numbers]]).any():
             self.explain()
 
     def refuse_unknown(
@@ -223,7 +245,7 @@ class Table:
         """Raise `UserError` with line and column of the first cell whose value is unknown."""
         if unknown.any():
             at = int(unknown.argmax())
-            place = f"{self.path}: row {self.line(chunk.start + at)}, column {name}"
+            place = f"{self.path}: row {self.line(chunk.start + at)}, column {shown(name)}"
             raise UserError(f"{place}: {unknown_value(str(chunk.texts[name][at]), known)}")
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -242,6 +264,12 @@ class Table:
         for line, row in self.rows():
             self._check_row(row, line)
 
+    @cached_property
+    def _kinds(self) -> list[tuple[str, bool, bool]]:
+        """The columns: their names, and whether they hold numbers and may not have gaps."""
+        numbers, required = set(self.numbers), set(self.required)
+        return [(name, name in numbers, name in required) for name in self.names]
+
     def explain(self) -> NoReturn:
         """Raise `UserError`: something is wrong, if possible with line and column."""
         self.find_fault()
@@ -249,15 +277,17 @@ class Table:
 
     def _check_row(self, row: Sequence[str], line: int) -> None:
         check_width(self.path, line, row, self.names)
-        place = f"{self.path}: row {line}"
-        for name, cell in zip(self.names, row, strict=True):
-            is_number_column = name in self.numbers
-            missing = self.layout.is_missing_number if is_number_column else self.layout.is_missing
-            if missing(cell):
-                if name in self.required:
-                    raise UserError(f"{place}, column {name}: has no value (found {cell!r})")
-            elif is_number_column and not is_number(cell):
-                raise UserError(f"{place}, column {name}: {why_no_number(cell)}{self.advice}")
+        for (name, holds_numbers, is_required), cell in zip(self._kinds, row, strict=True):
+            if fault := self._fault(cell, holds_numbers, is_required):
+                raise UserError(f"{self.path}: row {line}, column {shown(name)}: {fault}")
+
+    def _fault(self, cell: str, holds_numbers: bool, is_required: bool) -> str:
+        """Say what is wrong with a cell, or nothing."""
+        layout = self.layout
+        if layout.is_missing_number(cell) if holds_numbers else layout.is_missing(cell):
+            return missing_value(cell) if is_required else ""
+        is_fine = not holds_numbers or is_number(cell)
+        return "" if is_fine else why_no_number(cell) + self.advice
 
 
 def check_width(path: Path, line: int, row: Sequence[str], names: Sequence[str]) -> None:
@@ -265,12 +295,3 @@ def check_width(path: Path, line: int, row: Sequence[str], names: Sequence[str])
     if len(row) != len(names):
         found = counted(len(row), "column")
         raise UserError(f"{path}: row {line}: has {found}, expected {len(names)}")
-
-
-def as_float32(columns: Sequence[npt.NDArray[np.float64]], rows: int) -> npt.NDArray[np.float32]:
-    """Return columns of numbers side by side, infinite where they are too large."""
-    numbers = np.empty((rows, len(columns)), np.float32)
-    with np.errstate(over="ignore"):
-        for place, column in enumerate(columns):
-            numbers[:, place] = column
-    return numbers

@@ -1,6 +1,6 @@
 """Which columns, which classes, how a row becomes numbers; prepare learns it, the others use it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import UserError, listed, require_file, shown
 from classifier.base.files import write_text
-from classifier.table.layout import Layout, counted, is_number, unknown_value, why_no_number
+from classifier.table.layout import (
+    FLOAT32_LIMIT,
+    Layout,
+    counted,
+    is_number,
+    missing_value,
+    unknown_value,
+    why_no_number,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from classifier.table.reader import Chunk, Table
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
 
@@ -70,14 +76,17 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+Float32 = Annotated[float, Field(gt=-FLOAT32_LIMIT, lt=FLOAT32_LIMIT)]
+
+
 class NumberFeature(_Model):
     """A column of numbers: gaps are filled, then (x - mean) / std is one input."""
 
     kind: Literal["number"] = "number"
     name: str
-    fill: float | None
-    mean: float
-    std: float
+    fill: Float32 | None
+    mean: Float32
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TextFeature(_Model):
@@ -87,6 +96,10 @@ class TextFeature(_Model):
     name: str
     fill: str | None
     categories: list[str]  # in order of first appearance
+
+
+def _are_distinct(names: list[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 Feature = Annotated[NumberFeature | TextFeature, Field(discriminator="kind")]
@@ -106,12 +119,37 @@ class Schema(_Model):
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Raises UserError: there is no such file or it is damaged."""
+        """Raises UserError: there is no such file, or it is not as prepare writes it."""
         text = require_file(path, "run `dvc repro` first").read_bytes()
         try:
-            return cls.model_validate_json(text)
+            schema = cls.model_validate_json(text)
         except ValidationError as error:
             raise UserError(f"{path}: is not a schema that prepare wrote") from error
+        if wrong := [part for part, fits in schema._parts() if not fits]:
+            raise UserError(f"{path}: is not a schema that prepare wrote: see its {wrong[0]}")
+        return schema
+
+    def _parts(self) -> Iterator[tuple[str, bool]]:
+        """Yield what it consists of and whether that fits the rest."""
+        names, impute = [feature.name for feature in self.features], self.missing == "impute"
+        yield "columns", _are_distinct(self.columns)
+        yield "label", self.label in self.columns and self.label not in names
+        yield "features", names != [] and _are_distinct(names) and {*names} <= {*self.columns}
+        for feature in self.features:
+            yield f"fill of {shown(feature.name)}", (feature.fill is not None) == impute
+        for text in self.texts:
+            fits = self._are_values(text.categories) and text.fill in (None, *text.categories)
+            yield f"categories of {shown(text.name)}", fits
+        yield "classes", self._are_values(self.classes) and len(self.classes) > 1
+        yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
+        for split in self.counts.values():
+            yield "counts", list(split) == self.classes and all(n >= 0 for n in split.values())
+        yield "counts", all(self.counts["train"].values())
+
+    def _are_values(self, values: list[str]) -> bool:
+        """Whether cells can have all these values."""
+        stripped = [v.strip() for v in values if not self.layout.is_missing(v)]
+        return values == stripped and values != [] and _are_distinct(values)
 
     def save(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")
@@ -143,73 +181,9 @@ class Schema(_Model):
                 names += [f"{feature.name}={category}" for category in feature.categories]
         return names
 
-    def table(self, path: Path, needs_label: bool) -> "Table":
-        """Return a table of other rows, to be read as the one was that this was learned from.
-
-        With a header its columns may be in any order, and others may stand between them; without
-        one they are all of the known columns, or just the features, in the known order.
-
-        Raises:
-            UserError: there is no such file, or its columns are not the known ones.
-        """
-        from classifier.table.reader import Table  # here, because one row needs no pandas
-        from classifier.table.text import first_row
-
-        features = [feature.name for feature in self.features]
-        needed = [*features, self.label] if needs_label else features
-        row = first_row(path, self.layout)
-        # What has no name is named by its position, as prepare does, where it is needed.
-        row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
-        positional = self.columns == [str(position) for position in range(len(self.columns))]
-        has_header = not positional and set(needed) <= set(row)
-        known = {len(self.columns): self.columns}
-        if not needs_label:
-            known.setdefault(len(features), features)
-        names = row if has_header else known.get(len(row))
-        absent = [name for name in needed if name not in row]
-        if absent and not positional and len(absent) < len(needed):
-            raise UserError(f"{path}: row 1: has no column {absent[0]!r}")
-        if names is None or (self.layout.header and not has_header):
-            found = "no header" if self.layout.header else counted(len(row), "column")
-            hint = f"; is {self.layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
-            listed = ", ".join(absent[:10]) + ", ..." * (len(absent) > 10)
-            raise UserError(f"{path}: row 1: found {found}, expected {listed}{hint}")
-        twice = [name for name in needed if names.count(name) > 1]
-        if twice:
-            raise UserError(f"{path}: row 1: more than one column has the name {twice[0]!r}")
-        return Table(
-            path=path,
-            layout=self.layout.model_copy(update={"header": has_header}),
-            names=names,
-            numbers=[feature.name for feature in self.numbers],
-            required=self._required(needs_label),
-        )
-
-    def _required(self, needs_label: bool) -> list[str]:
-        """Return the columns without gaps; where rows are only to be counted, some may drop out."""
-        features = [feature.name for feature in self.features]
-        required = {
-            "error": [*features, self.label] if needs_label else features,
-            "drop": [] if needs_label else features,
-            "impute": [self.label] if needs_label else [],
-        }
-        return required[self.missing]
-
-    def rows(self, table: "Table", chunk: "Chunk") -> Rows:
-        """Return the features of a chunk of the table as they were read.
-
-        Raises:
-            UserError: a value is missing that is required, or a category is unknown that must
-                not be.
-        """
-        codes = np.empty((len(chunk), len(self.texts)), np.int32)
-        for place, (text, vocabulary) in enumerate(zip(self.texts, self.vocabularies, strict=True)):
-            codes[:, place] = vocabulary.codes(chunk.texts[text.name])
-            if text.name in table.required and (codes[:, place] == MISSING).any():
-                table.explain()
-            if self.unknown == "error":
-                table.refuse_unknown(chunk, text.name, codes[:, place] == UNKNOWN, text.categories)
-        return Rows(chunk.numbers, codes)
+    def feature_names(self) -> str:
+        """Return the names of the features as a message lists them."""
+        return listed([feature.name for feature in self.features])
 
     def row(self, cells: Sequence[str]) -> Rows:
         """Return one row, given as the text of its features.
@@ -218,9 +192,8 @@ class Schema(_Model):
             UserError: there are too many or too few cells, or one cannot be what it is.
         """
         if len(cells) != len(self.features):
-            names = ", ".join(feature.name for feature in self.features)
-            found = counted(len(cells), "value")
-            raise UserError(f"found {found}, expected {len(self.features)} ({names})")
+            found, expected = counted(len(cells), "value"), len(self.features)
+            raise UserError(f"found {found}, expected {expected} ({self.feature_names()})")
         named = {feature.name: cell for feature, cell in zip(self.features, cells, strict=True)}
         numbers = [self._number(feature, named[feature.name]) for feature in self.numbers]
         codes = [
@@ -232,18 +205,18 @@ class Schema(_Model):
     def _number(self, feature: NumberFeature, cell: str) -> float:
         if self.layout.is_missing_number(cell):
             if self.missing != "impute":
-                raise UserError(f"{feature.name}: has no value (found {cell!r})")
+                raise UserError(f"{shown(feature.name)}: {missing_value(cell)}")
             return np.nan
         if not is_number(cell):
-            raise UserError(f"{feature.name}: {why_no_number(cell)}")
+            raise UserError(f"{shown(feature.name)}: {why_no_number(cell)}")
         return float(cell)
 
     def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
         code = vocabulary.code(cell)
         if code == MISSING and self.missing != "impute":
-            raise UserError(f"{feature.name}: has no value (found {cell!r})")
+            raise UserError(f"{shown(feature.name)}: {missing_value(cell)}")
         if code == UNKNOWN and self.unknown == "error":
-            raise UserError(f"{feature.name}: {unknown_value(cell, feature.categories)}")
+            raise UserError(f"{shown(feature.name)}: {unknown_value(cell, feature.categories)}")
         return code
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:

@@ -6,52 +6,97 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
+
+import numpy as np
 
 from classifier.base.errors import UserError, require_file
 from classifier.table.layout import Layout
 
-UTF8_MARK_AS_LATIN1 = codecs.BOM_UTF8.decode("latin-1")
+CR, LF = b"\r\n"
+LINE_BREAK = re.compile(r"\r\n?|\n")
 LINE = re.compile(rb"[^\r\n]+")
+# A cell in quotes up to its end, or to that of the text, and text in which such cells are whole and
+# have no line breaks.
+QUOTED = rb'(?<![^\r\n%s]) *"[^"]*+(?:""[^"]*+)*+(?:"|\Z)'
+ON_LINES = rb'[^"]*+(?:(?<![^\r\n%s])"[^"\r\n]*+(?:""[^"\r\n]*+)*+"(?![^\r\n%s])[^"]*+)*+'
 
 csv.field_size_limit(2**31 - 1)
 
 
 @contextmanager
-def open_utf8(path: Path, layout: Layout) -> Iterator[tuple[Any, Callable[[], int]]]:
-    """Open the file as bytes of UTF-8, and yield it with what tells how much of it has been read.
+def open_utf8(
+    path: Path, layout: Layout
+) -> Iterator[tuple[Callable[[int], bytes], Callable[[], int]]]:
+    """Open the file, behind its byte order mark, and yield what reads so much of it as UTF-8.
 
-    What is not text in the file's encoding raises `UnicodeError`, or else shows later, as bytes
-    that are not UTF-8.
+    With it comes what tells how much of the file has been read. What is not text in the file's
+    encoding raises `UnicodeError`, or else shows later, as bytes that are not UTF-8.
     """
+    if codecs.lookup(layout.encoding).name == "utf-8":
+        with path.open("rb") as file:
+            if file.read(3) != codecs.BOM_UTF8:
+                file.seek(0)
+            yield file.read, file.tell
+    else:
+        with _decoded(path, layout) as text:
+            yield lambda size: text.read(size).encode(), text.buffer.tell
+
+
+@contextmanager
+def _decoded(path: Path, layout: Layout) -> Iterator[TextIO]:
+    """Open the file as text, behind its byte order mark; it must be the encoding's own."""
+    is_utf8 = codecs.lookup(layout.encoding).name.startswith("utf-8")
     with path.open("rb") as file:
-        is_utf8 = codecs.lookup(layout.encoding).name == "utf-8"
-        recoded: Any = file if is_utf8 else codecs.EncodedFile(file, "utf-8", layout.encoding)
-        yield recoded, file.tell
-        if not is_utf8 and recoded.reader.bytebuffer:
-            raise UnicodeError("the file ends within a character")
+        if not is_utf8 and file.read(3) == codecs.BOM_UTF8:
+            raise UserError(f"{path}: is UTF-8 text, expected prepare.encoding: utf-8")
+    with path.open(encoding=layout.encoding, newline="") as text:
+        if text.read(1) != "\ufeff":
+            text.seek(0)
+        yield text
 
 
 def end_of_rows(text: bytes, delimiter: str) -> int:
     """Return where the last row ends whose end is in the text; 0 where none does."""
     masked = without_quoted(text, delimiter)
-    return max(masked.rfind(b"\n"), masked.rfind(b"\r")) + 1
+    # What ends in CR may go on with LF.
+    return max(masked.rfind(b"\n"), masked.rfind(b"\r", 0, -1)) + 1
+
+
+def with_line_feeds(text: bytes, delimiter: str) -> bytes:
+    """Return the text with LF or CR LF behind each row; of CR alone, pandas makes other rows."""
+    codes = np.frombuffer(text, np.uint8)
+    if b"\r" in text and ((codes[:-1] == CR) & (codes[1:] != LF)).any():
+        spans = row_spans(text, delimiter)
+        return b"".join(text[start:end] + b"\n" for start, end in spans)
+    return text if text.endswith(b"\n") or not text else text + b"\n"
+
+
+def row_texts(rows: bytes, delimiter: str) -> Iterable[str]:
+    """Return each of the rows as text; none is blank, and there is LF or CR LF behind each."""
+    if b'"' not in rows:
+        return rows.decode().replace("\r\n", "\n").split("\n")[:-1]
+    return (rows[start:end].decode() for start, end in row_spans(rows, delimiter))
 
 
 def row_spans(text: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
     """Yield where each row that is not blank begins and ends in the text."""
-    spaces = b" \t".replace(delimiter.encode(), b"")
+    blank = blank_characters(delimiter).encode()
     lines = (match.span() for match in LINE.finditer(without_quoted(text, delimiter)))
-    return ((start, end) for start, end in lines if text[start:end].strip(spaces))
+    return ((start, end) for start, end in lines if text[start:end].strip(blank))
+
+
+def blank_characters(delimiter: str) -> str:
+    """Return what a blank line may consist of; tabs between cells make a row of empty ones."""
+    return " \r\n" if delimiter == "\t" else " \t\r\n"
 
 
 def without_quoted(text: bytes, delimiter: str) -> bytes:
     """Return text of the same length in which no cell in quotes has a line break."""
-    if b'"' not in text:
+    mark = re.escape(delimiter.encode())
+    if b'"' not in text or re.fullmatch(ON_LINES % (mark, mark), text):
         return text
-    at_start_of_cell = rb"(?<![^\r\n%s]) *" % re.escape(delimiter.encode())
-    quoted = at_start_of_cell + rb'"(?:[^"]|"")*(?:"|\Z)'
-    return re.sub(quoted, lambda match: b"x" * len(match[0]), text)
+    return re.sub(QUOTED % mark, lambda match: b"x" * len(match[0]), text)
 
 
 @contextmanager
@@ -62,19 +107,11 @@ def open_text(path: Path, layout: Layout) -> Iterator[Iterator[str]]:
         UserError: there is no such file, or it is not text in the encoding it should be in.
     """
     require_file(path)
-    is_utf8 = codecs.lookup(layout.encoding).name == "utf-8"
-    encoding = "utf-8-sig" if is_utf8 else layout.encoding
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            mark = file.read(3)
-            if mark == UTF8_MARK_AS_LATIN1:
-                raise UserError(f"{path}: is UTF-8 text, expected prepare.encoding: utf-8")
-            file.seek(0)
-            if mark.startswith("\ufeff"):
-                file.read(1)
+        with _decoded(path, layout) as file:
             yield lines_without_nul(file)
     except UnicodeError as error:
-        raise UserError(f"{path}: {_where_undecodable(path, encoding)}") from error
+        raise UserError(f"{path}: {_where_undecodable(path, layout.encoding)}") from error
 
 
 def lines_without_nul(file: TextIO) -> Iterator[str]:
@@ -88,7 +125,7 @@ def lines_without_nul(file: TextIO) -> Iterator[str]:
 def _where_undecodable(path: Path, encoding: str) -> str:
     with path.open("rb") as file:
         marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        if marked and not codecs.lookup(encoding).name.startswith("utf-16"):
+        if marked and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
             return "is UTF-16 text, expected prepare.encoding: utf-16"
     row, name = 1, encoding.removesuffix("-sig")
     # Without a byte order mark, UTF-16 cannot be read at all.
@@ -103,7 +140,7 @@ def numbered_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line, counted from 1, on which it begins.
 
-    Blank is a line of nothing but spaces and tabs, as it is for pandas; one of "" is a row.
+    Blank is a line of nothing but spaces and tabs; one of "" is a row.
 
     Raises:
         UserError: a quote is not closed in the file of that name.
@@ -119,12 +156,12 @@ def numbered_rows(
         yield "\n"  # a quote that is open would go on here
 
     reader = csv.reader(read(), delimiter=layout.delimiter, skipinitialspace=True)
-    line = 1
+    line, blank = 1, blank_characters(layout.delimiter)
     for row in reader:
         if at_end and row:
-            opened = line + "".join(row[:-1]).count("\n")
+            opened = line + len(LINE_BREAK.findall("".join(row[:-1])))
             raise UserError(f"{name}: row {opened}: has a quote that is not closed")
-        if len(row) > 1 or text.strip(" \t\r\n"):
+        if text.strip(blank):
             yield line, row
         line = reader.line_num + 1
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from itertools import islice
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from classifier.base.errors import listed
 from classifier.base.paths import (
     ABOUT_TABLES,
     FOLDS,
@@ -42,7 +42,6 @@ PLOT_CLASSES = 12  # in the plot of a feature, the most frequent ones
 PLOT_CATEGORIES = 8
 PLOT_FEATURES = 24  # those that tell the classes apart best
 ROW_FEATURES = 8  # that are shown of a row
-LISTED = 12  # names in a sentence
 PAIRS = 10  # of classes, the one taken for the other
 Z95 = 1.959964  # of the normal distribution, two-sided
 
@@ -331,11 +330,6 @@ def shares_in_words(rows: Records) -> str:
             for row in most.to_dict("records")
         ]
     )
-
-
-def listed(names: list[str]) -> str:
-    more = f" and {len(names) - LISTED} more" * (len(names) > LISTED)
-    return ", ".join(islice(names, LISTED)) + more
 
 
 def about_source(run: Run) -> list[str]:

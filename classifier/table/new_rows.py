@@ -1,0 +1,90 @@
+"""Tables of new rows, read as the one was read from which the schema was learned."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from classifier.base.errors import UserError, listed, quoted
+from classifier.table.layout import counted
+from classifier.table.reader import Chunk, Table
+from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
+from classifier.table.text import first_row
+
+
+def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
+    """Return a table of new rows.
+
+    With a header, its columns may be in any order, and others may stand between them. Without one,
+    they are all of the known columns, or just the features, in the known order.
+
+    Raises:
+        UserError: there is no such file, or its columns are not the known ones.
+    """
+    names, has_header = match_columns(path, schema, needs_label)
+    features = [feature.name for feature in schema.features]
+    with_label = [*features, schema.label] if needs_label else features
+    required = {
+        "error": with_label,
+        # A row to be counted may drop out; a row to be answered may not.
+        "drop": [] if needs_label else features,
+        "impute": [schema.label] if needs_label else [],
+    }
+    return Table(
+        path=path,
+        layout=schema.layout.model_copy(update={"header": has_header}),
+        names=names,
+        numbers=[feature.name for feature in schema.numbers],
+        required=required[schema.missing],
+    )
+
+
+def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[str], bool]:
+    """Return the names of the file's columns, and whether its first row is a header.
+
+    Raises:
+        UserError: there is no such file, or its columns are not the known ones.
+    """
+    layout, features = schema.layout, [feature.name for feature in schema.features]
+    needed = dict.fromkeys([*features, schema.label] if needs_label else features)
+    row = first_row(path, layout)
+    # What has no name is named by its position, as prepare does, where it is needed.
+    row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
+    uses, positions = Counter(row), [str(at) for at in range(len(schema.columns))]
+    # Without a header columns are named by their positions, and any row may hold those.
+    is_positional = schema.columns == positions and not layout.header
+    absent = [name for name in needed if name not in uses]
+    has_header = not absent and not is_positional
+    if has_header:
+        if twice := [name for name in needed if uses[name] > 1]:
+            raise UserError(f"{path}: row 1: more than one column has the name {quoted(twice[0])}")
+        return row, True
+    if not is_positional and len(absent) < len(needed):
+        raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
+    known = {len(schema.columns): schema.columns}
+    if not needs_label:
+        known.setdefault(len(features), features)
+    if layout.header or len(row) not in known:
+        found = "no header" if layout.header else counted(len(row), "column")
+        hint = f"; is {layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
+        counts = " or ".join(map(str, sorted(known)))
+        expected = counts if is_positional else listed(absent)
+        raise UserError(f"{path}: row 1: found {found}, expected {expected}{hint}")
+    return known[len(row)], False
+
+
+def read_features(table: Table, chunk: Chunk, schema: Schema) -> Rows:
+    """Return the features of a chunk of a table of new rows.
+
+    Raises:
+        UserError: a value is missing that is required, or a category is unknown that must not be.
+    """
+    codes = np.empty((len(chunk), len(schema.texts)), np.int32)
+    required = set(table.required)
+    for place, (text, vocabulary) in enumerate(zip(schema.texts, schema.vocabularies, strict=True)):
+        codes[:, place] = vocabulary.codes(chunk.texts[text.name])
+        if text.name in required and (codes[:, place] == MISSING).any():
+            table.explain()
+        if schema.unknown == "error":
+            table.refuse_unknown(chunk, text.name, codes[:, place] == UNKNOWN, text.categories)
+    return Rows(chunk.numbers, codes)
