@@ -3,6 +3,7 @@
 import os
 import re
 import sqlite3
+import sys
 from typing import Any
 
 import typer
@@ -83,6 +84,8 @@ app.command(rich_help_panel=KEEP)(push)
 
 
 def main() -> None:
+    if sys.stdout is None:
+        raise UserError("standard output is closed, there is nowhere to write to")
     try:
         app(prog_name=LAUNCHER or "python -m classifier")
     except sqlite3.OperationalError as error:

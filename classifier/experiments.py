@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,13 +62,8 @@ class Baseline:
         from dvc.utils.serialize import parse_yaml
 
         stages = parse_yaml(git("show", f"{self.commit}:dvc.lock"), "dvc.lock")["stages"]
-        read = [
-            pair
-            for name in LEADING_TO_CROSSVAL & stages.keys()
-            for key, value in stages[name]["params"][str(PARAMS)].items()
-            for pair in _flat(value, key)
-        ]
-        return sorted(key for key, value in read if value != self.params.get(key))
+        read = recorded_params(stages[name] for name in LEADING_TO_CROSSVAL & stages.keys())
+        return sorted(key for key, value in read.items() if value != self.params.get(key))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
@@ -113,6 +109,16 @@ def params_of(commit: str) -> dict[str, Any]:
     return {f"{name}.{key}": value for name in sections for key, value in sections[name].items()}
 
 
+def recorded_params(stages: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the params that stages of a dvc.lock were run with, as `section.key`."""
+    return {
+        leaf: value
+        for stage in stages
+        for key, values in stage.get("params", {}).get(str(PARAMS), {}).items()
+        for leaf, value in _flat(values, key)
+    }
+
+
 def metrics_of(revision: str) -> dict[str, float]:
     """Return the numbers in a revision's metrics files, as `crossval.accuracy.mean`."""
     listed = git("ls-tree", "--name-only", revision, "metrics/").split()
@@ -140,7 +146,9 @@ def _flat(value: Any, key: str) -> list[tuple[str, Any]]:
 
 def git(*arguments: str) -> str:
     """Return what git has written; raise `UserError` with its last words if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, encoding="utf-8", errors="surrogateescape"
+    )
     if done.returncode:
         raise UserError(f"git {arguments[0]}: {done.stderr.strip() or done.returncode}")
     return done.stdout

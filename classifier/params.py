@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.errors import UserError, require_file
+from classifier.errors import UserError, quoted, require_file
+from classifier.streams import CONTROL
 
 PARAMS = Path("params.yaml")
 
@@ -38,6 +39,13 @@ class Fetch(Section):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)] | None
     timeout: Annotated[float, Field(gt=0, le=86_400)]  # seconds without an answer
     retries: Annotated[int, Field(ge=0, le=100)]
+
+    @field_validator("source")
+    @classmethod
+    def _source_is_text(cls, source: str) -> str:
+        if CONTROL.search(source):
+            raise ValueError("should have no control characters")
+        return source
 
 
 class Prepare(Section):
@@ -90,7 +98,7 @@ class Crossval(Section):
 
 
 class Train(Section):
-    hidden: list[Units]
+    hidden: Annotated[list[Units], Field(max_length=100)]  # Keras recurses over them
     activation: Literal[
         "elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"
     ]
@@ -133,7 +141,7 @@ class _Loader(yaml.SafeLoader):
         keys = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.value in keys:
-                problem = f"the key {key_node.value!r} is no single word or stands twice"
+                problem = f"the key {quoted(key_node.value)} is no single word or stands twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             keys.add(key_node.value)
         return super().construct_mapping(node, deep)
@@ -197,7 +205,7 @@ def _first_mistake(error: ValidationError) -> str:
 def _found(value: Any) -> str:
     if value is None:
         return "is empty, "
-    return "" if isinstance(value, dict) else f"{value!r}: "
+    return "" if isinstance(value, dict) else f"{quoted(value)}: "
 
 
 def _keys(location: tuple[str | int, ...]) -> list[str]:
@@ -208,7 +216,8 @@ def _keys(location: tuple[str | int, ...]) -> list[str]:
 def _expected(mistake: Any, keys: list[str]) -> str:
     if mistake["type"] == "model_type":
         return f"should hold the keys {', '.join(_section(keys).model_fields)}"
-    return re.sub(r"^\w+ should", "should", mistake["msg"].removeprefix("Value error, "))
+    words = mistake["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return re.sub(r"^\w+ should", "should", words)
 
 
 def _suggestion(keys: list[str]) -> str:

@@ -12,6 +12,7 @@ from classifier.artifacts import LOCK, is_crossval_of_the_model, require_recorde
 from classifier.dataset import PREPARED
 from classifier.errors import UserError, require_file
 from classifier.experiments import git
+from classifier.params import Params
 from classifier.progress import Progress
 from classifier.schema import Schema
 from classifier.table import BAR_BYTES
@@ -76,11 +77,15 @@ def load_run() -> Run:
     evaluation, stages = read_json(require_recorded(EVALUATION)), load_yaml(LOCK)["stages"]
     crossval = read_json(require_recorded(CROSSVAL))
     schema = Schema.load(PREPARED / "schema.json")
-    return Run(
+    try:
+        is_of_the_model = is_crossval_of_the_model(stages)
+    except (AttributeError, LookupError, TypeError) as error:
+        raise damaged(LOCK) from error
+    run = Run(
         schema=schema,
         stages=stages,
         evaluation=evaluation,
-        crossval=crossval if is_crossval_of_the_model(stages) else {"models": 0},
+        crossval=crossval if is_of_the_model else {"models": 0},
         history=read_csv(require_recorded(HISTORY)),
         folds=read_csv(require_recorded(FOLDS)),
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
@@ -89,6 +94,9 @@ def load_run() -> Run:
             for name, found in evaluation.items()
         },
     )
+    if run.params.keys() != Params.model_fields.keys():
+        raise damaged(LOCK)
+    return run
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -176,4 +184,5 @@ def commit() -> str:
         changed = git("status", "-s", "-uno").strip()
     except UserError:
         return ""
-    return shown.strip() + ("; and changes not committed" if changed else "")
+    readable = shown.encode(errors="replace").decode().strip()
+    return readable + ("; and changes not committed" if changed else "")

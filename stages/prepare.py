@@ -23,7 +23,7 @@ from classifier.dataset import (
     open_array,
     open_dataset,
 )
-from classifier.errors import UserError, run
+from classifier.errors import UserError, quoted, run, shortened
 from classifier.files import replaced_folder
 from classifier.layout import Layout, counted, is_meant_as_number
 from classifier.params import Column, Prepare, load_params
@@ -107,7 +107,7 @@ def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[s
     named = [name or str(position) for position, name in enumerate(names)]
     for name, uses in Counter(named).items():
         if uses > 1:
-            raise UserError(f"{path}: row 1: {uses} columns have the name {name!r}")
+            raise UserError(f"{path}: row 1: {uses} columns have the name {quoted(name)}")
     return named
 
 
@@ -120,9 +120,9 @@ def column(names: list[str], wanted: Column, param: str) -> str:
     try:
         return names[wanted if isinstance(wanted, int) else names.index(wanted)]
     except (IndexError, ValueError) as error:
-        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        listed = ", ".join(map(shortened, names[:20])) + (", ..." if len(names) > 20 else "")
         hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
-        raise UserError(f"{param}: no column {wanted!r} among {listed}{hint}") from error
+        raise UserError(f"{param}: no column {quoted(wanted)} among {listed}{hint}") from error
 
 
 def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:

@@ -117,6 +117,7 @@ CODE = {
     "classifier/secrets.py": [],
     "classifier/split.py": [PREPARE, CROSSVAL, TRAIN],
     "classifier/statistics.py": [CROSSVAL],
+    "classifier/streams.py": ALL,
     "classifier/table.py": [PREPARE, EVALUATE],
     "classifier/text.py": [PREPARE, EVALUATE],
     "classifier/threads.py": [PREPARE, EVALUATE],

@@ -54,8 +54,6 @@ def predict(
       python -m classifier predict flowers.csv > predicted.csv
       zcat flowers.csv.gz | python -m classifier predict - | head
     """
-    if sys.stdout is None:
-        raise UserError("standard output is closed, there is nowhere to write to")
     schema = Schema.load(SCHEMA)
     model = load_model(MODEL, schema)
     source = Path("/dev/stdin" if values == ["-"] else values[0])
