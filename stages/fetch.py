@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import fsspec
 from fsspec.callbacks import TqdmCallback
+from fsspec.implementations.local import LocalFileSystem
 
 from classifier.errors import UserError, require_file, run
 from classifier.files import replaced_file
@@ -56,7 +58,7 @@ def download(settings: Fetch, target: Path) -> None:
 
 
 def require_local_source(path: Path) -> None:
-    if not path.resolve().is_relative_to(LOCAL_SOURCES.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(LOCAL_SOURCES.resolve()):
         raise UserError(
             f"fetch.source: {path}: is not under {LOCAL_SOURCES}, where DVC sees local files change"
         )
@@ -94,11 +96,18 @@ def time_limit(scheme: str, seconds: float) -> dict[str, Any]:
 
 def transfer(settings: Fetch, target: Path) -> None:
     filesystem, path = open_source(settings)
+    if isinstance(filesystem, LocalFileSystem) and is_special(Path(path)):
+        raise ValueError("is not a regular file")
     bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
     with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
         filesystem.get_file(path, str(target), callback=callback)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a device, a pipe or a socket, from which reading may never end."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:

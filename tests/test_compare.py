@@ -1,6 +1,7 @@
 """compare: whether two revisions differ by more than noise, on the same folds or on others."""
 
 import json
+import re
 import sqlite3
 
 import pandas as pd
@@ -178,6 +179,7 @@ HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
         ("metrics/folds.csv", "", "metrics/folds.csv or dvc.lock is damaged"),
         ("metrics/folds.csv", "a\n1\n", "metrics/folds.csv: expected the columns repeat, fold, "
          "accuracy, loss, macro_f1"),
+        ("metrics/folds.csv", HEADER + "1,1,x,1,1\n", "metrics/folds.csv: expected numbers"),
         ("dvc.lock", "a: [", "metrics/folds.csv or dvc.lock is damaged"),
         ("dvc.lock", None, "has no metrics/folds.csv or no dvc.lock; `dvc repro` writes both"),
     ],
@@ -190,10 +192,37 @@ def test_a_side_that_cannot_be_read_is_one_line(copied, path, content, words):
     assert (done.returncode, done.stderr) == (1, f"error: workspace: {words}\n")
 
 
-def test_params_that_have_changed_since_are_told(copied):
-    copied.edit("params.yaml", "hidden: [8]", "hidden: [16]")
-    done = compare(copied)
-    assert done.stderr == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
+@pytest.mark.parametrize(
+    ("old", "new"), [("hidden: [8]", "hidden: [16]"), ("test_size: 0.0", "test_size: 0.2")]
+)
+def test_params_that_have_changed_since_are_told(copied, old, new):
+    copied.edit("params.yaml", old, new)
+    (told,) = compare(copied).stderr.splitlines()
+    assert re.fullmatch(rf"params.yaml: \w+.{old[:6]}\w+ has changed since; run `dvc repro`", told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("\ncrossval:", "\ncroval:", "croval: unknown key, did you mean crossval?"),
+        ("  repeats: 10 ", "  #", "crossval.repeats: missing"),
+        ("\ntrain:", "\ntrain: [", "line 31: not valid YAML: "),
+    ],
+)
+def test_a_mistake_in_params_is_named(copied, old, new, words):
+    copied.edit("params.yaml", old, new)
+    done = compare(copied, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"error: params.yaml: {words}")
+
+
+@pytest.mark.parametrize("key", ["classifier/split.py", "missing", "crossval:", "params.yaml"])
+def test_a_lock_that_lacks_what_is_compared_is_one_line(copied, key):
+    lock = copied.read("dvc.lock").replace(key, f"z{key}")
+    (copied.path / "dvc.lock").write_text(lock)
+    done = compare(copied, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: workspace: ")
 
 
 def test_params_are_read_as_dvc_reads_them(copied):

@@ -6,10 +6,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from classifier.errors import UserError
+from classifier.experiments import recorded_params
 from classifier.files import rounded
+from classifier.params import PARAMS, load_params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,9 +105,6 @@ def load_side(name: str) -> Side:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         table = pd.read_csv(io.StringIO(files.read_text("metrics/folds.csv")))
         stages = parse_yaml(files.read_text("dvc.lock"), "dvc.lock")["stages"]
-        if name == WORKSPACE:
-            params = parse_yaml(files.read_text("params.yaml"), "params.yaml")
-            warn_of_changed_params(stages, params)
     except FileNotFoundError as error:
         missing = f"{name}: has no metrics/folds.csv or no dvc.lock"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
@@ -114,19 +114,32 @@ def load_side(name: str) -> Side:
         raise UserError(str(error)) from error
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{name}: is no commit, branch, tag or experiment") from error
-    return checked_side(name, table, stages)
+    side = checked_side(name, table, stages)
+    if name == WORKSPACE:
+        warn_of_changed_params(stages)
+    return side
 
 
-def warn_of_changed_params(stages: dict[str, Any], params: dict[str, Any]) -> None:
-    """Say on standard error that the results are not those of the params as they are."""
-    for key, value in stages.get("crossval", {}).get("params", {}).get("params.yaml", {}).items():
-        section, _, leaf = key.partition(".")
-        if (params[section][leaf] if leaf else params[section]) != value:
-            print(f"params.yaml: {key} has changed since; run `dvc repro`", file=sys.stderr)
+def warn_of_changed_params(stages: dict[str, Any]) -> None:
+    """Say on standard error that the results are not those of the params as they are.
+
+    Raises:
+        UserError: something is wrong with the params.
+    """
+    from dvc.utils.serialize import load_yaml
+
+    load_params()
+    now, then = load_yaml(PARAMS), recorded_params(stages.values())
+    for key, value in then.items():
+        section, _, name = key.partition(".")
+        if now[section].get(name, value) != value:
+            print(f"{PARAMS}: {key} has changed since; run `dvc repro`", file=sys.stderr)
 
 
 def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Side:
     """Raise `UserError` unless the folds are there and are those of the dvc.lock."""
+    import pandas as pd
+
     from classifier.artifacts import is_crossval_of_the_model
 
     columns = ["repeat", "fold", *BETTER_WHEN]
@@ -134,9 +147,16 @@ def checked_side(name: str, table: "pd.DataFrame", stages: dict[str, Any]) -> Si
         raise UserError(f"{name}: metrics/folds.csv: expected the columns {', '.join(columns)}")
     if table.empty or "crossval" not in stages:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
-    split = split_of(stages)
-    folds, repeats = split["crossval"]["folds"], split["crossval"]["repeats"]
-    if not is_crossval_of_the_model(stages):
+    if not np.isfinite(table.apply(pd.to_numeric, errors="coerce")).all(axis=None):
+        raise UserError(f"{name}: metrics/folds.csv: expected numbers")
+    try:
+        split, is_of_the_model = split_of(stages), is_crossval_of_the_model(stages)
+        folds, repeats = split["crossval"]["folds"], split["crossval"]["repeats"]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{name}: dvc.lock is of another version of the project, or damaged"
+        ) from error
+    if not is_of_the_model:
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     if len(table) != folds * repeats:
         raise UserError(f"{name}: metrics/folds.csv is not of this dvc.lock; run `dvc repro`")

@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-import sys
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +17,11 @@ from classifier.commands.compare import (
     checked_side,
     how_tested,
     load_side,
+    warn_of_changed_params,
 )
 from classifier.errors import UserError
+from classifier.experiments import git
+from classifier.files import write_text
 
 if TYPE_CHECKING:
     from classifier.page import Block, Section
@@ -51,47 +55,76 @@ def report(
     """
     from dvc.exceptions import DvcException
 
-    from classifier.files import write_text
     from classifier.page import to_html, to_markdown
     from classifier.report import sections
     from classifier.results import commit, load_run
 
-    run = load_run()
-    warn_of_changed_params(run)
+    path = output or (None if markdown else REPORT)
     changes: list[Section] = []
     others: dict[str, dict[str, Rows]] = {}
-    if against is not None:
-        try:
+    try:
+        if path:
+            refuse_to_replace(path)
+        run = load_run()
+        warn_of_changed_params(run.stages)
+        if against is not None:
             changes, others = [changes_since(against, run)], {against: drawn_of(against)}
-        except DvcException as error:
-            raise UserError(str(error)) from error
+    except DvcException as error:
+        raise UserError(str(error)) from error
     content = sections(run, commit(), changes, others)
     title = f"{name_of(run)}: report on the classifier"
     text = (to_markdown if markdown else to_html)(title, content)
-    if output or not markdown:
-        write_text(output or REPORT, text)
-    print((output or REPORT) if output or not markdown else text)
+    if path:
+        write(path, text)
+    print(path or text)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise `UserError` if git or DVC keeps what a file would replace, or it would have no folder.
+
+    Whatever the path is called: links, and other names of a file, count as the file.
+    """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        outs = [Path(out.fs_path) for out in repo.index.outs]
+        own = [Path(repo.root_dir, ".dvc"), Path(repo.root_dir, ".git")]
+    # The place in a folder, and the one that a link there leads to.
+    for place in (Path(os.path.realpath(path.parent), path.name), Path(os.path.realpath(path))):
+        if not place.parent.is_dir():
+            raise UserError(f"{path}: there is no folder {place.parent}")
+        kept = [*outs, *own, *tracked(place.parent)]
+        if any(is_same(part, one) for part in (place, *place.parents) for one in kept):
+            raise UserError(f"{path}: is kept by git or DVC; choose another file")
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file or folder, which may be there or not."""
+    return one == other or (one.exists() and other.exists() and one.samefile(other))
+
+
+def tracked(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder that git tracks, if it is in a repository."""
+    if any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        names = git("-C", str(folder), "ls-files", "-z", ".").split("\0")
+        yield from (folder / name for name in names if name and "/" not in name)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, or into a pipe or a device that is there."""
+    if not path.exists() or path.is_file():
+        write_text(Path(os.path.realpath(path)), text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except BrokenPipeError as error:
+        raise UserError(f"{path}: is not read to its end") from error
 
 
 def name_of(run: "Run") -> str:
     """Return the label's name, or the table's where the label is known by its position."""
     label = run.schema.label
     return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
-
-
-def warn_of_changed_params(run: "Run") -> None:
-    """Say on standard error that the results are not those of the params as they are."""
-    from dvc.utils.serialize import load_yaml
-
-    from classifier.params import PARAMS, load_params
-
-    load_params()  # which tells of any mistake
-    now = load_yaml(PARAMS)
-    for section, keys in run.params.items():
-        for key, value in keys.items():
-            if now[section].get(key) != value:
-                changed = f"params.yaml: {section}.{key} has changed since"
-                print(f"{changed}; run `dvc repro`", file=sys.stderr)
 
 
 def changes_since(revision: str, run: "Run") -> "Section":
