@@ -1,7 +1,8 @@
-"""The command line: `classifier --help`, or `classifier --help`."""
+"""The command line: `classifier --help`, or `python -m classifier --help`."""
 
 import re
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ for command in (sweep, compare, report, verify, push):
 
 
 def use() -> None:
+    if sys.stdout is None:
+        raise UserError("standard output is closed, there is nowhere to write to")
     try:
         app()
     except sqlite3.OperationalError as error:

@@ -55,13 +55,19 @@ class Lock(BaseModel):
         return [key for key in recorded if (key, recorded[key]) not in params.items()]
 
     def table(self) -> str:
-        """Return the md5 of the table that was prepared."""
+        """Return the md5 of the table that was prepared.
+
+        Raises:
+            UserError: the lock does not say.
+        """
+        if str(RAW) not in self._deps("prepare"):
+            raise UserError(f"{LOCK}: does not say which table was prepared; run `dvc repro`")
         return self._deps("prepare")[str(RAW)]
 
     def choice_of_rows(self) -> dict[str, Any]:
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")
-        dropped = params["prepare.missing"] == "drop"
+        dropped = params.get("prepare.missing") == "drop"
         left_out = OF_VALUES if dropped else OF_VALUES | {"features"}
         return {key: params[key] for key in params if key.split(".")[1] not in left_out}
 
@@ -81,6 +87,8 @@ class Lock(BaseModel):
         )
 
     def _deps(self, stage: str) -> dict[str, str]:
+        if stage not in self.stages:
+            raise UserError(f"{LOCK}: has no stage {stage}; run `dvc repro`")
         return {dep.path: dep.md5 for dep in self.stages[stage].deps}
 
 

@@ -19,6 +19,7 @@ from classifier.base.dialect import Delimiter, Encoding
 from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
+from classifier.base.streams import CONTROL
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -37,6 +38,13 @@ class Fetch(Section):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)] | None
     timeout: Annotated[float, Field(gt=0, le=86_400)]  # seconds without an answer
     retries: Annotated[int, Field(ge=0, le=100)]
+
+    @field_validator("source")
+    @classmethod
+    def _source_is_text(cls, source: str) -> str:
+        if CONTROL.search(source):
+            raise ValueError("should have no control characters")
+        return source
 
 
 class Prepare(Section):
@@ -69,7 +77,7 @@ class Crossval(Section):
 
 
 class Train(Section):
-    hidden: list[Units]
+    hidden: Annotated[list[Units], Field(max_length=100)]  # Keras recurses over them
     activation: Literal[
         "elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"
     ]
@@ -160,7 +168,8 @@ def _keys(location: tuple[str | int, ...]) -> list[str]:
 def _expected(mistake: Any, keys: list[str]) -> str:
     if mistake["type"] == "model_type":
         return f"should hold the keys {', '.join(_section(keys).model_fields)}"
-    return re.sub(r"^\w+ should", "should", mistake["msg"].removeprefix("Value error, "))
+    words = mistake["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return re.sub(r"^\w+ should", "should", words)
 
 
 def _suggestion(keys: list[str]) -> str:

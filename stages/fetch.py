@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -10,8 +11,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import fsspec
 from fsspec.callbacks import TqdmCallback
+from fsspec.implementations.local import LocalFileSystem
 
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import UserError, oddity, require_file
 from classifier.base.files import replaced_file
 from classifier.base.paths import RAW, SOURCES
 from classifier.base.process import run
@@ -55,7 +57,7 @@ def download(settings: Fetch, target: Path) -> None:
 
 
 def require_local_source(path: Path) -> None:
-    if not path.resolve().is_relative_to(SOURCES.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(SOURCES.resolve()):
         raise UserError(
             f"fetch.source: {path}: is not under {SOURCES}, where DVC sees local files change"
         )
@@ -93,6 +95,9 @@ def time_limit(scheme: str, seconds: float) -> dict[str, Any]:
 
 def transfer(settings: Fetch, target: Path) -> None:
     filesystem, path = open_source(settings)
+    is_local = isinstance(filesystem, LocalFileSystem) and os.path.lexists(path)
+    if is_local and (kind := oddity(Path(path))):  # reading a device or a FIFO may never end
+        raise ValueError(f"is {kind}, expected a file")
     bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
     with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
         filesystem.get_file(path, str(target), callback=callback)

@@ -143,6 +143,7 @@ HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
         ("metrics/folds.csv", "", "metrics/folds.csv: is damaged"),
         ("metrics/folds.csv", "a\n1\n", "metrics/folds.csv: expected the columns repeat, fold, "
          "accuracy, loss, macro_f1"),
+        ("metrics/folds.csv", HEADER + "1,1,x,1,1\n", "metrics/folds.csv: expected numbers"),
         ("dvc.lock", "a: [", "dvc.lock: line "),
         ("dvc.lock", "a: 1", "dvc.lock: is damaged"),
         ("dvc.lock", None, "has no metrics/folds.csv or no dvc.lock; `dvc repro` writes both"),
@@ -155,6 +156,14 @@ def test_a_side_that_cannot_be_read_is_one_line(copied, path, content, words):
     done = compare(copied, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: workspace: {words}")
+
+
+@pytest.mark.parametrize("key", ["  prepare:", "data/raw.csv", "  crossval:", "params.yaml"])
+def test_a_lock_that_lacks_what_is_compared_is_one_line(copied, key):
+    copied.edit("dvc.lock", key, key.replace(key.strip(), f"z{key.strip()}"))
+    done = compare(copied, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: ")
 
 
 def test_params_that_have_changed_since_are_told(copied):

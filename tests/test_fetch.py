@@ -2,6 +2,7 @@
 
 import ftplib
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -191,15 +192,26 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
         ("http://127.0.0.1:9/file", "127.0.0.1:9"),
         ("file:///no/such/file", "not found"),
         ("file:///etc", "is a directory, expected a file"),
+        ("file:///dev/null", "file:///dev/null: is a device, expected a file"),
+        ("data/source/pipe", "/pipe: is a FIFO, expected a file"),
+        ("data/source/loop", "is a symlink loop, expected a file"),
         ("http://[", "Invalid"),
         ("ftp://127.0.0.1:9/file", "refused"),
     ],
 )
 def test_a_source_that_cannot_be_had_is_one_line(fetched, tmp_path, source, words):
     (tmp_path / "data/source").mkdir(parents=True)
+    os.mkfifo(tmp_path / "data/source/pipe")
+    (tmp_path / "data/source/loop").symlink_to("loop")
     with pytest.raises(UserError, match=rf"^(fetch.source: |data/source)[^\n]*{words}[^\n]*$"):
         fetched(source, retries=0)
     assert nothing_left(tmp_path)
+
+
+def test_a_url_of_a_pipe_is_one_line(fetched, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is a FIFO, expected a file"):
+        fetched((tmp_path / "pipe").as_uri())
 
 
 def test_a_url_is_not_contacted_when_nothing_changed(fresh: Clone, server):

@@ -71,6 +71,17 @@ SHIPPED = (ROOT / "params.yaml").read_text()
         ('","', "'\"'", "prepare.delimiter: '\"': should be one ASCII character"),
         ('","', '"\\0"', "prepare.delimiter: '\\x00': should be one ASCII character"),
         ('","', '"\\n"', "prepare.delimiter: '\\n': should be one ASCII character"),
+        (
+            "source: data/source/iris.data",
+            'source: "data/\\0"',
+            "fetch.source: 'data/\\x00': should have no control characters",
+        ),
+        ("hidden: [8]", f"hidden: {[1] * 101}", f"train.hidden: {str([1] * 101)[:60]}... "),
+        (
+            "activation: relu",
+            f"activation: {'r' * 4_000}",
+            f"train.activation: '{'r' * 60}'... (4,000",
+        ),
         ("timeout: 30", "timeout: soon", "fetch.timeout: 'soon': should be a valid number"),
         ("  sha256: 6f608b", "  sha256: XY", "fetch.sha256: 'XY71a"),
         (SHIPPED, "", "the file: is empty, should hold the keys fetch, prepare, "),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from classifier.base.errors import UserError, one_line
+from classifier.base.streams import flush_output, set_up_streams
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -22,13 +23,15 @@ def run(main: Callable[[], None]) -> None:
     try:
         if "DVC_STAGE" in os.environ:  # set by DVC
             exit_with_parent()
-        main()
+        set_up_streams()
+        try:
+            main()
+        finally:
+            flush_output()
     except UserError as error:
         sys.exit(one_line(str(error)))
     except BrokenPipeError:
-        # The reader has gone, for example `head`; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(1)  # the reader has gone, for example `head`
     except MemoryError:
         sys.exit(one_line("there is not enough memory"))
     except OSError as error:

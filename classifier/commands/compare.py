@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from classifier.base.errors import UserError
@@ -144,6 +145,8 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
     columns = ["repeat", "fold", *METRICS]
     if not {*columns} <= {*table}:
         raise UserError(f"{name}: {FOLDS}: expected the columns {', '.join(columns)}")
+    if not np.isfinite(table[columns].apply(pd.to_numeric, errors="coerce")).all(axis=None):
+        raise UserError(f"{name}: {FOLDS}: expected numbers")
     if table.empty or "crossval" not in lock.stages:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if not lock.crossval_is_of_the_model():

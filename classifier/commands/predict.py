@@ -53,8 +53,6 @@ def predict(
       classifier predict flowers.csv > predicted.csv
       zcat flowers.csv.gz | classifier predict - | head
     """
-    if sys.stdout is None:
-        raise UserError("standard output is closed, there is nowhere to write to")
     schema = Schema.load(SCHEMA)
     model = load_model(ONNX_MODEL, schema)
     source = Path("/dev/stdin" if values == ["-"] else values[0])

@@ -13,7 +13,9 @@ from classifier.params import written_params
 
 def git(*arguments: str) -> str:
     """Return what git has written; raise `UserError` with its last words if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, encoding="utf-8", errors="surrogateescape"
+    )
     if done.returncode:
         raise UserError(f"git {arguments[0]}: {done.stderr.strip() or done.returncode}")
     return done.stdout

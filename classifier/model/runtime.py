@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from classifier.base.streams import open_closed_streams
+
 # Recorded with each model, in metrics/environment.json.
 FLAGS = {
     # Matrix products by oneDNN, with instructions that every x86-64 CPU since about 2015 has.
@@ -38,6 +40,7 @@ THREADS = 2
 @contextmanager
 def _quiet_import() -> Iterator[None]:
     """Hold back what TensorFlow's C++ code prints while it loads; show it if loading fails."""
+    open_closed_streams()
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:

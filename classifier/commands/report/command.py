@@ -51,27 +51,30 @@ def report(
     """
     from dvc.exceptions import DvcException
 
-    from classifier.base.files import write_text
+    from classifier.commands.report.destination import refuse_to_replace, write_to
     from classifier.commands.report.page import to_html, to_markdown
     from classifier.commands.report.results import commit, load_run
     from classifier.commands.report.sections import sections
     from classifier.commands.revisions import warn_of_changed_params
 
-    run = load_run()
-    warn_of_changed_params(run.lock)
+    path = output or (None if markdown else REPORT)
     changes: list[Section] = []
     others: dict[str, dict[str, Records]] = {}
-    if against is not None:
-        try:
+    try:
+        if path:
+            refuse_to_replace(path)
+        run = load_run()
+        warn_of_changed_params(run.lock)
+        if against is not None:
             changes, others = [changes_since(against, run)], {against: drawn_of(against)}
-        except DvcException as error:
-            raise UserError(str(error)) from error
+    except DvcException as error:
+        raise UserError(str(error)) from error
     content = sections(run, commit(), changes, others)
     title = f"{name_of(run)}: report on the classifier"
     text = (to_markdown if markdown else to_html)(title, content)
-    if output or not markdown:
-        write_text(output or REPORT, text)
-    print((output or REPORT) if output or not markdown else text)
+    if path:
+        write_to(path, text)
+    print(path or text)
 
 
 def name_of(run: "Run") -> str:

@@ -15,6 +15,7 @@ from classifier.base.paths import (
     EVALUATION,
     FOLDS,
     HISTORY,
+    LOCK,
     PARAMS,
     PREDICTIONS,
     SCHEMA,
@@ -22,6 +23,7 @@ from classifier.base.paths import (
 from classifier.base.progress import Progress
 from classifier.commands.revisions import git
 from classifier.lock import Lock, read_lock, require_recorded
+from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
 
@@ -79,7 +81,7 @@ def load_run() -> Run:
     evaluation, lock = read_json(require_recorded(EVALUATION)), read_lock()
     crossval = read_json(require_recorded(CROSSVAL))
     schema = Schema.load(SCHEMA)
-    return Run(
+    run = Run(
         schema=schema,
         lock=lock,
         evaluation=evaluation,
@@ -92,6 +94,9 @@ def load_run() -> Run:
             for name, found in evaluation.items()
         },
     )
+    if run.params.keys() != Params.model_fields.keys():
+        raise damaged(LOCK)
+    return run
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -179,4 +184,5 @@ def commit() -> str:
         changed = git("status", "-s", "-uno").strip()
     except UserError:
         return ""
-    return shown.strip() + ("; and changes not committed" if changed else "")
+    readable = shown.encode(errors="replace").decode().strip()
+    return readable + ("; and changes not committed" if changed else "")
