@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from classifier.commands.compare import compare
 from classifier.commands.predict import predict
+from classifier.commands.pull import pull
 from classifier.commands.push import push
 from classifier.commands.report import report
 from classifier.commands.sweep import sweep
@@ -80,6 +81,8 @@ app.command(rich_help_panel=LOOK)(report)
 app.command(rich_help_panel=KEEP)(verify)
 
 app.command(rich_help_panel=KEEP)(push)
+
+app.command(rich_help_panel=KEEP)(pull)
 
 
 def main() -> None:

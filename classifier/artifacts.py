@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -10,6 +10,7 @@ import yaml
 from classifier.errors import UserError, require_file
 
 LOCK = Path("dvc.lock")
+DEEPEST = 100  # levels of YAML
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in 3 ms instead of 20
 
@@ -18,17 +19,41 @@ def recorded_md5s(lock: Path = LOCK) -> dict[str, str]:
     """Return the path of every artifact, as in dvc.yaml, with its md5; that of a folder ends .dir.
 
     Raises:
-        UserError: there is no lock or it is damaged.
+        UserError: there is no lock, it is damaged, or a path in it leads out of the project.
     """
     content = require_file(lock, "run `dvc repro` first").read_bytes()
     try:
+        require_shallow(content)
         stages = yaml.load(content, LOADER)["stages"].values()
         md5s = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
-        if not all(map(MD5.fullmatch, md5s.values())):
-            raise ValueError("something else where a md5 belongs")
+        for path, md5 in md5s.items():
+            if not MD5.fullmatch(md5):
+                raise UserError(damaged(lock, f": the md5 of {path} is {md5!r}"))
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise UserError(damaged(lock, f": {path} is not in the project"))
         return md5s
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{lock}: is damaged; `git checkout {lock}` brings it back") from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as error:
+        raise UserError(damaged(lock)) from error
+
+
+def require_shallow(content: bytes) -> None:
+    """Raise `ValueError` if YAML is nested so deep that loading it would crash the process."""
+    depth = 0
+    for event in yaml.parse(content, LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("nested too deep")
+
+
+def damaged(lock: Path, why: str = "") -> str:
+    return f"{lock}: is damaged{why}; `git checkout {lock}` brings back what was committed"
 
 
 def md5_of(path: Path) -> str:

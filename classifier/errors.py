@@ -1,7 +1,9 @@
 """Errors for people: one line on standard error and exit code 1."""
 
+import errno
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,35 @@ class UserError(Exception):
     """Something that the person at the keyboard can mend; its text is the one line they see."""
 
 
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def oddity(path: Path) -> str | None:
+    """Return what stands at a path, "a FIFO", if not a file: reading that might never end.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: nothing is there.
+    """
+    try:
+        return KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a symlink loop"
+        if path.is_symlink():
+            return "a link to nothing"
+        raise
+
+
 def require_file(path: Path, hint: str = "") -> Path:
     """Return `path`; raise `UserError`, with the hint of how to get it, unless there is a file."""
-    if path.is_dir():
-        raise UserError(f"{path}: is a directory, expected a file")
+    if os.path.lexists(path) and (kind := oddity(path)):
+        raise UserError(f"{path}: is {kind}, expected a file")
     if not path.exists():
         raise UserError(f"{path}: no such file" + (f"; {hint}" if hint else ""))
     return path
