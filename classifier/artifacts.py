@@ -23,7 +23,7 @@ def recorded_md5s(lock: Path = LOCK) -> dict[str, str]:
     """
     content = require_file(lock, "run `dvc repro` first").read_bytes()
     try:
-        require_shallow(content)
+        require_whole(content)
         stages = yaml.load(content, LOADER)["stages"].values()
         md5s = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
         for path, md5 in md5s.items():
@@ -42,8 +42,10 @@ def recorded_md5s(lock: Path = LOCK) -> dict[str, str]:
         raise UserError(damaged(lock)) from error
 
 
-def require_shallow(content: bytes) -> None:
-    """Raise `ValueError` if YAML is nested so deep that loading it would crash the process."""
+def require_whole(content: bytes) -> None:
+    """Raise `ValueError` if YAML was cut off, or is nested so deep that loading it would crash."""
+    if not content.endswith(b"\n"):
+        raise ValueError("cut off")
     depth = 0
     for event in yaml.parse(content, LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)

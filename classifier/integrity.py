@@ -28,17 +28,20 @@ from dvc_data.hashfile.tree import Tree
 from fsspec.callbacks import TqdmCallback
 
 from classifier.artifacts import MD5, recorded_md5s
-from classifier.errors import UserError, oddity
+from classifier.errors import UserError, oddity, require_file
 from classifier.folders import LARGEST, UNSAFE, parse_list
 from classifier.progress import Progress
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
+
+READ_BY_DVC = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
 
 
 class Refused(str):
     """A problem with what dvc.lock names itself: nothing may be written there."""
 
 
+HIDDEN = "hidden from DVC by .dvcignore"
 OUTSIDE = Refused("reached by a link that leads out of its folder")
 
 
@@ -119,6 +122,8 @@ def opened() -> Iterator[Repo]:
         UserError: there is none, it has no usable dvc.lock, or DVC is at work in it.
     """
     recorded_md5s()
+    for path in (Path(name) for name in READ_BY_DVC if localfs.exists(name)):
+        require_file(path)
     try:
         with Repo() as repo, lock_repo(repo), outs_locked(repo):
             require_private(repo)
@@ -400,17 +405,15 @@ def unnamed(files: list[File], places: list[Place]) -> list[Finding]:
 
 
 def in_the_way(out: Any, files: list[File]) -> list[Finding]:
-    """Return what DVC must not read, or write through, in the workspace's place of an output."""
+    """Return what DVC must not read, write through, or overlook in the workspace."""
     workspace = workspace_of(out.repo)
-    found = [f for f in check(files, [workspace], is_there) if f.problem != MISSING]
-    known = {finding.file.path for finding in found}
-    others = (File(relative(path, out), "", out) for path in contents(out))
-    odd_ones = [
-        Finding(file, workspace, kind)
-        for file in others
-        if file.path not in known and (kind := odd(workspace.copy(file)))
-    ]
-    return found + odd_ones
+    seen = {relative(path, out) for path in contents(out)}
+    others = [File(path, "", out) for path in seen - {file.path for file in files}]
+    found = check(files + others, [workspace], is_there)
+    known = seen | {finding.file.path for finding in found}
+    unseen = (file for file in files if not file.is_list and file.path not in known)
+    hidden = [Finding(file, workspace, HIDDEN) for file in unseen]
+    return hidden + [finding for finding in found if finding.problem != MISSING]
 
 
 def relative(path: str, out: Any) -> str:

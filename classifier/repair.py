@@ -57,14 +57,20 @@ def repair(repo: Repo, before: Survey, places: list[Place]) -> Outcome:
     aside = Path(mkdtemp(prefix="replaced-", dir=repo.tmp_dir))
     outs = dict.fromkeys(finding.file.out for finding in before.findings)
     now, found, new = before, before.findings, before.findings
+    failed: dict[Place, str] = {}
     while new:  # a folder's list that has come back tells what else is wrong
         good = good_copies(now, places)
         for finding in now.findings:
-            bring_back(finding, good, aside)
+            try:
+                bring_back(finding, good, aside)
+            except (UserError, OSError) as error:  # of a full disk, say, once is enough
+                failed.setdefault(finding.place, str(error))
         now = survey(outs, places)
         new = [finding for finding in now.findings if finding not in found]
         found = found + new
     files = [file for file in before.files if file.out not in outs] + now.files
+    for problem in failed.values():
+        print(one_line(problem), file=sys.stderr)
     lost = lost_files(now, places)
     clear_cache(lost, places, aside)
     with suppress(OSError):
@@ -131,20 +137,17 @@ def how_to_remake(repo: Repo, lost: list[File]) -> str | None:
 
 
 def bring_back(finding: Finding, good: Copies, aside: Path) -> None:
-    """Write a file anew where it is wrong; say on standard error if that fails."""
+    """Write a file anew where it is wrong; raise `UserError` or OSError if that fails."""
     file, place, problem = finding
     target, sources = place.copy(file), good[file.md5]
     if isinstance(problem, Refused) or (file.md5 and not sources):
         return
-    try:
-        with reached(place.name):
-            if not place.store:
-                move_aside(target.path, aside / file.path)
-            if sources and target not in sources:
-                put(file, place, problem, sources[0])
-                sources.insert(0, target)
-    except (UserError, OSError) as error:
-        print(one_line(f"{file.path}: {error}"), file=sys.stderr)
+    with reached(place.name):
+        if not place.store:
+            move_aside(target.path, aside / file.path)
+        if sources and target not in sources:
+            put(file, place, problem, sources[0])
+            sources.insert(0, target)
 
 
 def put(file: File, place: Place, problem: str, source: Copy) -> None:

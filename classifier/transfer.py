@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import CheckoutError, DvcException
+from dvc.exceptions import DvcException
 from fsspec.callbacks import TqdmCallback
 
 from classifier.integrity import (
@@ -83,10 +83,12 @@ def fetch(files: list[File], cache: Place, remote: Callable[[], Place]) -> list[
     before = check(files, [cache])
     if not (absent := [finding for finding in before if finding.problem == MISSING]):
         return before
-    fill(absent, remote())
-    after = check([finding.file for finding in absent], [cache])
-    for copy in {cache.copy(file) for file, _, problem in after if problem != MISSING}:
-        clear(copy)
+    try:
+        fill(absent, remote())
+    finally:  # of a connection that breaks off half a file may be left
+        after = check([finding.file for finding in absent], [cache])
+        for copy in {cache.copy(file) for file, _, problem in after if problem != MISSING}:
+            clear(copy)
     source = check([finding.file for finding in after], [remote()])
     explained = {finding.file for finding in source}
     damaged = [finding for finding in before if finding.problem != MISSING]
@@ -102,9 +104,11 @@ def check_out(out: Any, files: list[File]) -> list[Finding]:
         return found
     try:
         out.repo.checkout(targets=[out.fs_path])
-    except CheckoutError:
-        raise
-    except DvcException as error:  # names what would be lost, a line each
-        lost = [File(relative(path, out), "", out) for path in str(error).splitlines()[1:]]
-        return [Finding(file, workspace_of(out.repo), UNSAVED) for file in lost]
+    except DvcException as error:
+        head, *paths = str(error).splitlines()
+        if "unsaved files" not in head:
+            raise
+        inside = (path for path in paths if Path(path).is_relative_to(out.fs_path))
+        changed = [File(relative(path, out), "", out) for path in inside]
+        return [Finding(file, workspace_of(out.repo), UNSAVED) for file in changed]
     return []

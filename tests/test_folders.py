@@ -1,8 +1,11 @@
 """The list of a folder is what DVC writes, or it is refused."""
 
 import json
+import posixpath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifier.folders import parse_list
 
@@ -47,3 +50,29 @@ def test_two_files_in_one_place_are_refused(paths):
 def test_what_is_not_a_list_is_refused(content):
     with pytest.raises(ValueError, match=MALFORMED):
         parse_list(content)
+
+
+NAMES = st.text(alphabet="ab./\\\0\n\ud800é", max_size=9)
+VALUES = st.recursive(st.none() | st.integers() | NAMES | st.just(MD5), lambda inner: st.lists(inner)
+                      | st.dictionaries(st.sampled_from(["relpath", "md5", "isexec"]), inner))  # fmt: skip
+
+
+@given(st.lists(NAMES, max_size=3))
+def test_whatever_is_accepted_stays_in_the_folder(paths):
+    try:
+        accepted = parse_list(listed(*paths))
+    except ValueError:
+        return
+    assert list(accepted) == paths
+    for path in paths:
+        assert posixpath.normpath(f"/folder/{path}") == f"/folder/{path}"
+        path.encode()
+
+
+@given(VALUES)
+def test_whatever_json_holds_is_a_list_or_refused(value):
+    try:
+        accepted = parse_list(json.dumps(value).encode())
+    except ValueError:
+        return
+    assert sorted(accepted) == sorted(entry["relpath"] for entry in value)

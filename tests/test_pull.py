@@ -133,7 +133,7 @@ def test_a_list_that_dvc_has_read_before_is_not_believed(bare):
     entry = f'{{"md5": "{bare.md5s[RAW]}", "relpath": "../../outside"}}'
     bare.path(REMOTE, PREPARED).write_text(f"[{entry}]")
     bare.dvc("remote", "modify", "beside", "verify", "false")
-    assert bare.dvc("fetch") == 0
+    assert [bare.dvc("fetch") for _ in range(2)] == [0, 0]  # what it fetches makes it forget
     bare.path(REMOTE, PREPARED).chmod(0o644)
     bare.path(REMOTE, PREPARED).write_bytes(good)
     shutil.rmtree(bare.clone.path / ".dvc/cache")
@@ -202,3 +202,45 @@ def test_what_is_not_a_file_is_named_without_a_hang(bare):
         f"{MODEL}: a FIFO (remote beside)",
         "models/classifier.keras: a device (workspace)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("../outside", "is not a safe place for an output"),
+        (".github/x", "is not a safe place for an output"),
+        ("s3://bucket/x", "is not a safe place for an output"),
+        ("classifier/errors.py", "and git has it"),
+        ("classifier", "and git has it"),
+        (".git/hooks/post-commit", "is ignored by"),
+        (f"{PREPARED}/x", "overlap"),
+    ],
+)
+def test_an_output_in_an_unsafe_place_is_refused(bare, path, why):
+    out = f"outs:\n- path: {path}\n  hash: md5\n  md5: {bare.md5s[RAW]}\n"
+    (bare.clone.path / "x.dvc").write_text(out)
+    before = everything(bare.clone.path.parent)
+    for command in (["pull"], ["verify", "--remote", "--repair"], ["push"]):
+        code, shown = bare.run(*command)
+        assert (code, shown.count("\n")) == (2, 1)
+        assert why in shown
+    assert everything(bare.clone.path.parent) == before
+
+
+@pytest.mark.parametrize("own", [".dvc/cache", ".dvc/tmp"])
+def test_what_dvc_writes_for_itself_does_not_come_from_git(shared, own):
+    shared.clone.git("add", "--force", own)
+    code, shown = shared.run("pull")
+    assert (code, shown.count("\n")) == (2, 1)
+    assert shown.startswith(f"error: {own}: is DVC's own, and git has it")
+
+
+def test_a_change_that_dvc_does_not_see_is_kept(shared):
+    (shared.clone.path / SCHEMA).write_text("mine")
+    (shared.clone.path / ".dvcignore").write_text("schema.json\n")
+    code, shown = shared.run("pull")
+    assert (code, shown.splitlines()[0]) == (
+        1,
+        f"{SCHEMA}: hidden from DVC by .dvcignore (workspace)",
+    )
+    assert (shared.clone.path / SCHEMA).read_text() == "mine"

@@ -43,11 +43,9 @@ LISTS = {PREPARED: f"{PREPARED}/", PREDICTIONS: f"{PREDICTIONS}/"}
 
 
 def spread(ways: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Return each way to harm a file with each place and a file, none of them in all places."""
+    """Return each place with each way to harm a file and a file, none of them in all places."""
     harms = itertools.product(PLACES, ways)
-    return [
-        (way, *rest, file) for (*rest, way), file in zip(harms, FILES * 2 + [*LISTS], strict=False)
-    ]
+    return [(*harm, file) for harm, file in zip(harms, FILES * 2 + [*LISTS], strict=False)]
 
 
 def told(shown: str) -> dict[str, list[str]]:
@@ -63,7 +61,7 @@ def test_nothing_is_wrong_after_a_push(shared):
 
 def test_what_is_lost_in_one_place_is_found_and_repaired(shared):
     wrong = defaultdict(list)
-    for lost, place, file in spread(DAMAGE):
+    for place, lost, file in spread(DAMAGE):
         DAMAGE[lost](shared.path(place, file))
         damaged = "changed" if place == WORKSPACE else "damaged"
         wrong[file].append(f"{'missing' if lost == 'the file' else damaged} ({place})")
@@ -79,7 +77,7 @@ def test_what_is_lost_in_one_place_is_found_and_repaired(shared):
 
 def test_what_is_not_a_file_is_named_and_repaired_without_a_hang(shared):
     wrong = defaultdict(list)
-    for kind, place, file in [*spread(ODD), ("a FIFO", CACHE, PREDICTIONS)]:
+    for place, kind, file in [*spread(ODD), (CACHE, "a FIFO", PREDICTIONS)]:
         path = shared.path(place, file)
         path.unlink()
         ODD[kind](path)
