@@ -53,8 +53,9 @@ def test_what_is_not_a_list_is_refused(content):
 
 
 NAMES = st.text(alphabet="ab./\\\0\n\ud800é", max_size=9)
-VALUES = st.recursive(st.none() | st.integers() | NAMES | st.just(MD5), lambda inner: st.lists(inner)
-                      | st.dictionaries(st.sampled_from(["relpath", "md5", "isexec"]), inner))  # fmt: skip
+SCALARS = st.none() | st.integers() | NAMES | st.just(MD5)
+KEYS = st.sampled_from(["relpath", "md5", "isexec"])
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(st.dictionaries(KEYS, inner)) | inner)
 
 
 @given(st.lists(NAMES, max_size=3))
