@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from classifier.base.errors import UserError
 from classifier.base.process import run
+from classifier.commands.artifacts.pull import pull
 from classifier.commands.artifacts.push import push
 from classifier.commands.artifacts.verify import verify
 from classifier.commands.compare import compare
@@ -56,7 +57,7 @@ def require_top_folder() -> None:
 
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
 
-for command in (sweep, compare, report, verify, push):
+for command in (sweep, compare, report, verify, push, pull):
     app.command()(command)
 
 

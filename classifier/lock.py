@@ -1,12 +1,13 @@
 """What dvc.lock says of the last run: what each stage read, what it wrote, with which params."""
 
 import hashlib
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
@@ -14,11 +15,14 @@ from classifier.base.paths import LOCK, PARAMS, RAW
 OF_VALUES = {"text", "scale", "unknown", "max_categories"}
 
 
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # that of a folder ends in .dir
+
+
 class Entry(BaseModel):
     """A file or a folder that a stage reads or writes."""
 
     path: str
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]  # that of a folder ends in .dir
+    md5: Annotated[str, Field(pattern=f"^{MD5.pattern}$")]
     size: int | None = None  # bytes
 
 
@@ -28,6 +32,14 @@ class Stage(BaseModel):
     deps: list[Entry] = []
     outs: list[Entry] = []
     params: dict[str, dict[str, Any]] = {}
+
+    @field_validator("outs")
+    @classmethod
+    def _outs_are_inside(cls, outs: list[Entry]) -> list[Entry]:
+        for out in outs:
+            if PurePosixPath(out.path).is_absolute() or ".." in PurePosixPath(out.path).parts:
+                raise ValueError(f"{out.path} is not in the project")
+        return outs
 
 
 class Lock(BaseModel):
@@ -100,12 +112,18 @@ def flat(key: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def read_lock(path: Path = LOCK) -> Lock:
-    """Raises UserError: there is no lock or it is damaged."""
+    """Return what dvc.lock says.
+
+    Raises:
+        UserError: there is no lock, it is damaged, or an output in it is not in the project.
+    """
     content = require_file(path, "run `dvc repro` first").read_bytes()
     try:
+        if not content.endswith(b"\n"):
+            raise UserError(f"{path}: is damaged: it is cut off")
         return parse_lock(content, str(path))
     except UserError as error:
-        raise UserError(f"{path}: is damaged; `git checkout {path}` brings it back") from error
+        raise UserError(f"{error}; `git checkout {path}` brings back what was committed") from error
 
 
 def parse_lock(text: str | bytes, name: str) -> Lock:
@@ -113,7 +131,11 @@ def parse_lock(text: str | bytes, name: str) -> Lock:
     try:
         return Lock.model_validate(parse_yaml(text, name))
     except ValidationError as error:
-        raise UserError(f"{name}: is damaged") from error
+        first = error.errors()[0]
+        found = "" if isinstance(first["input"], dict | list) else f"{quoted(first['input'])}: "
+        why = first["msg"].removeprefix("Value error, ")
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{name}: is damaged: {place}: {found}{why}") from error
 
 
 def md5_of(path: Path) -> str:

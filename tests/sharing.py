@@ -1,6 +1,10 @@
 """A clone that has pushed its artifacts, and ways to damage them."""
 
+import hashlib
+import json
 import os
+import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,9 @@ from classifier.__main__ import app
 from classifier.lock import md5_of, read_lock
 from tests.conftest import Clone
 
-MODEL = "models/classifier.onnx"
-SCHEMA = "data/prepared/schema.json"
+RAW, KERAS, MODEL = "data/raw.csv", "models/classifier.keras", "models/classifier.onnx"
+PREPARED, PREDICTIONS = "data/prepared", "metrics/predictions"
+SCHEMA, FEATURES = f"{PREPARED}/schema.json", f"{PREPARED}/train/features.npy"
 WORKSPACE, CACHE, REMOTE = PLACES = ["workspace", "cache", "remote beside"]
 CLEAN = "14 files: all are as dvc.lock says\n"
 
@@ -48,6 +53,36 @@ class Shared:
             patch.chdir(self.clone.path)
             done = CliRunner().invoke(app, [command, *arguments], catch_exceptions=False)
         return done.exit_code, done.output
+
+    def run_apart(self, *arguments: str) -> tuple[int, str]:
+        """Run a command in a process of its own, which must end within a minute."""
+        command = ["python", "-m", "classifier", *arguments]
+        done = self.clone.run(*command, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def wipe(self) -> None:
+        """Leave what a fresh clone has."""
+        for path in (".dvc/cache", PREPARED, PREDICTIONS):
+            shutil.rmtree(self.clone.path / path)
+        for file in (RAW, KERAS, MODEL):
+            (self.clone.path / file).unlink()
+
+    def store(self, content: bytes, suffix: str = "") -> str:
+        """Put an object into the remote; return its md5."""
+        md5 = hashlib.md5(content).hexdigest() + suffix
+        path = self.remote / "files/md5" / md5[:2] / md5[2:]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return md5
+
+    def relist(self, change: Callable[[list[dict[str, str]]], object]) -> None:
+        """Change the list of the prepared table on the remote, and its md5 in dvc.lock."""
+        entries = json.loads(self.path(REMOTE, PREPARED).read_text())
+        content = change(entries)
+        encoded = content if isinstance(content, bytes) else json.dumps(content).encode()
+        old, self.md5s[PREPARED] = self.md5s[PREPARED], self.store(encoded, ".dir")
+        lock = self.clone.read("dvc.lock").replace(old, self.md5s[PREPARED])
+        (self.clone.path / "dvc.lock").write_text(lock)
 
     def verify(self, *arguments: str) -> tuple[int, str]:
         return self.run("verify", *arguments)
@@ -87,3 +122,18 @@ def cut_off(path: Path) -> None:
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "a bit": flip_a_bit, "the end": cut_off, "the file": Path.unlink,
 }  # fmt: skip
+
+
+def fill_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "file").touch()
+
+
+ODD: dict[str, Callable[[Path], None]] = {
+    "a FIFO": os.mkfifo,
+    "a socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a symlink loop": lambda path: path.symlink_to(path.name),
+    "a link to nothing": lambda path: path.symlink_to("nothing"),
+    "a directory": fill_folder,
+}

@@ -1,6 +1,10 @@
 """A file is what dvc.lock says, or one line says why not."""
 
 import copy
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,19 @@ def hello(tmp_path, monkeypatch) -> Path:
     Path("models").mkdir()
     Path("models/hello").write_text("hello")
     return Path("models/hello")
+
+
+@pytest.fixture
+def deadline() -> Iterator[None]:
+    """Ends a test that hangs."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
 
 
 def test_the_projects_own_lock_names_its_artifacts():
@@ -68,13 +85,57 @@ def test_a_file_that_is_not_named_does_not(hello):
         "stages: {a: {outs: [{path: x}]}}",
         "\0",
         LOCK.replace(HELLO, "0" * 32),
-        LOCK.replace(HELLO, "hello"),
+        *("[" * 100_000, "- " * 100_000, "? " * 100_000),
+        *(f"{sign * 100_000}\n" for sign in ("[", "- ", "? ")),
     ],
 )
 def test_a_damaged_lock_is_told(hello, lock):
     Path("dvc.lock").write_text(lock)
-    with pytest.raises(UserError, match="is damaged; `git checkout dvc"):
+    with pytest.raises(
+        UserError, match=r"^dvc\.lock: .*; `git checkout dvc\.lock` brings back what was committed$"
+    ):
         require_recorded(hello)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (HELLO, "hello", "stages.greet.outs.0.md5: 'hello': "),
+        (HELLO, "../" * 10 + "aa", "stages.greet.outs.0.md5: '../"),
+        (HELLO, f"{HELLO}0", f"stages.greet.outs.0.md5: '{HELLO}0': "),
+        ("models/hello", "../hello", "../hello is not in the project"),
+        ("models/hello", "models/../../hello", "models/../../hello is not in the project"),
+        ("models/hello", "/hello", "/hello is not in the project"),
+    ],
+)
+def test_an_md5_or_a_path_that_leads_elsewhere_is_named(hello, old, new, words):
+    Path("dvc.lock").write_text(LOCK.replace(old, new))
+    with pytest.raises(UserError, match=r"dvc\.lock: is damaged: .*; `git checkout dvc") as told:
+        require_recorded(hello)
+    assert words in str(told.value)
+
+
+def test_a_lock_that_was_cut_off_is_damaged_or_names_less(tmp_path):
+    """As by a kill while DVC writes it. `verify` sees what is not named."""
+    lock, whole = tmp_path / "dvc.lock", (ROOT / "dvc.lock").read_text()
+    recorded = read_lock(ROOT / "dvc.lock").outs()
+    ends = {whole.index(".dir"), *range(0, len(whole), 149)}
+    for end in ends | {whole.rindex("\n", 0, end) + 1 for end in ends if end > 100}:
+        lock.write_text(whole[:end])
+        with suppress(UserError):
+            assert read_lock(lock).outs().items() <= recorded.items()
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "kind"),
+    [(os.mkfifo, "a FIFO"), (lambda path: path.symlink_to("/dev/zero"), "a d")],
+)
+@pytest.mark.usefixtures("hello", "deadline")
+def test_a_lock_that_is_not_a_file_is_told(stand_in, kind):
+    Path("dvc.lock").unlink()
+    stand_in(Path("dvc.lock"))
+    with pytest.raises(UserError, match=rf"dvc\.lock: is {kind}"):
+        read_lock()
 
 
 def test_a_missing_lock_is_told(hello):

@@ -3,7 +3,6 @@
 import random
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 
 from tests import servers
 from tests.conftest import ROOT, Clone
-from tests.sharing import CACHE, DAMAGE, MODEL, REMOTE, SCHEMA, Shared, cut_off, flip_a_bit
+from tests.sharing import CACHE, DAMAGE, MODEL, RAW, REMOTE, SCHEMA, Shared, cut_off, flip_a_bit
 
-RAW = "data/raw.csv"
+HERE = "all artifacts that dvc.lock names are here\n"
 BIG = "metrics/predictions/big.csv"
 
 
@@ -125,19 +124,11 @@ def remote(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Remote]
         yield describe(folder, port)
 
 
-def wipe(shared: Shared) -> None:
-    """Leave what a fresh clone has."""
-    for path in [".dvc/cache", "data/prepared", "metrics/predictions"]:
-        shutil.rmtree(shared.clone.path / path)
-    for file in [RAW, MODEL, "models/classifier.keras"]:
-        (shared.clone.path / file).unlink()
-
-
 def test_what_was_pushed_comes_back_and_nothing_is_run(shared, remote):
     remote.give_to(shared)
     assert shared.run("push") == (0, "remote team has all that dvc.lock names\n")
-    wipe(shared)
-    assert shared.dvc("pull") == 0
+    shared.wipe()
+    assert shared.run("pull") == (0, HERE)
     assert shared.stages_run() == []
     assert shared.is_well()
 
@@ -163,23 +154,26 @@ def test_a_damaged_file_is_not_pulled(shared, remote):
     remote.give_to(shared)
     shared.run("push")
     remote.kept.damage(shared.stored(RAW), "a bit")
-    wipe(shared)
-    assert shared.dvc("pull") != 0
+    shared.wipe()
+    code, shown = shared.run("pull")
+    assert (code, shown.splitlines()[0]) == (1, f"{RAW}: damaged (remote team)")
     assert not (shared.clone.path / RAW).exists()
-    assert shared.verify("--remote", "--repair")[0] == 0, "fetch makes it again"
-    assert shared.is_well()
+    (shared.clone.path / RAW).write_bytes(shared.before[RAW])
+    assert shared.verify("--remote", "--repair")[0] == 0
+    assert shared.is_well(), "the others have come"
 
 
 def test_the_remote_that_is_set_up_gives_nothing_damaged(shared):
     flip_a_bit(shared.path(REMOTE, RAW))
-    wipe(shared)
+    shared.wipe()
     assert shared.dvc("pull") != 0
     assert not (shared.clone.path / RAW).exists()
 
 
 def test_a_server_that_is_down_is_one_line(shared, remote):
     remote.give_to(shared, servers.free_port())
-    for command in (["verify", "--remote"], ["push"]):
+    shared.path(CACHE).unlink()
+    for command in (["verify", "--remote"], ["push"], ["pull"]):
         code, shown = shared.run(*command)
         assert (code, shown.count("\n")) == (2, 1)
         assert shown.startswith("error: remote team: ")
@@ -198,17 +192,17 @@ def test_a_network_that_drops_half_way_leaves_nothing_wrong_behind(heavy, remote
     with servers.Proxy(remote.port) as network:
         remote.give_to(heavy, network.port)
         network.left = half
-        done = heavy.clone.run("python", "-m", "classifier", "push", check=False)
-        assert done.returncode == 2
-        assert all(line.lower().startswith("error: ") for line in done.stderr.splitlines())
+        code, shown = heavy.run("push")
+        assert (code, shown.count("\n")) == (2, 1)
+        assert shown.startswith("error: ")
         network.left = servers.WHOLE
         assert heavy.run("push")[0] == 0
         assert heavy.verify("--remote")[0] == 0
-        wipe(heavy)
+        heavy.wipe()
         network.left = half
-        assert heavy.dvc("pull") != 0
+        assert heavy.run("pull")[0] == 2
         network.left = servers.WHOLE
-        assert heavy.dvc("pull") == 0
+        assert heavy.run("pull") == (0, HERE)
         assert heavy.is_well()
 
 
@@ -222,8 +216,8 @@ def web(shared: Shared) -> Iterator[Shared]:
 
 
 def test_artifacts_are_read_from_a_web_server(web):
-    wipe(web)
-    assert web.dvc("pull") == 0
+    web.wipe()
+    assert web.run("pull") == (0, HERE)
     assert web.stages_run() == []
     assert web.is_well()
 

@@ -303,7 +303,7 @@ def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
         (
             "metrics/predictions/train.csv",
             None,
-            "train.csv: no such file; run `dvc repro`, or `dvc",
+            "train.csv: no such file; run `dvc repro`, or `python",
         ),
         ("metrics/predictions/train.csv", "a,b\n1,2\n", "train.csv: is damaged; run `dvc repro`"),
         ("metrics/predictions/train.csv", HEADER, "train.csv: is damaged"),

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import defaultdict
+from collections.abc import Iterable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -19,13 +21,37 @@ from tests.sharing import (
     CACHE,
     CLEAN,
     DAMAGE,
+    FEATURES,
+    KERAS,
     MODEL,
+    ODD,
     PLACES,
+    PREDICTIONS,
+    PREPARED,
+    RAW,
+    REMOTE,
     SCHEMA,
     WORKSPACE,
+    Shared,
     cut_off,
     flip_a_bit,
 )
+
+FILES = [RAW, f"{PREPARED}/preview.csv", SCHEMA, FEATURES, f"{PREPARED}/train/labels.npy", KERAS,
+         MODEL, f"{PREDICTIONS}/train.csv"]  # fmt: skip
+LISTS = {PREPARED: f"{PREPARED}/", PREDICTIONS: f"{PREDICTIONS}/"}
+
+
+def spread(ways: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return each place with each way to harm a file and a file, none of them in all places."""
+    harms = itertools.product(PLACES, ways)
+    return [(*harm, file) for harm, file in zip(harms, FILES * 2 + [*LISTS], strict=False)]
+
+
+def told(shown: str) -> dict[str, list[str]]:
+    """Return what the output says of each file: what is wrong and where."""
+    lines = (line.split(": ") for line in shown.splitlines()[:-1])
+    return {file: sorted(wrong.split(", ")) for file, wrong, *_ in lines}
 
 
 def test_nothing_is_wrong_after_a_push(shared):
@@ -33,76 +59,110 @@ def test_nothing_is_wrong_after_a_push(shared):
     assert shared.is_well()
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(
-    ("file", "lost"),
-    [(MODEL, "a bit"), (MODEL, "the end"), (SCHEMA, "a bit"), (SCHEMA, "the file")],
-)
-def test_what_is_lost_in_one_place_is_found_and_repaired(shared, place, lost, file):
-    DAMAGE[lost](shared.path(place, file))
-    wrong = "missing" if lost == "the file" else "changed" if place == WORKSPACE else "damaged"
-    counted = "14 files: 1 missing, damaged or changed"
-    assert shared.verify("--remote") == (1, f"{file}: {wrong} ({place})\n{counted}\n")
+def test_what_is_lost_in_one_place_is_found_and_repaired(shared):
+    wrong = defaultdict(list)
+    for place, lost, file in spread(DAMAGE):
+        DAMAGE[lost](shared.path(place, file))
+        damaged = "changed" if place == WORKSPACE else "damaged"
+        wrong[file].append(f"{'missing' if lost == 'the file' else damaged} ({place})")
+    counted = f"14 files: {len(wrong)} missing, damaged or changed"
+    code, shown = shared.verify("--remote")
+    assert (code, told(shown)) == (1, {file: sorted(found) for file, found in wrong.items()})
+    assert shown.endswith(f"{counted}\n")
     code, shown = shared.verify("--remote", "--repair")
-    assert code == 0
-    assert shown.startswith(f"{file}: {wrong} ({place}): repaired\n")
-    assert shown.endswith(f"{counted}, 1 repaired\n")
+    assert (code, shown.count(": repaired\n")) == (0, len(wrong))
+    assert shown.endswith(f"{counted}, {len(wrong)} repaired\n")
     assert shared.is_well()
 
 
-def test_dvc_itself_does_not_see_a_flipped_bit(shared):
-    shared.clone.dvc("status")
+def test_what_is_not_a_file_is_named_and_repaired_without_a_hang(shared):
+    wrong = defaultdict(list)
+    for place, kind, file in [*spread(ODD), (CACHE, "a FIFO", PREDICTIONS)]:
+        path = shared.path(place, file)
+        path.unlink()
+        ODD[kind](path)
+        wrong[LISTS.get(file, file)].append(f"{kind} ({place})")
+    code, shown = shared.run_apart("verify", "--remote")
+    assert (code, told(shown)) == (1, {file: sorted(found) for file, found in wrong.items()})
+    code, shown = shared.run_apart("verify", "--remote", "--repair")
+    assert (code, shown.count(": repaired\n")) == (0, len(wrong))
+    assert shared.is_well()
+
+
+def test_a_fifo_among_or_instead_of_the_files_of_a_folder_is_moved_aside(shared):
+    """The lists are lost, so that the folders are read to make them anew."""
+    for folder in (PREPARED, PREDICTIONS):
+        shared.path(CACHE, folder).unlink()
+    (shared.clone.path / PREDICTIONS).rename(shared.clone.path / "moved")
+    for name in (f"{PREPARED}/train/fifo", PREDICTIONS):
+        ODD["a FIFO"](shared.clone.path / name)
+    assert shared.run_apart("verify", "--repair")[0] == 1
+    code, shown = shared.run_apart("verify", "--remote", "--repair")
+    assert code == 0
+    assert f"{PREPARED}/train/fifo: not in dvc.lock (workspace): repaired\n" in shown
+    assert f"{PREDICTIONS}: not in dvc.lock (workspace): repaired\n" in shown
+    assert shared.is_well()
+
+
+def test_dvc_itself_does_not_see_a_flipped_bit(shared, capsys):
+    shared.dvc("status")
     flip_a_bit(shared.path(WORKSPACE))
     flip_a_bit(shared.path(CACHE))
-    assert "up to date" in shared.clone.dvc("status")
+    capsys.readouterr()
+    assert shared.dvc("status") == 0
+    assert "up to date" in capsys.readouterr().out
     assert shared.verify()[0] == 1
 
 
-@pytest.mark.parametrize(("good", "lost"), [*zip(PLACES, DAMAGE, strict=True)])
-def test_one_good_copy_is_enough(shared, good, lost):
-    for place in PLACES:
-        if place != good:
-            DAMAGE[lost](shared.path(place))
-    assert shared.verify("--remote", "--repair")[0] == 0
+def test_one_good_copy_is_enough(shared):
+    for good, lost, file in zip(PLACES, DAMAGE, (RAW, FEATURES, MODEL), strict=True):
+        for place in PLACES:
+            if place != good:
+                DAMAGE[lost](shared.path(place, file))
+    code, shown = shared.verify("--remote", "--repair")
+    assert (code, shown.count(": repaired\n")) == (0, 3)
     assert shared.is_well()
 
 
-@pytest.mark.parametrize("place", PLACES[1:])
-def test_the_list_of_a_folder_is_repaired(shared, place):
-    cut_off(shared.path(place, "data/prepared"))
-    assert f"data/prepared/: damaged ({place})\n" in shared.verify("--remote")[1]
+def test_the_list_of_a_folder_is_repaired(shared):
+    cut_off(shared.path(CACHE, PREPARED))
+    cut_off(shared.path(REMOTE, PREDICTIONS))
+    assert told(shared.verify("--remote")[1]) == {
+        f"{PREPARED}/": ["damaged (cache)"],
+        f"{PREDICTIONS}/": ["damaged (remote beside)"],
+    }
     assert shared.verify("--remote", "--repair")[0] == 0
     assert shared.is_well()
 
 
 def test_the_list_of_a_folder_is_made_from_its_files(shared):
-    shared.clone.edit("params.yaml", "test_size: 0.0", "test_size: 0.5")  # prepare cannot make it
-    shared.path(CACHE, "data/prepared").unlink()
-    assert shared.verify()[1].startswith("data/prepared/: missing (cache)\n14 files: 1 missing")
+    shared.path(CACHE, PREPARED).unlink()
+    assert shared.verify()[1].startswith(f"{PREPARED}/: missing (cache)\n14 files: 1 missing")
     assert shared.verify("--repair")[0] == 0
     assert shared.is_well()
 
 
-def test_without_a_good_copy_the_stage_makes_it_again(shared):
-    """Of the folder not even the list is left; what train has made is lost with its input."""
-    for file in ("data/prepared", "data/prepared/train/features.npy", MODEL):
+def test_without_a_good_copy_the_command_that_is_printed_makes_it_anew(shared):
+    """Of the folder not even the list is left; DVC itself would see nothing to do."""
+    for file, lost in ((PREPARED, cut_off), (FEATURES, flip_a_bit), (RAW, flip_a_bit)):
         for place in PLACES:
             if (path := shared.path(place, file)).is_file():
-                cut_off(path)
+                lost(path)
+    code, shown = shared.verify("--repair")
+    command = "dvc repro --force --single-item fetch prepare"
+    assert code == 1
+    assert f"no good copy is left of {RAW}, {PREPARED}/; `{command}` makes it anew\n" in shown
+    shared.clone.run(*command.split())
     assert shared.verify("--remote", "--repair")[0] == 0
-    assert shared.verify("--remote") == (0, CLEAN)
-    assert shared.clone.files() == shared.before
-    assert not list((shared.clone.path / ".dvc/tmp").glob("rerun-*"))
+    assert shared.is_well()
 
 
-def test_what_no_longer_can_be_made_is_left_as_it_is(shared):
-    shared.clone.edit("params.yaml", "epochs: 150", "epochs: 3")
+def test_what_is_lost_is_left_as_it_is(shared):
     for place in PLACES:
         cut_off(shared.path(place))
     before = shared.clone.files()
     code, shown = shared.verify("--remote", "--repair")
     assert code == 1
-    assert "train: cannot be rerun: its inputs are not those that dvc.lock names\n" in shown
     assert (
         f"{MODEL}: damaged (cache), changed (workspace), damaged (remote beside): not rep" in shown
     )
@@ -110,11 +170,11 @@ def test_what_no_longer_can_be_made_is_left_as_it_is(shared):
 
 
 def test_what_somebody_has_changed_in_the_workspace_is_kept(shared):
-    for file in (MODEL, "metrics/evaluation.json", "data/prepared/notes.txt"):
+    for file in (MODEL, "metrics/evaluation.json", f"{PREPARED}/notes.txt"):
         (shared.clone.path / file).write_text("mine")
     code, shown = shared.verify("--repair")
     assert (code, shown.count(": repaired\n")) == (0, 3)
-    assert "data/prepared/notes.txt: not in dvc.lock (workspace): repaired\n" in shown
+    assert f"{PREPARED}/notes.txt: not in dvc.lock (workspace): repaired\n" in shown
     [kept] = [line.split()[-1] for line in shown.splitlines() if "is kept in" in line]
     folder = shared.clone.path / kept
     assert [path.read_text() for path in folder.rglob("*") if path.is_file()] == ["mine"] * 3
@@ -123,8 +183,8 @@ def test_what_somebody_has_changed_in_the_workspace_is_kept(shared):
 
 @pytest.mark.parametrize("link", ["hardlink", "symlink"])
 def test_damage_through_a_link_is_repaired_from_the_remote(shared, link):
-    shared.clone.dvc("config", "--local", "cache.type", link)
-    shared.clone.dvc("checkout", "--relink")
+    shared.dvc("config", "--local", "cache.type", link)
+    shared.dvc("checkout", "--relink")
     flip_a_bit(shared.path(WORKSPACE))
     assert f"{MODEL}: damaged (cache), changed (workspace)\n" in shared.verify()[1]
     assert shared.verify("--remote", "--repair")[0] == 0
@@ -133,10 +193,10 @@ def test_damage_through_a_link_is_repaired_from_the_remote(shared, link):
 
 
 def test_the_same_bytes_under_two_names_are_brought_back_once(shared):
-    twin = shared.clone.path / "metrics/predictions/twin.csv"
-    shutil.copy(shared.clone.path / "metrics/predictions/train.csv", twin)
+    twin = shared.clone.path / f"{PREDICTIONS}/twin.csv"
+    shutil.copy(shared.clone.path / f"{PREDICTIONS}/train.csv", twin)
     shared.dvc("commit", "--force")
-    cut_off(shared.path(CACHE, "metrics/predictions/train.csv"))
+    cut_off(shared.path(CACHE, f"{PREDICTIONS}/train.csv"))
     code, shown = shared.verify("--repair")
     assert (code, shown.count(": repaired\n"), "error" in shown) == (0, 2, False)
     assert shared.verify()[0] == 0
@@ -149,34 +209,46 @@ def test_a_damaged_git_tracked_metric_comes_from_git(shared):
     assert shared.clone.files() == shared.before
 
 
+def rewrite_lock(shared: Shared, old: str, new: str) -> None:
+    lock = shared.clone.read("dvc.lock")
+    assert old in lock
+    (shared.clone.path / "dvc.lock").write_text(lock.replace(old, new))
+
+
+def url(shared: Shared, url: str) -> None:
+    shared.dvc("remote", "modify", "beside", "url", url)
+
+
 @pytest.mark.parametrize(
     ("break_it", "arguments", "words"),
     [
-        (lambda clone: (clone.path / "dvc.lock").unlink(), [], "dvc.lock: no such file"),
-        (lambda clone: (clone.path / "dvc.lock").write_text("a"), [], "dvc.lock: is damaged"),
-        (lambda clone: shutil.rmtree(clone.path / ".dvc"), [], "not inside of a DVC repository"),
-        (lambda clone: (clone.path / "dvc.lock").write_text(
-            clone.read("dvc.lock").partition("  evaluate:")[0]),
-         [], "dvc.lock: does not name metrics/"),
-        (lambda clone: shutil.rmtree(clone.path.parent / "dvc-remote"), ["--remote"],
+        (lambda shared: (shared.clone.path / "dvc.lock").unlink(), [], "dvc.lock: no such file"),
+        (lambda shared: (shared.clone.path / "dvc.lock").write_text("a\n"), [],
+         "; `git checkout dvc.lock` brings back what was committed"),
+        (lambda shared: (shared.clone.path / "dvc.lock").write_text(
+            shared.clone.read("dvc.lock").partition("  evaluate:")[0]), [],
+         "; run `dvc repro`, or `git checkout dvc.lock` if it is damaged"),
+        (lambda shared: rewrite_lock(shared, "schema: '2.0'", "schema: '9'"), [],
+         "`git checkout dvc.lock` if it is damaged"),
+        (lambda shared: rewrite_lock(shared, f"{MODEL}\n      hash: md5\n", f"{MODEL}\n"), [],
+         f"dvc.lock: has no plain md5 of {MODEL}; `git checkout dvc.lock`"),
+        (lambda shared: shutil.rmtree(shared.clone.path / ".dvc"), [], "not inside of a DVC repo"),
+        (lambda shared: shutil.rmtree(shared.remote), ["--remote"],
          "remote beside: there is no folder "),
-        (lambda clone: clone.dvc("remote", "modify", "beside", "url", str(clone.path / "Makefile")),
-         ["--remote"], "remote beside: there is no folder "),
+        (lambda shared: url(shared, str(shared.clone.path / "Makefile")), ["--remote"],
+         "remote beside: there is no folder "),
         (lambda _: None, ["--name", "nosuch"], "remote 'nosuch' doesn't exist"),
-        (lambda clone: clone.dvc("remote", "default", "--unset"), ["--remote"], "no remote spec"),
-        (lambda clone: clone.dvc("remote", "modify", "beside", "url", "http://127.0.0.1:9"),
-         ["--remote"], "remote beside: "),
-        (lambda clone: clone.dvc("remote", "modify", "beside", "url", "gs://bucket/there"),
-         ["--remote"], "dvc-gs"),
+        (lambda shared: shared.dvc("remote", "default", "--unset"), ["--remote"], "no remote spec"),
+        (lambda shared: url(shared, "http://127.0.0.1:9"), ["--remote"], "remote beside: "),
+        (lambda shared: url(shared, "gs://bucket/there"), ["--remote"], "dvc-gs"),
     ],
 )  # fmt: skip
 def test_where_it_cannot_look_is_one_line_and_exit_code_2(shared, break_it, arguments, words):
-    break_it(shared.clone)
-    command = ["python", "-m", "classifier", "verify", *arguments]
-    done = shared.clone.run(*command, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: ")
-    assert words in done.stderr
+    break_it(shared)
+    code, shown = shared.verify(*arguments)
+    assert (code, shown.count("\n")) == (2, 1)
+    assert shown.startswith("error: ")
+    assert words in shown
 
 
 def test_it_waits_for_no_other_dvc(shared):
@@ -191,10 +263,9 @@ def test_it_does_not_touch_what_a_stage_is_writing(shared):
     with Repo(str(shared.clone.path)) as repo:
         model = str(shared.clone.path / MODEL)
         with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [model], False):
-            command = ["python", "-m", "classifier", "verify", "--repair"]
-            done = shared.clone.run(*command, check=False)
-    assert done.returncode == 2
-    assert "is busy" in done.stderr
+            code, shown = shared.verify("--repair")
+    assert code == 2
+    assert "is busy" in shown
 
 
 def test_a_damaged_cache_is_not_pushed(shared):

@@ -2,14 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from classifier.base.errors import UserError
+
+DEEPEST = 100  # levels of YAML; loading some ten thousand crashes Python
 
 
 def _temporary(path: Path) -> Path:
@@ -101,6 +104,16 @@ def rounded(value: Any) -> Any:
     return round(float(value), 6) if isinstance(value, float | np.floating) else value
 
 
+def _is_too_deep(events: Iterable[Any]) -> bool:
+    """Return whether YAML is nested so deep that loading it might crash Python."""
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    steps = (
+        isinstance(e, CollectionStartEvent) - isinstance(e, CollectionEndEvent) for e in events
+    )
+    return any(depth > DEEPEST for depth in accumulate(steps))
+
+
 def parse_yaml(text: str | bytes, name: object) -> Any:
     """Return what a YAML text says, read as DVC reads it: by YAML 1.2, each key once.
 
@@ -113,7 +126,10 @@ def parse_yaml(text: str | bytes, name: object) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return YAML(typ="safe").load(text if isinstance(text, str) else text.decode())
+        decoded = text if isinstance(text, str) else text.decode()
+        if _is_too_deep(YAML(typ="safe").parse(decoded)):
+            raise UserError(f"{name}: is nested more than {DEEPEST} levels deep")
+        return YAML(typ="safe").load(decoded)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{name}: {line}not valid YAML: {error.problem}") from error

@@ -5,7 +5,7 @@ Here all of them are read.
 """
 
 import hashlib
-import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +20,29 @@ from aiohttp import ClientError
 from dvc.exceptions import DvcException
 from dvc.fs import localfs
 from dvc.repo import Repo, lock_repo
+from dvc.repo.index import Index
 from dvc.rwlock import rwlock
-from dvc_data.hashfile.build import build
+from dvc_data.hashfile.build import IgnoreInCollectedDirError, build
 from dvc_data.hashfile.db import HashFileDB
-from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.tree import Tree
 from fsspec.callbacks import TqdmCallback
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, oddity, require_file
 from classifier.base.progress import Progress
-from classifier.lock import read_lock
+from classifier.commands.artifacts.folders import LARGEST, UNSAFE, parse_list
+from classifier.lock import MD5, read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
+
+READ_BY_DVC = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
+
+
+class Refused(str):
+    """A problem with what dvc.lock names itself: nothing may be written there."""
+
+
+HIDDEN = "hidden from DVC by .dvcignore"
+OUTSIDE = Refused("reached by a link that leads out of its folder")
 
 
 @dataclass(frozen=True)
@@ -108,30 +119,65 @@ def opened() -> Iterator[Repo]:
     """Yield DVC's repository, locked against other runs of DVC.
 
     Raises:
-        UserError: there is none, it has no dvc.lock, or DVC is at work in it.
+        UserError: there is none, it has no usable dvc.lock, or DVC is at work in it.
     """
     read_lock()
+    for path in (Path(name) for name in READ_BY_DVC if localfs.exists(name)):
+        require_file(path)
     try:
         with Repo() as repo, lock_repo(repo), outs_locked(repo):
-            require_all_recorded(repo)
+            require_private(repo)
+            repo.index.check_graph()
+            for out in repo.index.outs:
+                require_usable(out)
             yield repo
     except DvcException as error:
-        raise UserError(str(error)) from error
+        hint = "; `git checkout dvc.lock` if it is damaged" if "dvc.lock" in str(error) else ""
+        raise UserError(f"{error}{hint}") from error
 
 
-def require_all_recorded(repo: Repo) -> None:
-    """Raise `UserError` if dvc.lock lacks an output of dvc.yaml: it may have been cut off."""
-    for out in repo.index.outs:
-        if not out.hash_info:
-            raise UserError(
-                f"dvc.lock: does not name {relative(out.fs_path, out)}; run `dvc repro`, or "
-                "`git checkout dvc.lock` if it is damaged"
-            )
+def require_private(repo: Repo) -> None:
+    """Raise `UserError` if git brings what DVC writes for itself: it may hold links elsewhere."""
+    for path in (repo.tmp_dir, repo.cache.local_cache_dir):
+        if repo.scm.is_tracked(path):
+            name = Path(path).relative_to(repo.root_dir)
+            raise UserError(f"{name}: is DVC's own, and git has it; `git rm -r --cached {name}`")
+
+
+def require_usable(out: Any) -> None:
+    """Raise `UserError` unless DVC knows an output of the project by an md5, and only by that.
+
+    dvc.lock may have been cut off, or all of it written by somebody who is not to be trusted.
+    """
+    path = relative(out.fs_path, out) if out.is_in_repo else f"../{out}"
+    definition = relative(out.stage.path, out)
+    lock = definition.replace("dvc.yaml", "dvc.lock")
+    if path.startswith(".") or UNSAFE.search(path):
+        raise UserError(f"{definition}: {out} is not a safe place for an output")
+    if out.use_cache and out.repo.scm.is_tracked(out.fs_path):
+        raise UserError(f"{path}: is an output of DVC, and git has it; `git rm -r --cached {path}`")
+    if not out.hash_info:
+        raise UserError(
+            f"{lock}: does not name {path}; run `dvc repro`, or `git checkout {lock}` if it is "
+            "damaged"
+        )
+    if out.hash_name != "md5" or not MD5.fullmatch(out.hash_info.value) or out.files:
+        raise UserError(f"{lock}: has no plain md5 of {path}; `git checkout {lock}`")
+
+
+def loaded(repo: Repo) -> Index:
+    """Return what DVC knows of the project, for the first time: its files may hold anything."""
+    try:
+        return repo.index
+    except DvcException:
+        raise
+    except Exception as error:
+        raise UserError(f"DVC cannot read dvc.yaml, dvc.lock or a .dvc file: {error}") from error
 
 
 def outs_locked(repo: Repo) -> AbstractContextManager[None]:
     """Return DVC's lock of all outputs: while a stage runs, DVC holds it and not the other one."""
-    outs = [out.fs_path for out in repo.index.outs]
+    outs = [out.fs_path for out in loaded(repo).outs]
     command = " ".join(sys.argv)  # by which DVC knows that it is this process
     with_link = repo.config["core"].get("hardlink_lock", False)
     lock: AbstractContextManager[None] = rwlock(repo.tmp_dir, repo.fs, command, [], outs, with_link)
@@ -155,12 +201,14 @@ def remote_of(repo: Repo, name: str | None) -> Place:
     return Place(f"remote {name}", store.fs, store)
 
 
-def require_folder(remote: Place) -> None:
-    """Raise `UserError` if the folder of a remote on this machine is not there: a disk, perhaps."""
+def filled_remote_of(repo: Repo, name: str | None) -> Place:
+    """Return the remote; raise `UserError` if its folder on this machine is not there: a disk?"""
+    remote = remote_of(repo, name)
     if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
         raise UserError(
             f"{remote.name}: there is no folder {remote.store.path}; `classifier push` makes it"
         )
+    return remote
 
 
 @dataclass(frozen=True)
@@ -173,59 +221,120 @@ class Survey:
 
 def survey(outs: Iterable[Any], places: list[Place]) -> Survey:
     """Read every file of the outputs in every place."""
-    files = recorded_files(outs, places)
-    return Survey(files, check(files, places) + unnamed(files, places))
+    files, refused = recorded_files(outs, places)
+    return Survey(files, refused + unnamed(files, places) + check(files, places))
 
 
-def recorded_files(outs: Iterable[Any], places: list[Place]) -> list[File]:
-    """Return every file that dvc.lock names; of a folder whose list is lost, the list alone."""
-    files = []
-    for out in outs:
-        path, md5 = relative(out.fs_path, out), out.hash_info.value
-        if not out.hash_info.isdir:
-            files.append(File(path, md5, out))
-            continue
-        folder = File(f"{path}/", md5, out)
-        for name, entry in folder_list(folder, places).items():
-            files.append(File(folder.path + name, entry, out))
-        files.append(folder)
-    return files
+def recorded_files(outs: Iterable[Any], places: list[Place]) -> tuple[list[File], list[Finding]]:
+    """Return every file that dvc.lock names, and the lists that must not be used.
+
+    Of a folder whose list is lost or not to be used, it is the list alone.
+    """
+    files, refused = [], []
+    for artifact in map(recorded_file, outs):
+        if artifact.is_list:
+            place, content = good_list(artifact, places)
+            try:
+                listed = parse_list(content).items()
+                files += [File(artifact.path + name, md5, artifact.out) for name, md5 in listed]
+            except ValueError as error:
+                refused.append(Finding(artifact, place, Refused(error)))
+        files.append(artifact)
+    return files, refused
 
 
-def folder_list(folder: File, places: list[Place]) -> dict[str, str]:
-    """Return the md5 of each file in a folder; none if the list is undamaged in no place."""
+def recorded_file(out: Any) -> File:
+    """Return the file that an output is, or the list of its folder."""
+    path = relative(out.fs_path, out)
+    return File(f"{path}/" if out.hash_info.isdir else path, out.hash_info.value, out)
+
+
+def good_list(folder: File, places: list[Place]) -> tuple[Place, bytes]:
+    """Return where the list of a folder is undamaged, and its bytes; if nowhere, an empty one."""
     for place in filter(lambda place: place.keeps(folder), places):
-        with suppress(FileNotFoundError), reached(place.name):
-            content = place.fs.cat_file(place.copy(folder).path)
+        with (
+            suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+            reached(place.name),
+        ):
+            copy = place.copy(folder)
+            content = b"" if odd(copy) else b"".join(chunks(copy, LARGEST))
             if f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}.dir" == folder.md5:
-                return {entry["relpath"]: entry["md5"] for entry in json.loads(content)}
-    tree = built_list(folder.out.fs_path, folder.out.dvcignore)
-    if tree is None or tree.oid != folder.md5:
-        return {}
-    return {"/".join(key): entry.value for key, _, entry in tree}
+                return place, content
+    tree = built_list(folder.out)
+    content = tree.as_bytes() if tree and tree.oid == folder.md5 else b"[]"
+    return workspace_of(folder.out.repo), content
 
 
-def built_list(path: str, ignore: Any = None) -> Tree | None:
-    """Return the list of what is in a folder, as DVC makes it from reading all its files."""
+def built_list(out: Any) -> Tree | None:
+    """Return the list of an output's folder, as DVC makes it from reading all files in it."""
+    path = out.fs_path
+    if leads_outside(path, out) or any(oddity(Path(file)) for file in contents(out)):
+        return None
     store = HashFileDB(localfs, path, hash_name="md5")  # remembers no hashes, unlike the cache
     try:
-        _, _, tree = build(store, path, localfs, "md5", dry_run=True, ignore=ignore)
-    except OSError:
+        _, _, tree = build(store, path, localfs, "md5", dry_run=True, ignore=out.dvcignore)
+    except (OSError, IgnoreInCollectedDirError):
         return None
     return tree if isinstance(tree, Tree) else None
 
 
+def contents(out: Any) -> list[str]:
+    """Return the files in an output's folder in the workspace; or what stands in its place."""
+    path: str = out.fs_path
+    if leads_outside(path, out):
+        return []
+    if localfs.isdir(path):
+        return list(out.dvcignore.find(localfs, path))
+    return [path] if localfs.exists(path) else []
+
+
+def leads_outside(folder: Path | str, out: Any) -> bool:
+    """Whether a link on the way to a folder leads out of the output, or of the folder it is in."""
+    home = Path(os.path.realpath(out.repo.root_dir), relative(out.fs_path, out))
+    inside = home if out.hash_info.isdir else home.parent
+    return not Path(os.path.realpath(folder)).is_relative_to(inside)
+
+
+def odd(copy: Copy) -> str | None:
+    """Return what is in the place of a file, if not one: see `oddity`."""
+    if copy.fs.protocol == "local":
+        return oddity(Path(copy.path))
+    if copy.fs.protocol == "ssh":  # others know files and folders only
+        return {"file": None, "directory": "a directory"}.get(
+            copy.fs.info(copy.path)["type"], "not a regular file"
+        )
+    return None
+
+
+def chunks(copy: Copy, most: float) -> Iterator[bytes]:
+    """Yield the bytes of a copy, not many more than `most`: a server may send no end of them."""
+    read = 0
+    with copy.fs.open(copy.path, "rb") as stream:
+        while read <= most and (chunk := stream.read(2**20)):
+            read += len(chunk)
+            yield chunk
+
+
 def same_bytes(copy: Copy, file: File, reading: Any) -> bool:
     """Read the copy as a stream and say whether it has the md5 of the file."""
-    counted = None if file.is_list else reading  # as in the size that dvc.lock has for a folder
-    md5 = file_md5(copy.path, copy.fs, counted, size=0)
-    return bool(md5 == file.md5.removesuffix(".dir"))
+    size = LARGEST if file.is_list else file.out.meta.size
+    md5 = hashlib.md5(usedforsecurity=False)
+    for chunk in chunks(copy, float("inf") if size is None else size):
+        md5.update(chunk)
+        if reading and not file.is_list:  # as in the size that dvc.lock has for a folder
+            reading.relative_update(len(chunk))
+    return md5.hexdigest() == file.md5.removesuffix(".dir")
 
 
 def same_size(copy: Copy, file: File, _: Any) -> bool:
     """Say, without reading, whether the copy has the size of the one in the cache, if any."""
     size, cached = copy.fs.size(copy.path), Path(file.out.cache.oid_to_path(file.md5))
     return not cached.exists() or bool(size == cached.stat().st_size)
+
+
+def is_there(copy: Copy, *_: Any) -> bool:
+    """Return True; raise FileNotFoundError if there is no copy."""
+    return bool(copy.fs.info(copy.path))
 
 
 class Reading(TqdmCallback):  # type: ignore[misc]
@@ -264,9 +373,14 @@ def check(files: list[File], places: list[Place], test: Test = same_bytes) -> li
 
 def problem(file: File, place: Place, test: Test, reading: Any) -> str | None:
     """Return what is wrong with a file in a place that it should be in."""
+    copy = place.copy(file)
+    if not place.store and leads_outside(Path(copy.path).parent, file.out):
+        return OUTSIDE
     try:
         with reached(place.name):
-            good = test(place.copy(file), file, reading)
+            if odd_one := odd(copy):
+                return odd_one
+            good = test(copy, file, reading)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
     except IsADirectoryError:
@@ -278,7 +392,7 @@ def unnamed(files: list[File], places: list[Place]) -> list[Finding]:
     """Return what is in the workspace's folders but not on the lists that dvc.lock names."""
     known = {file.path for file in files}
     folders = {file.out for file in files if file.out.hash_info.isdir and not file.is_list}
-    paths = [(path, out) for out in folders for path in out.dvcignore.find(out.fs, out.fs_path)]
+    paths = [(path, out) for out in folders for path in contents(out)]
     others = [File(relative(path, out), "", out) for path, out in paths]
     workspace = [place for place in places if not place.store]
     return [
@@ -287,6 +401,18 @@ def unnamed(files: list[File], places: list[Place]) -> list[Finding]:
         for place in workspace
         if file.path not in known
     ]
+
+
+def in_the_way(out: Any, files: list[File]) -> list[Finding]:
+    """Return what DVC must not read, write through, or overlook in the workspace."""
+    workspace = workspace_of(out.repo)
+    seen = {relative(path, out) for path in contents(out)}
+    others = [File(path, "", out) for path in seen - {file.path for file in files}]
+    found = check(files + others, [workspace], is_there)
+    known = seen | {finding.file.path for finding in found}
+    unseen = (file for file in files if not file.is_list and file.path not in known)
+    hidden = [Finding(file, workspace, HIDDEN) for file in unseen]
+    return hidden + [finding for finding in found if finding.problem != MISSING]
 
 
 def relative(path: str, out: Any) -> str:

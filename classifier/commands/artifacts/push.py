@@ -9,9 +9,9 @@ from classifier.commands.artifacts.verify import Name, could_not_look, lines
 def push(name: Name = None) -> None:
     """Push the artifacts that dvc.lock names to the remote.
 
-    The cache is verified first: if anything in it is damaged, nothing is pushed. Afterwards files
-    of another size on the remote, as a push leaves them that was cut off, are pushed again; DVC
-    takes them for the whole. `verify --remote` reads them.
+    The cache is verified first: if anything in it is damaged, nothing is pushed. What the remote
+    has in another size, as a push leaves it that was cut off, is pushed again; DVC takes it for the
+    whole. `verify --remote` reads it.
 
     The exit code is 0 if the remote has everything, 1 if something is damaged or missing, 2 if the
     remote cannot be reached.
@@ -23,28 +23,28 @@ def push(name: Name = None) -> None:
     """
     with could_not_look():
         from classifier.commands.artifacts.integrity import (
-            DAMAGED,
+            MISSING,
             cache_of,
             check,
             opened,
-            reached,
             recorded_files,
             remote_of,
+            same_size,
         )
-        from classifier.commands.artifacts.repair import Outcome, complete
+        from classifier.commands.artifacts.repair import Outcome
+        from classifier.commands.artifacts.transfer import fill
 
         with opened() as repo:
             cache, remote = cache_of(repo), remote_of(repo, name)
-            files = recorded_files(repo.index.outs, [cache])
-            left = [finding for finding in check(files, [cache]) if finding.problem == DAMAGED]
+            files, left = recorded_files(repo.index.outs, [cache])
+            left += [finding for finding in check(files, [cache]) if finding.problem != MISSING]
             hint = "nothing was pushed; run `classifier verify --repair`"
             if not left:
                 try:
-                    with reached(remote.name):
-                        repo.push(remote=name)
+                    fill(check(files, [remote], same_size), cache)
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
-                left, hint = complete(files, cache, remote), f"not all of it is on {remote.name}"
+                left, hint = check(files, [remote], same_size), f"not all of it is on {remote.name}"
     for line in lines(Outcome(files, left, left)):
         print(line)
     print(hint if left else f"{remote.name} has all that dvc.lock names")

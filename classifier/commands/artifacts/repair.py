@@ -4,16 +4,14 @@ Only what was read and found wrong is written to. What is replaced in the worksp
 be somebody's work, is moved aside.
 """
 
+import shlex
 import shutil
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from tempfile import mkdtemp
 
 from dvc.exceptions import DvcException
 from dvc.fs import GitFileSystem, localfs
@@ -25,71 +23,60 @@ from scmrepo.exceptions import SCMError
 from classifier.base.errors import UserError, one_line
 from classifier.commands.artifacts.integrity import (
     MISSING,
-    UNNAMED,
     Copy,
     File,
     Finding,
     Place,
+    Refused,
     Survey,
     built_list,
-    check,
     reached,
     same_bytes,
-    same_size,
     survey,
 )
-from classifier.lock import md5_of
+from classifier.commands.artifacts.transfer import clear
 
-STDERR = 2
 Copies = dict[str, list[Copy]]  # the good ones by md5, the best first
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was wrong, what is left of it, and where files of the workspace were moved to."""
+    """What was wrong, what is left of it, and where what was replaced was moved to."""
 
     files: list[File]
     found: list[Finding]
     left: list[Finding]
     aside: Path | None = None
+    remake: str | None = None  # what is left of no good copy, and how to make that anew
 
 
 def repair(repo: Repo, before: Survey, places: list[Place]) -> Outcome:
-    """Bring back what can be, and say on standard error what cannot."""
+    """Bring back what can be; say on standard error what cannot be written."""
+    if not before.findings:
+        return Outcome(before.files, [], [])
     aside = Path(mkdtemp(prefix="replaced-", dir=repo.tmp_dir))
-    files, found, left = [], [], []
-    for stage in dfs_postorder_nodes(repo.index.graph):  # after those that make its inputs
-        part = Survey(
-            [file for file in before.files if file.out.stage is stage],
-            [finding for finding in before.findings if finding.file.out.stage is stage],
-        )
-        outcome = repair_stage(stage, part, places, aside)
-        files += outcome.files
-        found += outcome.found
-        left += outcome.left
+    outs = dict.fromkeys(finding.file.out for finding in before.findings)
+    now, found, new = before, before.findings, before.findings
+    failed: dict[Place, str] = {}
+    while new:  # a folder's list that has come back tells what else is wrong
+        good = good_copies(now, places)
+        for finding in now.findings:
+            try:
+                bring_back(finding, good, aside)
+            except (UserError, OSError) as error:  # of a full disk, say, once is enough
+                failed.setdefault(finding.place, str(error))
+        now = survey(outs, places)
+        new = [finding for finding in now.findings if finding not in found]
+        found = found + new
+    files = [file for file in before.files if file.out not in outs] + now.files
+    for problem in failed.values():
+        print(one_line(problem), file=sys.stderr)
+    lost = lost_files(now, places)
+    clear_cache(lost, places, aside)
     with suppress(OSError):
         aside.rmdir()
-    return Outcome(files, found, left, aside.relative_to(repo.root_dir) if aside.exists() else None)
-
-
-def repair_stage(stage: Any, now: Survey, places: list[Place], aside: Path) -> Outcome:
-    """Bring back what a stage has made; if no copy is left of some of it, run it."""
-    found = new = now.findings
-    remade: dict[str, Copy] | None = None
-    with ExitStack() as stack:
-        while new:  # a folder's list that has come back tells what else is wrong
-            good = good_copies(now, places)
-            needed = {file.md5 for file, _, problem in now.findings if problem != UNNAMED}
-            if remade is None and not all(good[md5] for md5 in needed):
-                remade = stack.enter_context(rerun(stage))
-            for md5, copy in (remade or {}).items():
-                good[md5].append(copy)
-            for finding in now.findings:
-                bring_back(finding, good, aside)
-            now = survey(stage.outs, places)
-            new = [finding for finding in now.findings if finding not in found]
-            found = found + new
-    return Outcome(now.files, found, now.findings)
+    kept = aside.relative_to(repo.root_dir) if aside.exists() else None
+    return Outcome(files, found, now.findings, kept, how_to_remake(repo, lost))
 
 
 def good_copies(now: Survey, places: list[Place]) -> Copies:
@@ -108,7 +95,7 @@ def good_copies(now: Survey, places: list[Place]) -> Copies:
 
 def list_from_files(folder: File) -> list[Copy]:
     """Return the list of a folder made from its files in the workspace, if those are good."""
-    tree = built_list(folder.out.fs_path, folder.out.dvcignore)
+    tree = built_list(folder.out)
     return [Copy(tree.fs, tree.path)] if tree and tree.oid == folder.md5 else []
 
 
@@ -120,26 +107,54 @@ def committed(file: File) -> list[Copy]:
     return []
 
 
+def lost_files(now: Survey, places: list[Place]) -> list[File]:
+    """Return what is wrong and good nowhere, each file once."""
+    if not now.findings:
+        return []
+    good = good_copies(now, places)
+    wrong = (f.file for f in now.findings if f.file.md5 and not isinstance(f.problem, Refused))
+    return list(dict.fromkeys(file for file in wrong if not good[file.md5]))
+
+
+def clear_cache(lost: list[File], places: list[Place], aside: Path) -> None:
+    """Move damaged objects out of the cache: DVC would take them for what a stage makes anew."""
+    for file, place in ((file, place) for file in lost for place in places):
+        if place.name == "cache" and place.keeps(file):
+            move_aside(place.copy(file).path, aside / "cache" / file.md5)
+
+
+def how_to_remake(repo: Repo, lost: list[File]) -> str | None:
+    """Say of which files no good copy is left, and the command by which stages make them anew."""
+    if not lost:
+        return None
+    names = ", ".join(file.path for file in lost[:3]) + (", ..." if len(lost) > 3 else "")
+    stages = {file.out.stage for file in lost if file.out.stage.cmd}
+    ordered = [stage for stage in dfs_postorder_nodes(repo.index.graph) if stage in stages]
+    command = shlex.join(
+        ["dvc", "repro", "--force", "--single-item", *(s.addressing for s in ordered)]
+    )
+    return f"no good copy is left of {names}" + (f"; `{command}` makes it anew" if ordered else "")
+
+
 def bring_back(finding: Finding, good: Copies, aside: Path) -> None:
-    """Write a file anew where it is wrong; say on standard error if that fails."""
+    """Write a file anew where it is wrong; raise `UserError` or OSError if that fails."""
     file, place, problem = finding
     target, sources = place.copy(file), good[file.md5]
-    try:
-        with reached(place.name):
-            if not place.store and (sources or problem == UNNAMED):
-                move_aside(target.path, aside / file.path)
-            if sources and target not in sources:
-                put(file, place, problem, sources[0])
-                sources.insert(0, target)
-    except (UserError, OSError) as error:
-        print(one_line(f"{file.path}: {error}"), file=sys.stderr)
+    if isinstance(problem, Refused) or (file.md5 and not sources):
+        return
+    with reached(place.name):
+        if not place.store:
+            move_aside(target.path, aside / file.path)
+        if sources and target not in sources:
+            put(file, place, problem, sources[0])
+            sources.insert(0, target)
 
 
 def put(file: File, place: Place, problem: str, source: Copy) -> None:
     """Write a file from a good copy to where it is missing or damaged."""
     if place.store:
         if problem != MISSING:
-            place.store.delete(file.md5)
+            clear(place.copy(file))
         place.store.add(source.path, source.fs, file.md5, check_exists=False, verify=False)
         return
     target, cache = place.copy(file).path, file.out.cache
@@ -149,60 +164,8 @@ def put(file: File, place: Place, problem: str, source: Copy) -> None:
     transfer(source.fs, source.path, localfs, target, links=links)
 
 
-def complete(files: list[File], cache: Place, remote: Place) -> list[Finding]:
-    """Write to the remote what it lacks or has in another size; return what is still wrong."""
-    for file, _, problem in check(files, [remote], same_size):
-        if Path(cache.copy(file).path).exists():
-            with reached(remote.name):
-                put(file, remote, problem, cache.copy(file))
-    return check(files, [remote], same_size)
-
-
 def move_aside(path: str, kept: Path) -> None:
     """Keep what is there, if anything: perhaps those bytes are nowhere else."""
-    if Path(path).is_symlink() or Path(path).exists():
+    if localfs.exists(path):  # or a link to nothing
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(path, kept)
-
-
-@contextmanager
-def rerun(stage: Any) -> Iterator[dict[str, Copy]]:
-    """Yield, by md5, what a stage makes from copies of its inputs in a folder of its own.
-
-    The workspace is left alone. Where the stage cannot be run, that is said on standard error.
-    """
-    with TemporaryDirectory(prefix="rerun-", dir=stage.repo.tmp_dir) as name:
-        folder = Path(name)
-        if not stage.cmd:
-            problem = "no command makes it"
-        elif stage.changed_deps():
-            problem = "its inputs are not those that dvc.lock names"
-        else:
-            for dep in stage.deps:
-                copy_input(dep.fs_path, folder / Path(dep.fs_path).relative_to(stage.repo.root_dir))
-            done = subprocess.run(stage.cmd, shell=True, cwd=folder, stdout=STDERR)
-            problem = f"it ended with exit code {done.returncode}" if done.returncode else ""
-        if problem:
-            print(one_line(f"{stage.addressing}: cannot be rerun: {problem}"), file=sys.stderr)
-        yield {} if problem else made(stage, folder)
-
-
-def copy_input(source: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if Path(source).is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(source, target)
-
-
-def made(stage: Any, folder: Path) -> dict[str, Copy]:
-    """Return what a stage has made in a folder, by md5."""
-    copies = {}
-    for out in stage.outs:
-        path = folder / Path(out.fs_path).relative_to(stage.repo.root_dir)
-        if path.is_file():
-            copies[md5_of(path)] = Copy(localfs, str(path))
-        elif tree := built_list(str(path)):
-            copies[tree.oid] = Copy(tree.fs, tree.path)
-            copies |= {md5.value: Copy(localfs, str(path.joinpath(*key))) for key, _, md5 in tree}
-    return copies

@@ -31,8 +31,10 @@ def verify(
     Reads the workspace, the cache and, if asked to, the remote: every byte, where DVC goes by times
     and names. Each file that is missing, damaged or changed is a line; the last line counts them.
 
-    --repair takes a good copy from another place or from git, or makes one: it runs the stage on
-    copies of its inputs. What it replaces in the workspace, it keeps in .dvc/tmp.
+    --repair takes a good copy from another place or from git. If none is left, it prints the
+    command that makes the file anew. What it replaces in the workspace, it keeps in .dvc/tmp.
+
+    A file that a commit puts anywhere but into its own folder is refused: nothing is written there.
 
     The exit code is 0 if all is well (at last), 1 if something is not, 2 if it could not look.
 
@@ -45,9 +47,8 @@ def verify(
     with could_not_look():
         from classifier.commands.artifacts.integrity import (
             cache_of,
+            filled_remote_of,
             opened,
-            remote_of,
-            require_folder,
             survey,
             workspace_of,
         )
@@ -56,8 +57,7 @@ def verify(
         with opened() as repo:
             places = [cache_of(repo), workspace_of(repo)]
             if remote or name:
-                places.append(remote_of(repo, name))
-                require_folder(places[-1])
+                places.append(filled_remote_of(repo, name))
             seen = survey(repo.index.outs, places)
             outcome = Outcome(seen.files, seen.findings, seen.findings)
             if with_repair:
@@ -75,10 +75,13 @@ def lines(outcome: "Outcome", with_repair: bool = False) -> Iterator[str]:
         wrong.setdefault(file.path, []).append(f"{what} ({place.name})")
     left = {finding.file.path for finding in outcome.left}
     for path, problems in wrong.items():
+        name = path if path.isprintable() else repr(path)
         ending = (": not repaired" if path in left else ": repaired") if with_repair else ""
-        yield f"{path}: {', '.join(problems)}{ending}"
+        yield f"{name}: {', '.join(problems)}{ending}"
     if outcome.aside:
-        yield f"what was in the workspace is kept in {outcome.aside}"
+        yield f"what was replaced is kept in {outcome.aside}"
+    if outcome.remake:
+        yield outcome.remake
 
 
 def count(outcome: "Outcome") -> str:

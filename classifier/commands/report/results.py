@@ -126,7 +126,7 @@ def predictions_of(path: Path, rows: int) -> Predictions:
     Raises:
         UserError: the file is missing, damaged or of another run.
     """
-    require_file(path, "run `dvc repro`, or `dvc pull`, first")
+    require_file(path, "run `dvc repro`, or `classifier pull`, first")
     try:
         found = read_predictions(path)
         fits = found.pairs["rows"].sum() == rows and found.wrong["row"].between(1, rows).all()
