@@ -19,7 +19,7 @@ from classifier.model.runtime import tf
 from classifier.model.saving import load_keras
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
-from classifier.table.new_rows import open_new_rows, read_features
+from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 BATCH_ROWS = 8_192

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from classifier.lock import md5_of
-from classifier.table.new_rows import open_new_rows
+from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from classifier.base.errors import UserError
 from classifier.table import reader, text
 from classifier.table.layout import Layout
-from classifier.table.new_rows import open_new_rows
+from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.test_prepare import load
 

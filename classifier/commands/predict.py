@@ -136,7 +136,7 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
     """Write the file's rows as they are, with the predicted class and each class' probability."""
-    from classifier.table.new_rows import open_new_rows  # here, because one row needs no pandas
+    from classifier.table.opening import open_new_rows  # here, because one row needs no pandas
 
     table = open_new_rows(path, schema, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
@@ -164,7 +164,7 @@ def answer(
     Raises:
         UserError: a row has a value that the schema does not know, or the model has no answer.
     """
-    from classifier.table.new_rows import read_features
+    from classifier.table.opening import read_features
 
     rows = probabilities(model, schema.encode(read_features(table, chunk, schema)))
     bad = np.flatnonzero(np.isnan(rows).any(axis=1))

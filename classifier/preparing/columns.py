@@ -8,6 +8,7 @@ from pathlib import Path
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.layout import Layout, counted, is_meant_as_number
+from classifier.table.opening import required_columns
 from classifier.table.reader import Table, check_width
 from classifier.table.text import first_row, rows_below_header
 
@@ -47,7 +48,7 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     texts = set(find_columns(names, settings.text, "prepare.text"))
     hold_numbers = {*numbers_among(path, layout, names, features)} - texts
     numbers = [name for name in features if name in hold_numbers]
-    required = {"error": [label, *features], "impute": [label], "drop": []}[settings.missing]
+    required = required_columns(settings.missing, features, label)
     return Columns(Table(path, layout, names, numbers, required, ADVICE), features, label)
 
 

@@ -1,4 +1,4 @@
-"""Tables of new rows, read as the one was read from which the schema was learned."""
+"""Which of a table's columns are read, and how: in new rows as in those that were learned from."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,8 +12,13 @@ from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 from classifier.table.text import first_row
 
 
+def required_columns(missing: str, features: list[str], label: str) -> list[str]:
+    """Return which columns may have no gaps in rows with a label, by `prepare.missing`."""
+    return {"error": [*features, label], "drop": [], "impute": [label]}[missing]
+
+
 def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
-    """Return a table of new rows.
+    """Return a table of new rows, to be read as the one was from which the schema was learned.
 
     With a header, its columns may be in any order, and others may stand between them. Without one,
     they are all of the known columns, or just the features, in the known order.
@@ -23,19 +28,15 @@ def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
     """
     names, has_header = match_columns(path, schema, needs_label)
     features = [feature.name for feature in schema.features]
-    with_label = [*features, schema.label] if needs_label else features
-    required = {
-        "error": with_label,
-        # A row to be counted may drop out; a row to be answered may not.
-        "drop": [] if needs_label else features,
-        "impute": [schema.label] if needs_label else [],
-    }
+    required = required_columns(schema.missing, features, schema.label)
+    if not needs_label:  # each row is to be answered, so none may drop out
+        required = [] if schema.missing == "impute" else features
     return Table(
         path=path,
         layout=schema.layout.model_copy(update={"header": has_header}),
         names=names,
         numbers=[feature.name for feature in schema.numbers],
-        required=required[schema.missing],
+        required=required,
     )
 
 
