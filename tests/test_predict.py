@@ -172,7 +172,7 @@ def test_a_model_that_is_none_is_one_line(copied):
     done = copied.run("python", "-m", "classifier", "predict", "1", check=False)
     assert (
         done.stdout + done.stderr
-        == "error: models/classifier.onnx: is damaged or no ONNX model; run `dvc repro`\n"
+        == "error: models/classifier.onnx: is damaged or not an ONNX model; run `dvc repro`\n"
     )
 
 

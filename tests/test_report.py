@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -303,7 +304,7 @@ def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
         (
             "metrics/predictions/train.csv",
             None,
-            "train.csv: no such file; run `dvc repro`, or `python",
+            "train.csv: no such file; run `dvc repro`, or `classifier pull`",
         ),
         ("metrics/predictions/train.csv", "a,b\n1,2\n", "train.csv: is damaged; run `dvc repro`"),
         ("metrics/predictions/train.csv", HEADER, "train.csv: is damaged"),
@@ -314,7 +315,7 @@ def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
         ),
         ("metrics/predictions/train.csv", HEADER + "1,a,b,x\n", "train.csv: is damaged"),
         ("data/prepared/schema.json", "{}", "schema.json: is not a schema that prepare wrote"),
-        ("dvc.lock", "a: [", "dvc.lock: is damaged"),
+        ("dvc.lock", "a: [", "dvc.lock: is damaged: it is cut off"),
     ],
 )
 def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
@@ -363,6 +364,57 @@ def test_markdown_goes_into_a_file_where_one_is_named(tmp_path, capsys):
     report(markdown=True, output=tmp_path / "report.md")
     assert capsys.readouterr().out == f"{tmp_path / 'report.md'}\n"
     assert (tmp_path / "report.md").read_text().startswith("## species: report on")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "params.yaml",
+        "models/classifier.keras",
+        "models/../models/classifier.onnx",
+        "data/prepared/report.html",
+        "metrics/predictions",
+        ".dvc/config",
+        ".git/config",
+        ".dvc/cache/report.html",
+        "link",
+        "folder/params.yaml",
+        "hard link",
+    ],
+)
+def test_nothing_that_git_or_dvc_keeps_is_replaced(own, place):
+    (own.path / "link").symlink_to("models/classifier.keras")
+    (own.path / "folder").symlink_to(".")
+    (own.path / "hard link").hardlink_to("params.yaml")
+    before = own.files()
+    with pytest.raises(UserError, match=f"^{place}: is kept by git or DVC; choose another file$"):
+        report(output=Path(place))
+    assert own.files() == before
+
+
+@pytest.mark.usefixtures("own")
+def test_no_folder_is_made():
+    with pytest.raises(UserError, match=r"^no/such/report\.html: there is no folder .*/no/such$"):
+        report(output=Path("no/such/report.html"))
+
+
+@pytest.mark.usefixtures("own")
+def test_a_link_stays_a_link(tmp_path):
+    Path("link.html").symlink_to(tmp_path / "report.html")
+    report(output=Path("link.html"))
+    assert Path("link.html").is_symlink()
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.usefixtures("own")
+def test_what_is_not_a_regular_file_is_opened_and_not_replaced(tmp_path):
+    fifo = tmp_path / "report.html"
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor() as pool:
+        page = pool.submit(fifo.read_text)
+        report(output=fifo)
+        assert page.result(timeout=60).startswith("<!doctype html>")
+    assert fifo.is_fifo()
 
 
 def test_params_that_have_changed_since_are_told(own, capsys):

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,26 +43,43 @@ def test_a_model_with_code_of_its_own_is_refused_and_the_code_not_run(tmp_path):
     layer = keras.layers.Lambda(eval(f"lambda x: {touch}"))
     keras.Sequential([keras.Input((2,)), layer]).save(path)
     marker.unlink()
-    with pytest.raises(UserError, match="is damaged or no Keras model"):
+    with pytest.raises(UserError, match="is damaged or not a Keras model"):
         load_keras(path)
     assert not marker.exists()
     keras.saving.load_model(path, safe_mode=False)
     assert marker.exists(), "it would have been run"
 
 
+def with_config(keras_file: Path, path: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Write a .keras file with its config changed."""
+    with zipfile.ZipFile(keras_file) as stock, zipfile.ZipFile(path, "w") as changed:
+        for name in stock.namelist():
+            content = stock.read(name)
+            changed.writestr(name, change(content) if name == "config.json" else content)
+    return path
+
+
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: str(function["config"]))
 def test_a_model_that_names_a_function_of_python_is_refused(reproduced, tmp_path, function):
-    path = tmp_path / "model.keras"
-    with (
-        zipfile.ZipFile(reproduced.path / "models/classifier.keras") as stock,
-        zipfile.ZipFile(path, "w") as changed,
-    ):
-        for name in stock.namelist():
-            content = stock.read(name).decode("latin-1")
-            changed.writestr(
-                name, content.replace('"relu"', json.dumps(function)).encode("latin-1")
-            )
-    with pytest.raises(UserError, match="is damaged or no Keras model"):
+    named = json.dumps(function).encode()
+    stock = reproduced.path / "models/classifier.keras"
+    path = with_config(stock, tmp_path / "a.keras", lambda text: text.replace(b'"relu"', named))
+    with pytest.raises(UserError, match="is damaged or not a Keras model"):
+        load_keras(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b'"units": 8', b'"units": 2000000000'),
+        lambda text: text.replace(b'"units": 3', b'"units": 2000000000'),
+        lambda _: b"[" * 100_000,
+    ],
+)
+def test_a_model_that_would_take_all_memory_is_refused(reproduced, tmp_path, change):
+    stock = reproduced.path / "models/classifier.keras"
+    path = with_config(stock, tmp_path / "a.keras", change)
+    with pytest.raises(UserError, match="is damaged or not a Keras model"):
         load_keras(path)
 
 
@@ -126,12 +144,13 @@ def test_params_lists_the_schemes_of_urls():
     assert comment == ", ".join(SCHEMES)
 
 
-def test_the_site_cache_is_private(reproduced):
+def test_the_site_cache_is_private(copied):
     """Where DVC keeps pickles, in a folder of its own that anybody may write to."""
-    clone = Clone(reproduced.path)
+    clone = Clone(copied.path)
+    clone.run("make", "environment")
     del clone.environment["DVC_SITE_CACHE_DIR"]
     script = "from dvc.repo import Repo; print(Repo().site_cache_dir)"
-    private = reproduced.path / ".dvc/tmp/site-cache"
+    private = copied.path / ".dvc/tmp/site-cache"
     used = Path(clone.run(sys.executable, "-c", script).stdout.strip())
     assert used.is_relative_to(private.resolve())
     assert private.stat().st_mode & 0o777 == 0o700

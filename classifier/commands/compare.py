@@ -145,7 +145,8 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
     columns = ["repeat", "fold", *METRICS]
     if not {*columns} <= {*table}:
         raise UserError(f"{name}: {FOLDS}: expected the columns {', '.join(columns)}")
-    if not np.isfinite(table[columns].apply(pd.to_numeric, errors="coerce")).all(axis=None):
+    numbers = table[columns].apply(pd.to_numeric, errors="coerce").astype(float)
+    if not np.isfinite(numbers).all(axis=None):
         raise UserError(f"{name}: {FOLDS}: expected numbers")
     if table.empty or "crossval" not in lock.stages:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")

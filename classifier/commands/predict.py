@@ -82,7 +82,7 @@ def load_model(path: Path, schema: Schema) -> Any:
         found = (model.get_inputs()[0].shape[-1], model.get_outputs()[0].shape[-1])
         probabilities(model, np.zeros((1, found[0]), np.float32))
     except Exception as error:  # damage shows in errors of almost any class
-        raise UserError(f"{path}: is damaged or no ONNX model; run `dvc repro`") from error
+        raise UserError(f"{path}: is damaged or not an ONNX model; run `dvc repro`") from error
     expected = (schema.inputs, len(schema.classes))
     if found != expected:
         raise UserError(

@@ -20,6 +20,7 @@ from classifier.model.runtime import keras
 
 DATE_SAVED = "1980-01-01@00:00:00"
 ENTRY_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
+FLOAT_BYTES = 4
 
 
 def save_keras(network: Any, path: Path) -> None:
@@ -87,6 +88,25 @@ def load_keras(path: Path) -> Any:
     """
     require_file(path, "run `dvc repro` first")
     try:
+        _require_weights(path)
         return keras.saving.load_model(path, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: is damaged or no Keras model") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damage shows in errors of almost any class
+        raise UserError(f"{path}: is damaged or not a Keras model") from error
+
+
+def _require_weights(path: Path) -> None:
+    """Raise an error unless a .keras file holds at least the weights that its layers have.
+
+    A few bytes can name a layer of billions, for which Keras would try to get the memory. In a
+    stateless scope it makes none.
+    """
+    with zipfile.ZipFile(path) as entries:
+        config = json.loads(entries.read("config.json"))
+        stored = entries.getinfo("model.weights.h5").file_size
+    config.pop("compile_config", None)  # an optimizer cannot be made in the scope
+    with keras.StatelessScope(initialize_variables=False):
+        network = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    if FLOAT_BYTES * network.count_params() > stored:
+        raise ValueError(f"has no weights for {network.count_params()} parameters")

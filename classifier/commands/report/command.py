@@ -61,10 +61,10 @@ def report(
     changes: list[Section] = []
     others: dict[str, dict[str, Records]] = {}
     try:
-        if path:
-            refuse_to_replace(path)
         run = load_run()
         warn_of_changed_params(run.lock)
+        if path:
+            refuse_to_replace(path)
         if against is not None:
             changes, others = [changes_since(against, run)], {against: drawn_of(against)}
     except DvcException as error:
