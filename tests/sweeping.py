@@ -17,7 +17,8 @@ from tests.servers import HERE, free_port
 # What `python` runs for each stage. It notes that it was run, and fails if the loss has diverged.
 STAGE = """
 import json, os, random, re, sys, time
-import stages  # ends it with DVC
+from classifier.base.process import exit_with_parent
+exit_with_parent()
 stage, text = sys.argv[1], open("params.yaml").read()
 section = text[text.index("\\ntrain:"):]
 rate, epochs, seed = (re.search(f" {key}: (\\\\S+)", section)[1]
@@ -38,9 +39,9 @@ else:
     ends = {"mean": sum(accuracies) / 100, "std": 0.1, "ci95_low": 0.1, "ci95_high": 0.9}
     json.dump({"models": 100, "accuracy": ends, "loss": ends}, open("metrics/crossval.json", "w"))
     with open("metrics/folds.csv", "w") as folds:
-        print("repeat,fold,accuracy,loss,macro_f1", file=folds)
+        print("repeat,fold,test_rows,accuracy,loss,macro_f1", file=folds)
         for at, accuracy in enumerate(accuracies):
-            print(at // 10 + 1, at % 10 + 1, accuracy, 0.5, 0.5, sep=",", file=folds)
+            print(at // 10 + 1, at % 10 + 1, f"{at:012x}", accuracy, 0.5, 0.5, sep=",", file=folds)
 """
 SWEEP = ["python", "-m", "classifier", "sweep"]
 PIPELINE = """

@@ -188,9 +188,9 @@ def test_what_cannot_be_swept_is_one_line_before_anything_runs(
 @pytest.mark.parametrize(
     ("path", "content", "words"),
     [
-        ("params.yaml", "train: [", "is not valid; `dvc repro` says what is wrong"),
-        ("params.yaml", "train", "is not valid; `dvc repro` says what is wrong"),
-        ("params.yaml", "train: {}", "is not valid; `dvc repro` says what is wrong"),
+        ("params.yaml", "train: [", "line 2: not valid YAML: did not find expected node content"),
+        ("params.yaml", "train", "the file: 'train': should hold the keys fetch, prepare, .*"),
+        ("params.yaml", "train: {}", "fetch: missing"),
         ("metrics/crossval.json", "{", "is damaged"),
     ],
 )
