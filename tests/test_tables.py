@@ -1,6 +1,8 @@
 """Any table: text columns, gaps, scales, many classes and attributes; what is learned is kept."""
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -166,6 +168,73 @@ def test_a_column_without_a_name_is_found_again(prepared):
     schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
     (chunk,) = open_new_rows(Path("data/raw.csv"), schema, needs_label=True).chunks()
     assert chunk.numbers[:, 0].tolist() == [0, 1]
+
+
+def test_columns_that_are_named_by_numbers_are_found_again(prepared):
+    """As pandas names them where a table had no header."""
+    schema = schema_of(prepared("0,1,2\n5,3,a\n6,4,b\n", header=True, label="2"))
+    for needs_label in (True, False):
+        (chunk,) = open_new_rows(Path("data/raw.csv"), schema, needs_label).chunks()
+        assert chunk.numbers.tolist() == [[5, 3], [6, 4]]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_first_cell_that_is_empty_moves_no_other(prepared, end):
+    text = end.join(["id,x,y", ",1,a", "7,2,b", ""])
+    schema = schema_of(prepared(text, header=True, label="y", features=["x"]))
+    assert list(schema.counts["train"]) == ["a", "b"]
+    assert load(Path("data/prepared"), "train")[0].tolist() == [[1], [2]]
+    chunks = open_new_rows(Path("data/raw.csv"), schema, needs_label=False).chunks()
+    assert [row for chunk in chunks for row in chunk.numbers.tolist()] == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda schema: schema["features"].append(schema["features"][0]), ": see its features"),
+        (lambda schema: schema["features"].clear(), ": see its features"),
+        (lambda schema: schema["classes"].append("a"), ": see its classes"),
+        (lambda schema: schema["classes"].pop(), ": see its classes"),
+        (lambda schema: schema["columns"].append("size"), ": see its columns"),
+        (lambda schema: schema.update(label="size"), ": see its label"),
+        (lambda schema: schema["features"][1]["categories"].append("red"),
+         ": see its categories of colour"),
+        (lambda schema: schema["features"][1]["categories"].append(" new "),
+         ": see its categories of colour"),
+        (lambda schema: schema["features"][0].update(fill=1.0), ": see its fill of size"),
+        (lambda schema: schema["features"][0].update(std=0.0), ""),
+        (lambda schema: schema["features"][0].update(mean=1e39), ""),
+        (lambda schema: schema["counts"]["train"].pop("a"), ": see its counts"),
+        (lambda schema: schema["counts"]["train"].update(a=0), ": see its counts"),
+        (lambda schema: schema["layout"].update(delimiter="ab"), ""),
+        (lambda schema: schema["layout"].update(delimiter="\n"), ""),
+        (lambda schema: schema["layout"].update(encoding="rot13"), ""),
+    ],
+)  # fmt: skip
+def test_a_schema_is_checked_like_any_other_input(prepared, change, part):
+    path = prepared("size,colour,kind\n1,red,a\n2,blue,b\n", **NAMED) / "schema.json"
+    schema = json.loads(path.read_text())
+    change(schema)
+    path.write_text(json.dumps(schema))
+    with pytest.raises(UserError, match=f"schema.json: is not a schema that prepare wrote{part}$"):
+        Schema.load(path)
+
+
+def seconds_to_prepare(prepared: Callable[..., Path], columns: int) -> float:
+    """Return how long a table of ten rows takes, the last of them bad."""
+    head = ",".join([*(f"c{n}" for n in range(columns)), "y"]) + "\n"
+    rows = ",".join(["1.5"] * columns)
+    text = head + f"{rows},a\n{rows},b\n" * 5 + rows[:-3] + "x,a\n"
+    before = time.perf_counter()
+    with pytest.raises(UserError, match=f"row 12, column c{columns - 1}: found 'x', expected"):
+        prepared(text, header=True, label="y")
+    return time.perf_counter() - before
+
+
+@pytest.mark.slow
+def test_time_grows_as_the_columns_do(prepared):
+    """Five times as many take five times as long; it was forty times while a list was searched."""
+    assert seconds_to_prepare(prepared, 20_000) < 9 * seconds_to_prepare(prepared, 4_000)
 
 
 def test_columns_can_be_chosen_and_numbers_taken_as_text(prepared):

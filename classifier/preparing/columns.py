@@ -27,7 +27,8 @@ class Columns:
     @property
     def texts(self) -> list[str]:
         """The features that are text, in their order; the others are the table's numbers."""
-        return [name for name in self.features if name not in set(self.table.numbers)]
+        numbers = set(self.table.numbers)
+        return [name for name in self.features if name not in numbers]
 
 
 def choose_columns(path: Path, settings: Prepare) -> Columns:
