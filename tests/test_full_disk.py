@@ -68,3 +68,14 @@ def test_on_a_full_or_read_only_disk_nothing_is_lost_and_the_next_run_completes(
         assert before.items() <= left.items() <= whole.items()
         assert Clone(tmp_path / run).read("dvc.lock") == reproduced.read("dvc.lock")
     assert Clone(tmp_path / "again").files() == whole
+
+
+def test_a_full_remote_is_one_line_and_the_next_push_completes(copied):
+    script = """
+mkdir ../dvc-remote && mount -t tmpfs -o size=16k tmpfs ../dvc-remote || exit 99
+classifier push && exit 98
+mount -o remount,size=16m ../dvc-remote && classifier push
+"""
+    done = copied.run(*with_mounts(), "sh", "-c", script)
+    assert done.stdout == "remote beside has all that dvc.lock names\n"
+    assert re.fullmatch("error: cache to remote beside: .*No space left on device.*\n", done.stderr)
