@@ -178,7 +178,12 @@ Repo().reproduce("fetch", force=True)
 @pytest.mark.parametrize(
     ("path", "writer", "told", "cure"),
     [
-        ("dvc.lock", "YAML", "`git checkout dvc.lock` brings back what was committed", "git checkout dvc.lock"),
+        (
+            "dvc.lock",
+            "YAML",
+            "`git checkout dvc.lock` brings back what was committed",
+            "git checkout dvc.lock",
+        ),
         (".dvc/tmp/rwlock", "json", "rwlock", "rm .dvc/tmp/rwlock"),
     ],
 )
