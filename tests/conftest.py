@@ -1,6 +1,7 @@
 """Clones of the project to run the real pipeline in, and the settings of its sections."""
 
 import fcntl
+import importlib
 import io
 import logging
 import os
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from classifier import __main__ as command_line
+from classifier.base.process import run
 from classifier.lock import read_lock
 from stages import prepare
 
@@ -97,26 +99,38 @@ class Clone:
         return output.getvalue()
 
     def classifier(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run `python -m classifier` in this process; the result is like that of `run`."""
+        """Run `classifier` in this process; the result is like that of `run`."""
+        return self.called(command_line.main, ["classifier", *arguments], check)
+
+    def stage(self, name: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m stages.NAME` in this process; the result is like that of `run`."""
+        main = importlib.import_module(f"stages.{name}").main
+        return self.called(lambda: run(main), [f"stages.{name}"], check)
+
+    def called(
+        self, main: Callable[[], None], command: list[str], check: bool
+    ) -> "subprocess.CompletedProcess[str]":
         written = io.BytesIO(), io.BytesIO()
         output, errors = (io.TextIOWrapper(file, "utf-8", write_through=True) for file in written)
+        code: Any = 0
         with (
             self.entered(),
             pytest.MonkeyPatch.context() as patch,
             redirect_stdout(output),
             redirect_stderr(errors),
-            pytest.raises(SystemExit) as ended,
         ):
-            patch.setattr("sys.argv", ["classifier", *arguments])
-            command_line.main()
-        code = ended.value.code
+            patch.setattr("sys.argv", command)
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code or 0
         if isinstance(code, str):  # as Python does at its end
             print(code, file=errors)
             code = 1
         texts = [file.getvalue().decode() for file in written]
         if check and code:
-            pytest.fail(f"classifier {' '.join(arguments)}: exit {code}\n{''.join(texts)}")
-        return subprocess.CompletedProcess(arguments, code or 0, *texts)
+            pytest.fail(f"{' '.join(command)}: exit {code}\n{''.join(texts)}")
+        return subprocess.CompletedProcess(command, code, *texts)
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
@@ -224,10 +238,10 @@ def both(origin: Clone, once) -> tuple[Clone, Clone]:
         second.environment |= OTHER_MACHINE | {"HOME": str(home)}
         for clone in (first, second):  # what git holds would not be made again
             (clone.path / "metrics/crossval.json").unlink()
-        runs = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
-        for run in runs:
-            output, _ = run.communicate()
-            assert run.returncode == 0, output
+        made = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
+        for process in made:
+            output, _ = process.communicate()
+            assert process.returncode == 0, output
 
     folder = once("both", make)
     return Clone(folder / "clone"), Clone(folder / "much" / "deeper" / "clone")

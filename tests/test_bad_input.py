@@ -155,7 +155,7 @@ PARAMS = {
 def test_a_bad_param_is_one_line(fresh: Clone, case):
     old, new, words = PARAMS[case]
     fresh.edit("params.yaml", old, new)
-    done = fresh.run("python", "-m", "stages.fetch", check=False)
+    done = fresh.stage("fetch", check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: params.yaml: {words}")
     assert done.stderr.count("\n") == 1
@@ -165,7 +165,11 @@ def test_a_bad_param_is_one_line(fresh: Clone, case):
 FILE_SIZES = {"fetch": 300, "prepare": 300, "train": 10_000, "evaluate": 300}
 
 
-@pytest.mark.parametrize("stage", FILE_SIZES)
+def slow(*arguments: str) -> Any:
+    return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("stage", ["fetch", "prepare", slow("train"), slow("evaluate")])
 def test_a_full_disk_is_one_line_and_the_earlier_result_stays(copied: Clone, stage):
     before, size = copied.files(), FILE_SIZES[stage]
     done = copied.run("prlimit", f"--fsize={size}", "python", "-m", f"stages.{stage}", check=False)
@@ -184,7 +188,12 @@ AS_ANYBODY = (
 
 @pytest.mark.parametrize(
     ("stage", "path"),
-    [("fetch", "data"), ("prepare", "data/raw.csv"), ("train", "models"), ("evaluate", "metrics")],
+    [
+        ("fetch", "data"),
+        ("prepare", "data/raw.csv"),
+        slow("train", "models"),
+        slow("evaluate", "metrics"),
+    ],
 )
 def test_no_permission_is_one_line_and_the_earlier_result_stays(copied: Clone, stage, path):
     before, mode = copied.files(), (copied.path / path).stat().st_mode
@@ -224,9 +233,10 @@ def test_an_unknown_category_is_none_of_the_known_ones_if_the_params_say_so(prep
 
 def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):
     copied.edit("params.yaml", "features: null", "features: [0, 1]")
-    copied.run("python", "-m", "stages.prepare")
-    for command in (["stages.evaluate"], ["classifier", "predict", "1", "2"]):
-        done = copied.run("python", "-m", *command, check=False)
+    copied.stage("prepare")
+    refused = [copied.stage("evaluate", check=False)]
+    refused += [copied.classifier("predict", "1", "2", check=False)]
+    for done in refused:
         assert done.returncode == 1
         assert "has 4 inputs and 3 classes, data/prepared" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -5,9 +5,9 @@ import pytest
 from tests.conftest import Clone
 
 
-def one_line(clone: Clone, *command: str) -> str:
-    """Run a command that must fail as people expect, and return the line it says why in."""
-    done = clone.run(*command, check=False)
+def one_line(clone: Clone, stage: str) -> str:
+    """Run a stage that must fail as people expect, and return the line it says why in."""
+    done = clone.stage(stage, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -19,7 +19,7 @@ def one_line(clone: Clone, *command: str) -> str:
 def test_a_typo_in_params_stops_a_stage_at_its_start(copied, stage):
     copied.edit("params.yaml", "  epochs:", "  epoch:")
     before = copied.files()
-    assert "train.epoch" in one_line(copied, "python", "-m", f"stages.{stage}")
+    assert "train.epoch" in one_line(copied, stage)
     assert copied.files() == before
 
 
@@ -42,7 +42,7 @@ def test_dvc_repro_stops_at_the_first_stage_and_says_why(copied):
 )
 def test_a_missing_file_is_named(copied, stage, missing):
     (copied.path / missing).unlink()
-    assert f"{missing}: no such file" in one_line(copied, "python", "-m", f"stages.{stage}")
+    assert f"{missing}: no such file" in one_line(copied, stage)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_a_missing_file_is_named(copied, stage, missing):
 def test_a_damaged_file_is_named(copied, stage, damaged):
     path = copied.path / damaged
     path.write_bytes(path.read_bytes()[:-100])
-    assert damaged in one_line(copied, "python", "-m", f"stages.{stage}")
+    assert damaged in one_line(copied, stage)
 
 
 def test_a_wrong_checksum_names_both(fresh):
     fresh.edit("params.yaml", "sha256: 6f608b", "sha256: 000000")
-    line = one_line(fresh, "python", "-m", "stages.fetch")
+    line = one_line(fresh, "fetch")
     assert "6f608b71a7317216" in line
     assert "00000071a7317216" in line
     assert not (fresh.path / "data/raw.csv").exists()

@@ -22,7 +22,7 @@ PROBABILITIES = [f"probability_{name}" for name in CLASSES]
 
 
 def predict(clone: Clone, *values: str) -> str:
-    return clone.run("python", "-m", "classifier", "predict", *values).stdout
+    return clone.classifier("predict", *values).stdout
 
 
 def table(clone: Clone, text: str) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def test_a_negative_value_is_a_value(reproduced):
     ],
 )
 def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
-    done = reproduced.run("python", "-m", "classifier", "predict", *values, check=False)
+    done = reproduced.classifier("predict", *values, check=False)
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -115,9 +115,9 @@ def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
         (ROW + "5.1,3.5,1.4\n", "row 3: has 3 columns, expected 4"),
     ],
 )
-def test_a_bad_row_in_a_file_is_one_line(reproduced, text, words):
-    command = ("python", "-m", "classifier", "predict", "-")
-    done = reproduced.run(*command, check=False, input=HEADER + text)
+def test_a_bad_row_in_a_file_is_one_line(reproduced, tmp_path, text, words):
+    (tmp_path / "rows.csv").write_text(HEADER + text)
+    done = reproduced.classifier("predict", str(tmp_path / "rows.csv"), check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -125,7 +125,7 @@ def test_a_bad_row_in_a_file_is_one_line(reproduced, text, words):
 
 def test_a_header_that_lacks_a_column_is_one_line(copied):
     (copied.path / "rows.csv").write_text(HEADER.replace("petal_width", "width") + ROW)
-    done = copied.run("python", "-m", "classifier", "predict", "rows.csv", check=False)
+    done = copied.classifier("predict", "rows.csv", check=False)
     assert done.stderr == "error: rows.csv: row 1: has no column 'petal_width'\n"
 
 
@@ -141,7 +141,7 @@ def test_columns_that_are_not_needed_may_share_a_name(copied):
 def test_a_column_named_as_one_that_is_added_is_refused_except_for_json(copied):
     text = HEADER.replace("\n", ",predicted\n") + "5.1,3.5,1.4,0.2,x\n"
     (copied.path / "rows.csv").write_text(text)
-    done = copied.run("python", "-m", "classifier", "predict", "rows.csv", check=False)
+    done = copied.classifier("predict", "rows.csv", check=False)
     assert "rows.csv: row 1: has a column predicted, which is to be added" in done.stderr
     assert json.loads(predict(copied, "--json", "rows.csv"))["predicted"] == "Iris-setosa"
 
@@ -154,12 +154,12 @@ def test_without_an_output_it_is_one_line(reproduced):
 
 def test_a_damaged_schema_is_one_line(copied):
     (copied.path / "data/prepared/schema.json").write_bytes(b"\xff\xfe")
-    done = copied.run("python", "-m", "classifier", "predict", "1", check=False)
+    done = copied.classifier("predict", "1", check=False)
     assert done.stderr == "error: data/prepared/schema.json: is not a schema that prepare wrote\n"
 
 
 def test_before_the_first_repro_it_says_what_to_do(fresh):
-    done = fresh.run("python", "-m", "classifier", "predict", "1", check=False)
+    done = fresh.classifier("predict", "1", check=False)
     assert done.stderr == "error: data/prepared/schema.json: no such file; run `dvc repro` first\n"
 
 
@@ -169,7 +169,7 @@ def test_a_model_that_is_none_is_one_line(copied):
     lock = copied.read("dvc.lock").replace(md5_of(path), hashlib.md5(b"no model").hexdigest())
     (copied.path / "dvc.lock").write_text(lock)
     path.write_bytes(b"no model")
-    done = copied.run("python", "-m", "classifier", "predict", "1", check=False)
+    done = copied.classifier("predict", "1", check=False)
     assert (
         done.stdout + done.stderr
         == "error: models/classifier.onnx: is damaged or not an ONNX model; run `dvc repro`\n"
@@ -187,9 +187,7 @@ def test_a_damaged_model_is_one_line(copied, damage):
         "a flipped byte": model.replace(b"probabilities", b"\xffrobabilities"),
     }
     path.write_bytes(content[damage])
-    done = copied.run(
-        "python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2", check=False
-    )
+    done = copied.classifier("predict", "5.1", "3.5", "1.4", "0.2", check=False)
     assert (
         done.stdout
         + done.stderr
@@ -208,7 +206,7 @@ def test_neither_tensorflow_nor_pandas_is_imported_for_a_row(reproduced):
 
 
 def test_help_has_examples(reproduced):
-    helped = reproduced.run("python", "-m", "classifier", "predict", "--help").stdout
+    helped = reproduced.classifier("predict", "--help").stdout
     assert "classifier predict 5.1 3.5 1.4 0.2\n" in helped
 
 

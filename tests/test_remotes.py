@@ -3,10 +3,9 @@
 import random
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -103,9 +102,11 @@ def s3(_: Path, port: int) -> Remote:
     return Remote(port, "S3", here, Bucket(port))
 
 
-SERVERS: list[tuple[Callable[[Path], Any], Callable[[Path, int], Remote]]] = [
-    (servers.ssh_server, ssh), (servers.webdav_server, webdav), (servers.s3_server, s3),
-]  # fmt: skip
+SERVERS = [
+    pytest.param((servers.ssh_server, ssh), id="ssh"),
+    pytest.param((servers.webdav_server, webdav), id="webdav"),
+    pytest.param((servers.s3_server, s3), id="s3", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +116,7 @@ def loopback(monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
-@pytest.fixture(scope="module", params=SERVERS, ids=lambda pair: pair[1].__name__)
+@pytest.fixture(scope="module", params=SERVERS)
 def remote(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Remote]:
     """A server that tests share; each pushes what it needs."""
     start, describe = request.param

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,7 @@ def page(compared: Clone, once) -> Path:
     """The report of a run, against the commit before it."""
 
     def make(folder: Path) -> None:
-        command = ["python", "-m", "classifier", "report", "--against", "HEAD~1", "--output"]
-        compared.run(*command, str(folder / "page.html"))
+        compared.classifier("report", "--against", "HEAD~1", "--output", str(folder / "page.html"))
 
     folder: Path = once("report", make)
     return folder / "page.html"
@@ -84,7 +84,7 @@ def odd(reproduced: Clone, once) -> Clone:
 
 @pytest.fixture(scope="module")
 def odd_page(odd: Clone) -> Path:
-    odd.run("python", "-m", "classifier", "report")
+    odd.classifier("report")
     return odd.path / "report.html"
 
 
@@ -107,9 +107,18 @@ def as_markdown(capsys: pytest.CaptureFixture[str], against: str | None = None) 
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["page", "odd_page"])
+@pytest.mark.parametrize(
+    ("which", "scheme", "width"),
+    [
+        ("page", "light", DESK),
+        ("odd_page", "dark", PHONE),
+        *(
+            pytest.param(*rest, marks=pytest.mark.slow)
+            for rest in product(["page", "odd_page"], ["light", "dark"], [PHONE, DESK])
+            if rest not in [("page", "light", DESK), ("odd_page", "dark", PHONE)]
+        ),
+    ],
+)
 def test_it_opens_offline_without_a_fault(request, browser: Browser, which, scheme, width):
     path: Path = request.getfixturevalue(which)
     context = browser.new_context(
@@ -288,7 +297,7 @@ def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
     pages = []
     for place, clone in enumerate(both):
         path = tmp_path / f"{place}.html"
-        clone.run("python", "-m", "classifier", "report", "--output", str(path))
+        clone.classifier("report", "--output", str(path))
         pages.append(path.read_bytes())
     assert pages[0] == pages[1]
 
@@ -447,7 +456,7 @@ def test_git_does_not_see_the_page():
 
 
 def test_help_has_examples(reproduced):
-    shown = reproduced.run("python", "-m", "classifier", "report", "--help").stdout
+    shown = reproduced.classifier("report", "--help").stdout
     assert "report --against main --output new.html\n" in shown
 
 

@@ -93,8 +93,8 @@ def damage_unseen(path: Path) -> None:
 
 def test_predict_uses_no_model_but_the_one_in_dvc_lock(copied):
     damage_unseen(copied.path / "models/classifier.onnx")
-    row = ("python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2")
-    done = copied.run(*row, check=False)
+    row = ("predict", "5.1", "3.5", "1.4", "0.2")
+    done = copied.classifier(*row, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: models/classifier.onnx: is not the file that dvc.lock")
     assert "`classifier verify --repair`" in done.stderr
@@ -134,7 +134,7 @@ def test_yaml_is_loaded_safely():
 
 def test_a_tag_in_params_makes_no_object(fresh):
     fresh.edit("params.yaml", "timeout: 30", "timeout: !!python/object/apply:os.getpid []")
-    done = fresh.run("python", "-m", "stages.fetch", check=False)
+    done = fresh.stage("fetch", check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("error: params.yaml: line ")
 

@@ -111,8 +111,9 @@ def test_a_command_without_standard_output_is_refused(monkeypatch):
         use()
 
 
-@pytest.mark.parametrize("buffered", ["", "1"])
-@pytest.mark.parametrize("command", ["--help", "predict 5.1 3.5 1.4 0.2", "compare"])
+@pytest.mark.parametrize(
+    ("command", "buffered"), [("--help", ""), ("predict 5.1 3.5 1.4 0.2", "1"), ("compare", "")]
+)
 def test_an_answer_that_a_full_disk_does_not_take_is_one_line(reproduced, command, buffered):
     shell = f"PYTHONUNBUFFERED={buffered} classifier {command} > /dev/full"
     done = reproduced.run("sh", "-c", shell, check=False)
@@ -121,7 +122,7 @@ def test_an_answer_that_a_full_disk_does_not_take_is_one_line(reproduced, comman
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["python -m stages.evaluate 2>&-", f"{REPORT} 2> /dev/full"])
+@pytest.mark.parametrize("command", ["python -m stages.prepare 2>&-", f"{REPORT} 2> /dev/full"])
 def test_without_standard_error_all_is_done(copied, command):
     before = copied.files()
     copied.edit("params.yaml", "retries: 3", "retries: 4")  # which report tells of there
