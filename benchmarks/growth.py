@@ -41,6 +41,7 @@ def measure_steps(clone: Path, rows: int, features: int) -> list[dict[str, Any]]
     params["prepare"] |= {"header": False, "label": -1}
     params["train"] |= {"epochs": 1, "batch_size": 1024}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "dvc.yaml").touch()  # predict wants to be run in a project
     measured = {}
     for step, command in STEPS.items():
         if step == "predict":

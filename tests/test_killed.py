@@ -107,7 +107,8 @@ def kill(clone: Clone, stage: str, moment: str, how: str, delay: float) -> bool:
             return False
         send(repro.process.pid, number)
         repro.process.wait(60)
-        assert wait_for(lambda: not repro.living(), 2), repro.living()
+        # A stage that is still importing ends itself when it has: it has written nothing yet.
+        assert wait_for(lambda: not repro.living(), 10), repro.living()
         return True
 
 
