@@ -32,23 +32,13 @@ def main() -> None:
     if "DVC_STAGE" in os.environ:
         require_recorded(KERAS_MODEL)
     network = load_keras(KERAS_MODEL)
-    check_shapes(network, schema)
+    schema.require_fit(KERAS_MODEL, network.input_shape[-1], network.output_shape[-1])
     evaluation = {}
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
             confusion = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             evaluation[name] = evaluate(network, data) | scores(confusion, schema.classes)
     write_json(EVALUATION, rounded(evaluation))
-
-
-def check_shapes(network: Any, schema: Schema) -> None:
-    """Raise `UserError` unless the network has the inputs and the classes of the schema."""
-    found = (network.input_shape[-1], network.output_shape[-1])
-    if found != (schema.inputs, len(schema.classes)):
-        raise UserError(
-            f"{KERAS_MODEL}: has {found[0]} inputs and {found[1]} classes, "
-            f"data/prepared has {schema.inputs} and {len(schema.classes)}; run `dvc repro`"
-        )
 
 
 def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:

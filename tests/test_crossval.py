@@ -111,12 +111,21 @@ NETWORKS: list[tuple[dict[str, Any], int]] = [
 ]  # fmt: skip
 
 
+QUICK = {"adam", "nadam", "sgd", "adamw"}  # one small, one deep, one large, one that stops early
+
+
 def test_every_optimizer_is_among_the_networks():
     optimizers = get_args(Train.model_fields["optimizer"].annotation)
     assert {changes["optimizer"] for changes, _ in NETWORKS} == set(optimizers)
 
 
-@pytest.mark.parametrize(("changes", "rows"), NETWORKS)
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] * (case[0]["optimizer"] not in QUICK))
+        for case in NETWORKS
+    ],
+)
 def test_a_member_ends_as_the_same_network_trained_alone(iris, shipped, ten, changes, rows):
     recipe = shipped.model_copy(update={"epochs": 6} | changes)
     data = Dataset(iris.features[:rows], iris.labels[:rows])

@@ -83,12 +83,7 @@ def load_model(path: Path, schema: Schema) -> Any:
         probabilities(model, np.zeros((1, found[0]), np.float32))
     except Exception as error:  # damage shows in errors of almost any class
         raise UserError(f"{path}: is damaged or not an ONNX model; run `dvc repro`") from error
-    expected = (schema.inputs, len(schema.classes))
-    if found != expected:
-        raise UserError(
-            f"{path}: has {found[0]} inputs and {found[1]} classes, "
-            f"{SCHEMA} has {expected[0]} and {expected[1]}; run `dvc repro`"
-        )
+    schema.require_fit(path, *found)
     return model
 
 

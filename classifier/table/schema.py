@@ -151,6 +151,14 @@ class Schema(_Model):
         stripped = [v.strip() for v in values if not self.layout.is_missing(v)]
         return values == stripped and values != [] and _are_distinct(values)
 
+    def require_fit(self, model: Path, inputs: int, classes: int) -> None:
+        """Raise `UserError` unless a model has as many inputs and classes as rows have."""
+        if (inputs, classes) != (self.inputs, len(self.classes)):
+            raise UserError(
+                f"{model}: has {inputs} inputs and {classes} classes, data/prepared has "
+                f"{self.inputs} and {len(self.classes)}; run `dvc repro`"
+            )
+
     def save(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
