@@ -1,6 +1,7 @@
 """What the project's files import, read from their code."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -8,6 +9,7 @@ from tests.conftest import ROOT
 CODE = sorted(path for top in ("classifier", "stages") for path in (ROOT / top).rglob("*.py"))
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Return the full names of the modules that a file imports, and of what it takes from them."""
     names = set()
@@ -19,6 +21,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+@cache
 def imported_files(path: Path) -> set[Path]:
     """Return the project's files that a file imports, with those packages that hold code."""
     names = imported(path)
@@ -28,6 +31,7 @@ def imported_files(path: Path) -> set[Path]:
     return {file for file in files if file.exists() and not is_mere_text(file)}
 
 
+@cache
 def is_mere_text(path: Path) -> bool:
     """Return whether a file has nothing but a docstring."""
     return all(

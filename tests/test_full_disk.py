@@ -43,10 +43,13 @@ def with_mounts() -> list[str]:
     pytest.skip("there is no right to mount a small disk")
 
 
-SLOW = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("crossval", "train", "evaluate")]
+SLOW = [
+    pytest.param(stage, marks=pytest.mark.slow)
+    for stage in ("prepare", "crossval", "train", "evaluate")
+]
 
 
-@pytest.mark.parametrize("stage", ["fetch", "prepare", *SLOW])
+@pytest.mark.parametrize("stage", ["fetch", *SLOW])
 def test_on_a_full_or_read_only_disk_nothing_is_lost_and_the_next_run_completes(
     undone, reproduced, tmp_path, stage
 ):

@@ -144,8 +144,6 @@ def kill_and_run_again(
     [
         ("fetch", "running", "all by SIGINT"),
         ("prepare", "writing", "dvc alone by SIGKILL"),
-        ("prepare", "written", "all by SIGKILL"),
-        ("prepare", "running", "all by SIGTERM"),
     ],
 )
 def test_after_a_kill_the_next_run_completes(undone, reproduced, stage, moment, how):

@@ -115,6 +115,7 @@ def test_a_search_goes_on_where_it_was(swept):
     assert len({trial["params"]["train.learning_rate"] for trial in more}) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(swept):
     swept.sweep("-S", "train.seed=1")
     swept.environment["TAKES"] = "60"
