@@ -151,7 +151,7 @@ def test_after_a_kill_the_next_run_completes(undone, reproduced, stage, moment, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["dvc alone by SIGKILL", "all by SIGTERM", "all by SIGINT"])
+@pytest.mark.parametrize("how", KILLS)
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("stage", OUTS)
 def test_after_any_kill_the_next_run_completes(undone, reproduced, stage, moment, how):
