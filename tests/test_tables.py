@@ -58,6 +58,12 @@ def test_rows_with_gaps_are_dropped(prepared):
     assert schema_of(folder).counts == {"train": {"a": 1, "b": 1}}
 
 
+def test_a_median_of_very_large_numbers_is_one(prepared):
+    text = "x,y\n3.4e38,a\n3.4e38,b\n,a\n"
+    (feature,) = schema_of(prepared(text, header=True, label="y", missing="impute")).features
+    assert feature.fill == pytest.approx(3.4e38)
+
+
 def test_gaps_are_filled_with_the_median_and_the_most_frequent(prepared):
     folder = prepared(GAPPY, **NAMED, missing="impute", features=["size", "colour"])
     assert load(folder, "train")[0].tolist() == [[1, 1, 0], [3, 0, 1], [3, 1, 0], [5, 1, 0]]

@@ -50,11 +50,12 @@ def medians(
     found: list[float] = []
     step = max(1, BLOCK_CELLS // len(rows.labels))
     for at in range(0, len(columns.table.numbers), step):
-        group = rows.features.numbers[train, at : at + step]
+        # The sum of the two in the middle may be too large for float32.
+        group = rows.features.numbers[train, at : at + step].astype(np.float64)
         empty = np.flatnonzero(np.isnan(group).all(axis=0))
         if len(empty):
             raise no_value(columns, columns.table.numbers[at + int(empty[0])])
-        found += np.nanmedian(group, axis=0).tolist()
+        found += np.nanmedian(group, axis=0).astype(np.float32).tolist()
     return found
 
 
