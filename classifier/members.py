@@ -18,7 +18,7 @@ from classifier.model.network import NO_MEMORY, for_each_batch, make_optimizer
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
-from classifier.rows.split import RowNumbers
+from classifier.rows.stratified import RowNumbers
 from classifier.scoring.scores import METRICS, Scores, macro_f1
 
 MEMORY = 512 * 2**20  # bytes for the members that are trained side by side

@@ -15,11 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.base.dialect import Delimiter, Encoding
+from classifier.base.csv_dialect import Delimiter, Encoding
 from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
-from classifier.base.streams import CONTROL
+from classifier.base.standard_streams import CONTROL
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -19,7 +19,7 @@ from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
-from classifier.rows.split import split_rows, stratified_folds
+from classifier.rows.stratified import split_rows, stratified_folds
 from classifier.scoring.intervals import mean_interval
 from classifier.scoring.scores import METRICS
 

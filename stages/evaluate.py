@@ -14,7 +14,7 @@ from classifier.base.errors import UserError
 from classifier.base.files import replaced_folder, rounded, write_json
 from classifier.base.paths import EVALUATION, KERAS_MODEL, PREDICTIONS, PREPARED, SCHEMA, TEST_SETS
 from classifier.base.process import run
-from classifier.lock import require_recorded
+from classifier.dvc_lock import require_recorded
 from classifier.model.runtime import tf
 from classifier.model.saving import load_keras
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset

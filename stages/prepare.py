@@ -17,8 +17,8 @@ from classifier.base.paths import PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.params import load_params
 from classifier.preparing.columns import choose_columns
-from classifier.preparing.learning import learn_features
-from classifier.preparing.splitting import TEST, TRAIN, assign_splits, class_index, count_splits
+from classifier.preparing.fills_and_scales import learn_features
+from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.schema import Schema

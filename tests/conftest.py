@@ -19,7 +19,7 @@ import yaml
 
 from classifier import __main__ as command_line
 from classifier.base.process import run
-from classifier.lock import read_lock
+from classifier.dvc_lock import read_lock
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent

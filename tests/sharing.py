@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
-from classifier.lock import md5_of, read_lock
+from classifier.dvc_lock import md5_of, read_lock
 from tests.conftest import Clone
 
 RAW, KERAS, MODEL = "data/raw.csv", "models/classifier.keras", "models/classifier.onnx"

@@ -54,7 +54,7 @@ stages:
   crossval:
     cmd: exec python -S stage.py crossval
     params: [crossval, train.learning_rate, train.epochs]
-    deps: [data/prepared.txt, classifier/rows/split.py]
+    deps: [data/prepared.txt, classifier/rows/stratified.py]
     metrics: [metrics/crossval.json: {cache: false}]
     plots: [metrics/folds.csv: {cache: false}]
   train:

@@ -9,7 +9,7 @@ from tests.imports import CODE, closure, imported, imported_files
 ROOMS = [
     "classifier/base",
     "classifier/params.py",
-    "classifier/lock.py",
+    "classifier/dvc_lock.py",
     "classifier/rows",
     "classifier/table",
     "classifier/preparing",

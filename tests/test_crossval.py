@@ -21,7 +21,7 @@ from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
-from classifier.rows.split import stratified_folds
+from classifier.rows.stratified import stratified_folds
 from classifier.scoring.intervals import difference_interval, mean_interval
 from classifier.scoring.scores import macro_f1
 from stages import crossval

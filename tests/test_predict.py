@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier.lock import md5_of
+from classifier.dvc_lock import md5_of
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone

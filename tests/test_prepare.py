@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from classifier.preparing import storing
-from classifier.rows.split import StratifiedSampler, stratified_quotas
+from classifier.rows.stratified import StratifiedSampler, stratified_quotas
 from classifier.table import reader
 from tests.conftest import ROOT
 

@@ -21,7 +21,7 @@ from tests.sharing import (
 )
 
 ALL = "all artifacts that dvc.lock names are here\n"
-UNSAFE = ["../../classifier/lock.py", "../../../outside", "train/../../../.git/hooks/post-commit"]
+UNSAFE = ["../../stages/train.py", "../../../outside", "train/../../../.git/hooks/post-commit"]
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_what_is_not_a_file_is_named_without_a_hang(bare):
         ("../outside", "is not a safe place for an output"),
         (".github/x", "is not a safe place for an output"),
         ("s3://bucket/x", "is not a safe place for an output"),
-        ("classifier/lock.py", "and git has it"),
+        ("classifier/dvc_lock.py", "and git has it"),
         ("classifier", "and git has it"),
         (".git/hooks/post-commit", "is ignored by"),
         (f"{PREPARED}/x", "overlap"),

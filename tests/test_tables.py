@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifier.base.errors import UserError
-from classifier.table import reader, text
+from classifier.table import csv_text, reader
 from classifier.table.layout import Layout
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
@@ -93,8 +93,8 @@ def test_most_values_decide_whether_a_column_is_text(prepared):
 
 def test_gaps_in_the_last_column_do_not_make_it_read_the_table_again(prepared, monkeypatch):
     monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
-    reading = Mock(side_effect=text.open_text, autospec=True)
-    monkeypatch.setattr(text, "open_text", reading)
+    reading = Mock(side_effect=csv_text.open_text, autospec=True)
+    monkeypatch.setattr(csv_text, "open_text", reading)
     prepared("kind,size\na,1\n" + "b,\n" * 20, **NAMED, missing="impute")
     assert reading.call_count == 3, "for the names, the kinds of columns, and the first row"
 

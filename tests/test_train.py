@@ -19,7 +19,7 @@ from classifier.model.runtime import keras
 from classifier.model.saving import load_keras, save_keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
-from classifier.rows.split import split_rows
+from classifier.rows.stratified import split_rows
 from stages import train
 from tests.conftest import ROOT
 

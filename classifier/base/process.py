@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from classifier.base.errors import UserError, one_line
-from classifier.base.streams import flush_output, set_up_streams
+from classifier.base.standard_streams import flush_output, set_up_streams
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 

@@ -16,7 +16,7 @@ from classifier.scoring.scores import BETTER_WHEN, METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from classifier.lock import Lock
+    from classifier.dvc_lock import Lock
     from classifier.scoring.intervals import Interval
 
 WORKSPACE = "workspace"
@@ -110,7 +110,7 @@ def load_side(name: str) -> Side:
     from dvc.exceptions import DvcException
 
     from classifier.commands.revisions import warn_of_changed_params
-    from classifier.lock import parse_lock
+    from classifier.dvc_lock import parse_lock
 
     if not name:
         raise UserError("an empty name is not a revision")

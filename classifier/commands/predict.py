@@ -17,9 +17,9 @@ import typer
 
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, SCHEMA
-from classifier.lock import require_recorded
+from classifier.dvc_lock import require_recorded
+from classifier.table.parallel import map_in_order
 from classifier.table.schema import Schema
-from classifier.table.threads import map_in_order
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -178,7 +178,7 @@ def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
 def csv_lines(
     schema: Schema, table: "Table", chunk: "Chunk", rows: npt.NDArray[np.float64]
 ) -> Iterator[str]:
-    from classifier.table.text import row_texts
+    from classifier.table.csv_text import row_texts
 
     delimiter = table.layout.delimiter
     predicted = [delimited([name], delimiter) for name in schema.classes]

@@ -7,7 +7,7 @@ from typing import Any
 
 from classifier.base.errors import UserError
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
-from classifier.lock import Lock, flat
+from classifier.dvc_lock import Lock, flat
 from classifier.params import written_params
 
 

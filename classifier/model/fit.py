@@ -16,7 +16,7 @@ from classifier.model.network import NO_MEMORY, build_network, compile_network, 
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
-from classifier.rows.split import RowNumbers, split_rows
+from classifier.rows.stratified import RowNumbers, split_rows
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 BLOCK_BYTES = 4 * 2**20  # of rows that are shuffled in memory at a time

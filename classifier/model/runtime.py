@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from classifier.base.streams import open_closed_streams
+from classifier.base.standard_streams import open_closed_streams
 
 # Recorded with each model, in metrics/environment.json.
 FLAGS = {

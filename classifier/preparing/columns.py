@@ -7,10 +7,10 @@ from pathlib import Path
 
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
+from classifier.table.csv_text import first_row, rows_below_header
 from classifier.table.layout import Layout, counted, is_meant_as_number
 from classifier.table.opening import required_columns
 from classifier.table.reader import Table, check_width
-from classifier.table.text import first_row, rows_below_header
 
 SAMPLE_ROWS = 1_000  # that show which columns hold numbers
 ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"

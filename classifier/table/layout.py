@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from classifier.base.dialect import Delimiter, Encoding
+from classifier.base.csv_dialect import Delimiter, Encoding
 from classifier.base.errors import listed, quoted
 
 FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from classifier.base.errors import UserError, listed, quoted
+from classifier.table.csv_text import first_row
 from classifier.table.layout import counted
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
-from classifier.table.text import first_row
 
 
 def required_columns(missing: str, features: list[str], label: str) -> list[str]:

@@ -13,6 +13,14 @@ import pandas as pd
 
 from classifier.base.errors import UserError, shown
 from classifier.base.progress import Progress
+from classifier.table.csv_text import (
+    end_of_rows,
+    numbered_rows,
+    open_utf8,
+    row_spans,
+    rows_below_header,
+    with_line_feeds,
+)
 from classifier.table.layout import (
     Layout,
     counted,
@@ -21,15 +29,7 @@ from classifier.table.layout import (
     unknown_value,
     why_no_number,
 )
-from classifier.table.text import (
-    end_of_rows,
-    numbered_rows,
-    open_utf8,
-    row_spans,
-    rows_below_header,
-    with_line_feeds,
-)
-from classifier.table.threads import map_in_order
+from classifier.table.parallel import map_in_order
 
 BLOCK_BYTES = 2**21  # of text that is parsed at a time; more where there are many columns
 FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()

@@ -29,8 +29,8 @@ from fsspec.callbacks import TqdmCallback
 
 from classifier.base.errors import UserError, oddity, require_file
 from classifier.base.progress import Progress
-from classifier.commands.artifacts.folders import LARGEST, UNSAFE, parse_list
-from classifier.lock import MD5, read_lock
+from classifier.commands.artifacts.dir_lists import LARGEST, UNSAFE, parse_list
+from classifier.dvc_lock import MD5, read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
 

@@ -22,7 +22,7 @@ from classifier.base.paths import (
 )
 from classifier.base.progress import Progress
 from classifier.commands.revisions import git
-from classifier.lock import Lock, read_lock, require_recorded
+from classifier.dvc_lock import Lock, read_lock, require_recorded
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema

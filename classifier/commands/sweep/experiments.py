@@ -9,7 +9,7 @@ from classifier.base.paths import LOCK
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import git, params_of
 from classifier.commands.sweep.overrides import Texts, value_of
-from classifier.lock import parse_lock
+from classifier.dvc_lock import parse_lock
 
 
 @dataclass(frozen=True)

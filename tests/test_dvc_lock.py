@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.lock import Lock, md5_of, parse_lock, read_lock, require_recorded
+from classifier.dvc_lock import Lock, md5_of, parse_lock, read_lock, require_recorded
 from tests.conftest import ROOT
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"

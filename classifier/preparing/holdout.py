@@ -12,7 +12,7 @@ from classifier.params import Prepare
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 from classifier.rows.dataset import ArrayWriter, open_array
-from classifier.rows.split import StratifiedSampler, stratified_quotas
+from classifier.rows.stratified import StratifiedSampler, stratified_quotas
 
 DROPPED, TRAIN, TEST = 0, 1, 2
 

@@ -13,7 +13,7 @@ import pytest
 from classifier.__main__ import use
 from classifier.base.errors import UserError, one_line, quoted
 from classifier.base.progress import Progress
-from classifier.base.streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
+from classifier.base.standard_streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
 from tests.conftest import ROOT, Clone
 
 NAME = "🌷\x1b[31m\u202e\x9b"
@@ -132,7 +132,7 @@ def test_without_standard_error_all_is_done(copied, command):
 
 def test_a_file_never_gets_the_number_of_a_closed_stream():
     script = (
-        "import os; from classifier.base.streams import set_up_streams; set_up_streams();"
+        "import os; from classifier.base.standard_streams import set_up_streams; set_up_streams();"
         "print(open('README.md').fileno())"
     )
     command = f'{sys.executable} -c "{script}" <&- 2>&-'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier.commands.artifacts.folders import parse_list
+from classifier.commands.artifacts.dir_lists import parse_list
 
 MD5 = "0" * 32
 MALFORMED = "is not a list of files and their md5"
