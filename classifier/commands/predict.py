@@ -32,19 +32,19 @@ def predict(
         list[str],
         typer.Argument(
             metavar="VALUES...",
-            help="The values of one row in the table's order, or a CSV file, or - for one on "
-            "standard input.",
+            help="The values of one row, in the order of prepare.features or else of the table; or "
+            "a CSV file; or - for one on standard input.",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line a row.")] = False,
 ) -> None:
     """Classify one row, or every row of a CSV file.
 
-    Prints the class of a row, or writes the file with the class of each row to standard output.
-    Beside the class stands how probable the model holds each class to be. A file keeps its
-    columns; only with --json may they be named as those that are added, `predicted` and
-    `probability_CLASS`. It may have a header, its columns then may be in any order and there may be
-    more of them; without one they are the features, or all columns, in the table's order.
+    Prints the class of a row, or writes the file with the class of each row to standard output,
+    with the probability of each class beside it. The columns of a file stay; without --json, none
+    may have the name of one that is added, `predicted` or `probability_CLASS`. With a header, the
+    columns may be in any order, and there may be more of them. Without one, they are all columns of
+    the table, or the features alone, in the order of prepare.features or else of the table.
 
     \b
     Examples:
