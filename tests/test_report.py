@@ -77,7 +77,7 @@ def odd(reproduced: Clone, once) -> Clone:
         params["crossval"]["folds"] = 0
         params["train"] |= {"epochs": 3, "validation_fraction": 0.2}
         (clone.path / "params.yaml").write_text(yaml.safe_dump(params))
-        clone.dvc("repro")
+        clone.reproduce("fetch", "prepare", "crossval", "train", "evaluate")
 
     return Clone(once("odd", make) / "clone")
 
