@@ -203,7 +203,7 @@ def test_a_category_that_is_not_known_is_none_of_those_or_refused(model, recipe)
     none_of_them = np.array([[1, 0, 0, 0, 2]], np.float32)
     expected = np.asarray(random_network(recipe, 5)(none_of_them))
     assert np.abs(found - expected).max() <= 1e-6
-    with pytest.raises(Exception, match="(?i)unknown category"):
+    with pytest.raises(Exception, match=r"(?i)unknown category"):
         run(model(schema_of(unknown="error"), SCALED), row)
     run(model(schema_of(unknown="error"), SCALED), row | {"color": column("")})
 
