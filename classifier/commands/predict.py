@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,11 +20,15 @@ from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.dvc_lock import require_recorded
 from classifier.table.parallel import map_in_order
-from classifier.table.schema import Schema
+from classifier.table.schema import Rows, Schema
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
 
+KINDS = {"tensor(float)": "number", "tensor(string)": "text"}
+NO_CATEGORY = "\0"  # no table has it
+# Where onnxruntime would look for weights that are not in the model's own file: nowhere.
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 TOO_LARGE = "the model has no answer, the numbers are too large for it"
 
 
@@ -68,22 +73,30 @@ def predict(
 
 
 def load_model(path: Path, schema: Schema) -> Any:
-    """Return an onnxruntime.InferenceSession on the model.
+    """Return an onnxruntime.InferenceSession on the model; nothing but its file is read.
 
     Raises:
         UserError: it is not the file that dvc.lock names, or the schema is another model's.
     """
     import onnxruntime  # here, because --help does not need it
 
-    require_recorded(path)
+    content = require_recorded(path).read_bytes()
     onnxruntime.set_default_logger_severity(4)  # what is wrong is said once, below
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(WEIGHTS_FOLDER, os.devnull)
     try:
-        model = onnxruntime.InferenceSession(path, enable_fallback=0)
-        found = (model.get_inputs()[0].shape[-1], model.get_outputs()[0].shape[-1])
-        probabilities(model, np.zeros((1, found[0]), np.float32))
+        model = onnxruntime.InferenceSession(content, options, enable_fallback=0)
+        inputs = {each.name: KINDS.get(each.type, each.type) for each in model.get_inputs()}
+        schema.require_fit(path, model.get_modelmeta().custom_metadata_map, inputs)
+        numbers, texts = len(schema.numbers), len(schema.texts)
+        anything = Rows(np.zeros((1, numbers), np.float32), np.zeros((1, texts), np.int32))
+        (answer,) = probabilities(schema, model, anything)
+        if len(answer) != len(schema.classes):
+            raise ValueError("has another number of classes")
+    except UserError:
+        raise
     except Exception as error:  # damage shows in errors of almost any class
         raise UserError(f"{path}: is damaged or not an ONNX model; run `dvc repro`") from error
-    schema.require_fit(path, *found)
     return model
 
 
@@ -103,17 +116,31 @@ def rereadable(source: Path) -> Iterator[Path]:
             raise UserError(str(error).replace(copy.name, name)) from error
 
 
-def probabilities(model: Any, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return (rows, classes) for (rows, inputs) float32, rounded to the 6 digits that hold."""
-    (result,) = model.run(["probabilities"], {"features": inputs})
+def probabilities(schema: Schema, model: Any, rows: Rows) -> npt.NDArray[np.float64]:
+    """Return (rows, classes), rounded to the 6 digits that hold."""
+    _, output = model.get_outputs()
+    (result,) = model.run([output.name], model_inputs(schema, rows))
     return np.asarray(result, np.float64).round(6)
+
+
+def model_inputs(schema: Schema, rows: Rows) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns by name, (rows, 1) each: float32, or texts as objects."""
+    inputs: dict[str, npt.NDArray[Any]] = {
+        feature.name: column[:, None]
+        for feature, column in zip(schema.numbers, rows.numbers.T, strict=True)
+    }
+    for feature, codes in zip(schema.texts, rows.codes.T, strict=True):
+        # MISSING and UNKNOWN are places from the end.
+        texts = [*feature.categories, NO_CATEGORY, schema.gap or ""]
+        inputs[feature.name] = np.array(texts, object)[codes][:, None]
+    return inputs
 
 
 def predict_row(
     schema: Schema, model: Any, values: list[str], output: TextIO, as_json: bool
 ) -> None:
     """Print the predicted class, then each class with its probability."""
-    (row,) = probabilities(model, schema.encode(schema.row(values)))
+    (row,) = probabilities(schema, model, schema.row(values))
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
     predicted, pairs = schema.classes[row.argmax()], dict(zip(schema.classes, row, strict=True))
@@ -161,7 +188,7 @@ def answer(
     """
     from classifier.table.opening import read_features
 
-    rows = probabilities(model, schema.encode(read_features(table, chunk, schema)))
+    rows = probabilities(schema, model, read_features(table, chunk, schema))
     bad = np.flatnonzero(np.isnan(rows).any(axis=1))
     if len(bad):
         line = table.line(chunk.start + int(bad[0]))

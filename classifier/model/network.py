@@ -21,6 +21,11 @@ def build_network(inputs: int, classes: int, settings: Train) -> Any:
     return keras.Sequential([keras.Input((inputs,), name="features"), *hidden, output])
 
 
+def dense_layers(network: Any) -> list[tuple[Any, Any, str]]:
+    """Return kernel (in, out), bias (out,) and activation of each layer, as float32 and by name."""
+    return [(*layer.get_weights(), layer.activation.__name__) for layer in network.layers]
+
+
 def compile_network(network: Any, settings: Train) -> None:
     """Set the loss, the optimizer and the metrics that the recipe trains with."""
     network.compile(

@@ -7,12 +7,9 @@ memory address of an object.
 
 import json
 import tempfile
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
-
-import onnx
 
 from classifier.base.errors import UserError, require_file
 from classifier.base.files import replaced_file
@@ -58,26 +55,6 @@ def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
         else _renumbered(value, numbers)
         for key, value in config.items()
     }
-
-
-def save_onnx(network: Any, path: Path) -> None:
-    """Write an ONNX file: `features` (rows, inputs) float32 to `probabilities` (rows, classes)."""
-    signature = [keras.InputSpec(dtype="float32", shape=network.input_shape, name="features")]
-    with replaced_file(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network.export(temporary, format="onnx", input_signature=signature, verbose=False)
-        onnx.save(_named(onnx.load(temporary)), temporary)
-
-
-def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with the names that users see instead of those of TensorFlow's graph."""
-    (features,), (output,) = model.graph.input, model.graph.output
-    for node in model.graph.node:
-        node.output[:] = ["probabilities" if name == output.name else name for name in node.output]
-    output.name = "probabilities"
-    for value in (features, output):
-        value.type.tensor_type.shape.dim[0].dim_param = "rows"
-    return model
 
 
 def load_keras(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """Which columns, which classes, how a row becomes numbers; prepare learns it, the others use it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from classifier.base.errors import UserError, listed, require_file, shown
+from classifier.base.errors import UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.table.layout import (
     FLOAT32_LIMIT,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
+DESCRIBED = {"name", "kind", "categories"}  # what a model file says of a column
+LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
 @dataclass(frozen=True)
@@ -151,13 +154,39 @@ class Schema(_Model):
         stripped = [v.strip() for v in values if not self.layout.is_missing(v)]
         return values == stripped and values != [] and _are_distinct(values)
 
-    def require_fit(self, model: Path, inputs: int, classes: int) -> None:
-        """Raise `UserError` unless a model has as many inputs and classes as rows have."""
-        if (inputs, classes) != (self.inputs, len(self.classes)):
-            raise UserError(
-                f"{model}: has {inputs} inputs and {classes} classes, data/prepared has "
-                f"{self.inputs} and {len(self.classes)}; run `dvc repro`"
-            )
+    def metadata(self) -> dict[str, str]:
+        """Return what a model file says of itself, so that it can be used without this project.
+
+        `classes` and `columns` are JSON.
+        """
+        gap = " in numbers" if self.gap is None else f", or {json.dumps(self.gap)} in text,"
+        return {
+            "label": self.label,
+            "classes": json.dumps(self.classes, ensure_ascii=False),
+            "columns": json.dumps(
+                [feature.model_dump(include=DESCRIBED) for feature in self.features],
+                ensure_ascii=False,
+            ),
+            "gap": f"NaN{gap} is filled" if self.missing == "impute" else f"NaN{gap} has no answer",
+            "unknown category": "refused" if self.unknown == "error" else "none of those known",
+        }
+
+    def require_fit(
+        self, model: Path, metadata: Mapping[str, str], inputs: Mapping[str, str]
+    ) -> None:
+        """Raise `UserError` unless a model is of these columns and classes.
+
+        metadata: what it says of itself; inputs: the kind of each that it takes, by its name.
+        """
+        own = self.metadata() | {"inputs": str(self.kinds)}
+        found = {part: metadata.get(part, "nothing") for part in own} | {"inputs": str({**inputs})}
+        for part, expected in own.items():
+            if found[part] != expected:
+                other = shortened(found[part], LONGEST_PART)
+                raise UserError(
+                    f"{model}: {part}: found {other}, data/prepared has "
+                    f"{shortened(expected, LONGEST_PART)}; run `dvc repro`"
+                )
 
     def save(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")
@@ -173,6 +202,17 @@ class Schema(_Model):
     @cached_property
     def vocabularies(self) -> list[Vocabulary]:
         return [Vocabulary(self.layout, text.categories) for text in self.texts]
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each feature, number or text, by its name."""
+        return {feature.name: feature.kind for feature in self.features}
+
+    @cached_property
+    def gap(self) -> str | None:
+        """What stands for a gap in text, an empty text if possible; None if nothing does."""
+        values = self.layout.na_values
+        return "" if "" in values else next(iter(values), None)
 
     @cached_property
     def inputs(self) -> int:

@@ -1,0 +1,54 @@
+"""The rows that the model is evaluated on: the prepared splits, and each file of test sets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from classifier.base.errors import UserError
+from classifier.base.paths import PREPARED, TEST_SETS
+from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
+from classifier.table.opening import open_new_rows, read_features
+from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
+
+
+def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
+    """Yield the prepared splits, then each file of test sets, under their names.
+
+    Raises:
+        UserError: two have one name, or something is wrong with the content of a test set.
+    """
+    for name in schema.counts:
+        yield name, open_dataset(PREPARED / name)
+    names = dict.fromkeys(("train", "test"), "a part of data/prepared")
+    for path in test_sets():
+        if path.stem in names:
+            raise UserError(f"{path}: {path.stem} already names {names[path.stem]}; rename it")
+        names[path.stem] = str(path)
+        yield path.stem, read_test_set(schema, path, scratch / path.stem)
+
+
+def test_sets() -> list[Path]:
+    """Return the files of test sets: those that are not hidden and end in .csv or .CSV."""
+    return sorted(path for path in TEST_SETS.glob("[!.]*") if path.suffix.lower() == ".csv")
+
+
+def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
+    """Return the rows of a test set, encoded as the training rows were, in files in `folder`.
+
+    Where prepare left rows with gaps out, they are left out here too.
+    """
+    table = open_new_rows(path, schema, needs_label=True)
+    labels = Vocabulary(schema.layout, schema.classes)
+    with DatasetWriter(folder, schema.inputs, len(schema.classes)) as writer:
+        for chunk in table.chunks(f"evaluate {path.stem}"):
+            rows, classes = (
+                read_features(table, chunk, schema),
+                labels.codes(chunk.texts[schema.label]),
+            )
+            if schema.missing != "drop" and (classes == MISSING).any():
+                table.explain()
+            table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
+            kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
+            writer.append(schema.encode(rows[kept]), classes[kept])
+    if not writer.features.rows:
+        raise UserError(f"{path}: has no rows to evaluate on")
+    return open_dataset(folder)
