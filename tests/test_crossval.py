@@ -224,7 +224,8 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
     ones = members_of(iris, ten, recipe)
     network = train_members(iris, ones, recipe, ignore)
-    scores = members.score_members(network, iris, [one.test for one in ones])
+    rows = [one.test for one in ones]
+    scores = members.score_members(network, iris, rows, members.learned_by(ones))
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
     for place, member in enumerate(ones[:3]):

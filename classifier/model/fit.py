@@ -12,6 +12,7 @@ import pandas as pd
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_file
 from classifier.base.progress import Progress
+from classifier.model.learned import learn
 from classifier.model.network import NO_MEMORY, build_network, compile_network, for_each_batch
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
@@ -30,12 +31,15 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 def train(data: Dataset, settings: Train, history: Path) -> Any:
     """Return a keras.Sequential trained on the data; its learning curves are in `history`, a CSV.
 
+    It takes the features as they stand in the data: what is learned of them is its first layer.
+
     Raises:
         UserError: the network does not fit in memory, or its loss is not finite any more.
     """
     keras.utils.set_random_seed(settings.seed)
     training, validation = split(data, settings)
-    network = build_network(data.features.shape[1], data.labels.shape[1], settings)
+    learned = learn(data, training, settings.scale == "standard")
+    network = build_network(data.features.shape[1], data.labels.shape[1], settings, learned)
     compile_network(network, settings)
     train_on_blocks(network)
     try:
