@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ class Learned:
     """What is done to the inputs of one network, each (inputs,), or of many, (inputs, members).
 
     fill: float32, what a gap counts as, None where there are none; mean and std: float32, where a
-    network reads (x - mean) / std, None where it reads x; unseen: bool, whether no row that was
-    trained on has the input, so that it is to have no weight.
+    network reads (x - mean) * (1 / std), None where it reads x; unseen: bool, whether no row that
+    was trained on has the input, so that it is to have no weight.
     """
 
     fill: Float32s | None
@@ -32,14 +33,19 @@ class Learned:
     std: Float32s | None
     unseen: npt.NDArray[np.bool_]
 
+    @cached_property
+    def factor(self) -> Float32s | None:
+        """What is multiplied by: TensorFlow makes that of a division by constants, now and then."""
+        return None if self.std is None else np.float32(1) / self.std
+
     def apply(self, features: Float32s) -> Float32s:
         """Return features, (rows, inputs) or (..., inputs, members), changed in place."""
         if self.fill is not None:
             np.copyto(features, self.fill, where=np.isnan(features))
-        if self.mean is not None and self.std is not None:
+        if self.mean is not None and self.factor is not None:
             with np.errstate(over="ignore"):  # what is infinite then shows in the loss
                 features -= self.mean
-                features /= self.std
+                features *= self.factor
         return features
 
 
@@ -129,7 +135,8 @@ def scales(
     """Return mean and standard deviation of each input, 0 and 1 of categories.
 
     Both are rounded to the sixth digit of the deviation, so that the last bits of a sum, which
-    may differ between CPUs, do not show. Where all values are the same, the deviation counts as 1.
+    may differ between CPUs, do not show. Where all values are the same, or as good as that for
+    float32, the deviation counts as 1.
     """
     places = np.flatnonzero(is_number)
     fills = np.zeros(len(places)) if fill is None else fill[places].astype(float)
@@ -142,7 +149,7 @@ def scales(
     deviation = np.sqrt(squares / len(rows))
     mean, std = np.zeros(len(is_number), np.float32), np.ones(len(is_number), np.float32)
     mean[places], std[places] = rounded(centre, deviation), rounded(deviation, deviation)
-    std[std == 0] = 1  # also where a deviation is smaller than any float32
+    std[std < np.finfo(np.float32).tiny] = 1
     return mean, std
 
 

@@ -37,13 +37,13 @@ def beginning(learned: Learned | None) -> list[Any]:
     Not a Normalization layer: it makes a deviation a variance and takes the root of that again,
     and takes 1e-7 for any that is smaller.
     """
-    if learned is None or (learned.fill is None and learned.mean is None):
+    if learned is None or (learned.fill is None and learned.factor is None):
         return []
     features = inputs = keras.Input(learned.unseen.shape, name="features")
     if learned.fill is not None:
         features = keras.ops.where(keras.ops.isnan(features), learned.fill, features)
-    if learned.mean is not None:
-        features = (features - learned.mean) / learned.std
+    if learned.factor is not None:
+        features = (features - learned.mean) * learned.factor
     return [keras.Model(inputs, features, name="learned")]
 
 
