@@ -8,7 +8,8 @@ import numpy as np
 
 from classifier.base.paths import TRAINING_ROWS
 from classifier.base.progress import Progress
-from classifier.members import Member, score_members, train_members
+from classifier.members import Member, learned_by, score_members, train_members
+from classifier.model.learned import learn
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
 
@@ -18,13 +19,15 @@ SEEDS = 100
 def main() -> None:
     data, recipe = open_dataset(TRAINING_ROWS), load_params().train
     everything, nothing = np.arange(len(data), dtype=np.int32), np.empty(0, np.int32)
+    learned = learn(data, everything, recipe.scale == "standard")
     members = [
-        Member(everything, nothing, everything, np.random.default_rng(seed))
+        Member(everything, nothing, everything, learned, np.random.default_rng(seed))
         for seed in range(SEEDS)
     ]
     with Progress(desc="seeds", total=SEEDS * recipe.epochs, unit="epoch") as bar:
         network = train_members(data, members, recipe, bar.update)
-    scores = score_members(network, data, [member.test for member in members])
+    rows = [member.test for member in members]
+    scores = score_members(network, data, rows, learned_by(members))
     for metric, values in scores.items():
         low, middle, high = np.quantile(values, [0, 0.5, 1])
         print(f"{metric}: {low:.3f} to {high:.3f}, median {middle:.3f}, over {SEEDS} seeds")

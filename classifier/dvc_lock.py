@@ -12,6 +12,7 @@ from classifier.base.files import parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
 # What prepare does to the values of a row, not to which rows there are.
+# In locks from before it moved to train, prepare has scale.
 OF_VALUES = {"text", "scale", "unknown", "max_categories"}
 
 

@@ -14,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
-from classifier.model.network import NO_MEMORY, for_each_batch, make_optimizer
+from classifier.model.learned import Learned, stacked
+from classifier.model.network import (
+    NO_MEMORY,
+    for_each_batch,
+    make_optimizer,
+    without_unseen,
+)
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
@@ -119,11 +125,15 @@ def sum_of_losses(targets: Any, logits: Any) -> Any:
 
 @dataclass(frozen=True)
 class Member:
-    """One network: the numbers of its rows, and what its start and its shuffles are drawn from."""
+    """One network: the numbers of its rows, and what it has learned from those it is trained on.
+
+    rng: what its start and its shuffles are drawn from.
+    """
 
     training: RowNumbers
     validation: RowNumbers
     test: RowNumbers
+    learned: Learned
     rng: np.random.Generator
 
 
@@ -150,7 +160,9 @@ def train_and_score(
             network = train_members(data, members, settings, advance)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(NO_MEMORY) from error
-        found = score_members(network, data, [member.test for member in members])
+        found = score_members(
+            network, data, [member.test for member in members], learned_by(members)
+        )
         require_finite(found["loss"])
         for metric, values in found.items():
             scores[metric][numbers] = values
@@ -200,7 +212,8 @@ def train_members(
     inputs, classes = data.features.shape[1], data.labels.shape[1]
     network = build_members(len(members), inputs, classes, settings)
     rngs = [member.rng for member in members]
-    network.set_weights(initial_weights(inputs, classes, settings, rngs))
+    kernel, *weights = initial_weights(inputs, classes, settings, rngs)
+    network.set_weights([without_unseen(kernel, learned_by(members)), *weights])
     stop_early = StopEachEarly(network, data, members, settings.patience)
     for _ in range(settings.epochs):
         for block in batch_blocks(data, members, settings):
@@ -213,13 +226,17 @@ def train_members(
     return network
 
 
+def learned_by(members: Sequence[Member]) -> Learned:
+    return stacked([member.learned for member in members])
+
+
 def batch_blocks(
     data: Dataset, members: Sequence[Member], settings: Train
 ) -> Iterator[tuple[Float32s, Float32s]]:
     """Yield an epoch's features and targets, some batches at a time.
 
     Each is (batches, batch, columns, members). Every member has its rows once, in an order drawn
-    from its rng.
+    from its rng, gaps filled and numbers scaled as it has learned.
     """
     batch = min(settings.batch_size, max(len(member.training) for member in members))
     count = len(members)
@@ -228,7 +245,8 @@ def batch_blocks(
     steps = -(-len(members[0].training) // batch)
     shuffled = [member.rng.permutation(member.training) for member in members]
     order = stack_rows(shuffled, (steps, batch, count))
-    return (gather(data, order[at : at + size]) for at in range(0, steps, size))
+    learned = learned_by(members)
+    return (gather(data, order[at : at + size], learned) for at in range(0, steps, size))
 
 
 def stack_rows(rows: Sequence[RowNumbers], shape: tuple[int, ...]) -> RowNumbers:
@@ -239,12 +257,13 @@ def stack_rows(rows: Sequence[RowNumbers], shape: tuple[int, ...]) -> RowNumbers
     return stacked.reshape(shape)
 
 
-def gather(data: Dataset, rows: RowNumbers) -> tuple[Float32s, Float32s]:
+def gather(data: Dataset, rows: RowNumbers, learned: Learned) -> tuple[Float32s, Float32s]:
     """Return the features and the targets of rows, (..., batch, members), members last."""
     exists = rows != NO_ROW
     counts = np.maximum(exists.sum(axis=-2, keepdims=True), 1)
     weights = (exists / counts).astype(np.float32)
-    return take_rows(data.features, rows), take_rows(data.labels, rows) * weights[..., None, :]
+    features = learned.apply(take_rows(data.features, rows))
+    return features, take_rows(data.labels, rows) * weights[..., None, :]
 
 
 def take_rows(table: npt.NDArray[Any], rows: RowNumbers) -> npt.NDArray[Any]:
@@ -266,14 +285,14 @@ class StopEachEarly:
         self, network: Members, data: Dataset, members: Sequence[Member], patience: int
     ) -> None:
         self.network, self.data, self.patience = network, data, patience
-        self.rows = [member.validation for member in members]
+        self.rows, self.learned = [one.validation for one in members], learned_by(members)
         self.lowest = np.full(len(members), np.inf)
         self.waited = np.zeros(len(members), int)
         self.best: list[Float32s] = network.get_weights()
 
     def after_epoch(self) -> bool:
         """Keep the weights of members that have got better; return whether all have stopped."""
-        losses = score_members(self.network, self.data, self.rows)["loss"]
+        losses = score_members(self.network, self.data, self.rows, self.learned)["loss"]
         better = (losses < self.lowest) & (self.waited < self.patience)
         self.lowest = np.where(better, losses, self.lowest)
         self.waited = np.where(better, 0, self.waited + 1)
@@ -285,14 +304,16 @@ class StopEachEarly:
         self.network.set_weights(self.best)
 
 
-def score_members(network: Members, data: Dataset, rows: Sequence[RowNumbers]) -> dict[str, Scores]:
+def score_members(
+    network: Members, data: Dataset, rows: Sequence[RowNumbers], learned: Learned
+) -> dict[str, Scores]:
     """Return accuracy, loss and macro F1 of each member on its own rows, each (members,)."""
     classes, members, longest = data.labels.shape[1], len(rows), max(map(len, rows))
     stacked = stack_rows(rows, (longest, members))
     size = max(1, BLOCK_CELLS // (members * (data.features.shape[1] + classes)))
     counts, loss = np.zeros((3, classes, members), int), np.zeros(members)
     for block in (stacked[at : at + size] for at in range(0, longest, size)):
-        features, targets = gather(data, block)
+        features, targets = gather(data, block, learned)
         logits, is_class = np.asarray(network(features), np.float64), targets > 0
         counts += count_hits(logits, is_class)
         with np.errstate(invalid="ignore"):  # of members that diverged

@@ -56,7 +56,6 @@ class Prepare(Section):
     text: list[Column]
     na_values: list[str]
     missing: Literal["error", "drop", "impute"]
-    scale: Literal["none", "standard"]
     unknown: Literal["error", "ignore"]
     max_categories: Annotated[int, Field(ge=2, le=1_000_000)]
     test_size: Fraction
@@ -77,6 +76,7 @@ class Crossval(Section):
 
 
 class Train(Section):
+    scale: Literal["none", "standard"]
     hidden: Annotated[list[Units], Field(max_length=100)]  # Keras recurses over them
     activation: Literal[
         "elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"

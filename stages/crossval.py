@@ -17,6 +17,7 @@ from classifier.base.files import replaced_file, rounded, write_json
 from classifier.base.paths import CROSSVAL, FOLDS, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.base.progress import Progress
+from classifier.model.learned import learn
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.stratified import split_rows, stratified_folds
@@ -102,7 +103,7 @@ def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
 
 
 def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
-    """Return the rows and the random numbers of the model that is tested on a fold."""
+    """Return the rows of the model that is tested on a fold, and what it learns and draws."""
     from classifier.members import Member  # TensorFlow takes seconds
 
     repeat, fold = place
@@ -117,6 +118,7 @@ def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) ->
     return Member(
         training=others[training],
         validation=others[validation],
+        learned=learn(data, others[training], recipe.scale == "standard"),
         test=np.flatnonzero(is_test).astype(np.int32),
         rng=np.random.default_rng([settings.seed, repeat, fold]),
     )

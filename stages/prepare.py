@@ -1,7 +1,7 @@
 """prepare: data/raw.csv to float32 features and one-hot labels, and the schema that made them.
 
-The table is read once, in chunks, into arrays on disk. What there is to learn from all rows is
-learned from those, and they are rewritten as what the network reads.
+The table is read once, in chunks, into arrays on disk. Classes and categories are found in those,
+and they are rewritten as what the network reads: numbers as they stand, gaps as NaN.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from classifier.base.paths import PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.params import load_params
 from classifier.preparing.columns import choose_columns
-from classifier.preparing.fills_and_scales import learn_features
+from classifier.preparing.features import find_features, places_of_codes, recoded
 from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
@@ -38,7 +38,7 @@ def main() -> None:
             layout=columns.table.layout,
             columns=columns.table.names,
             label=columns.label,
-            features=learn_features(columns, rows, splits[:, 0] == TRAIN, settings),
+            features=find_features(columns, rows, splits[:, 0] == TRAIN),
             missing=settings.missing,
             unknown=settings.unknown,
             classes=list(counts["train"]),
@@ -58,10 +58,11 @@ def write_splits(
     folder: Path,
 ) -> None:
     """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
+    places = places_of_codes(rows, schema.texts)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(
-                DatasetWriter(folder / name, schema.inputs, len(schema.classes))
+                DatasetWriter(folder / name, schema.inputs, len(schema.classes), schema.kinds)
             )
             for split, name in ((TRAIN, "train"), (TEST, "test"))
             if name in schema.counts
@@ -70,7 +71,7 @@ def write_splits(
             for split, writer in writers.items():
                 chosen = splits[block, 0] == split
                 which = block if chosen.all() else block.start + np.flatnonzero(chosen)
-                inputs = schema.encode(rows.features[which])
+                inputs = schema.encode(recoded(rows.features[which], places))
                 writer.append(inputs, index[rows.labels[which]])
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from classifier.base.paths import (
 from classifier.base.process import run
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
-from classifier.table.schema import NumberFeature, Schema
-
-if TYPE_CHECKING:
-    from classifier.model.learned import Learned
+from classifier.table.schema import Schema
 
 PACKAGES = ("keras", "tensorflow", "numpy", "onnx", "h5py")
 
@@ -35,33 +32,11 @@ def main() -> None:
     from classifier.model.onnx_file import save_onnx
     from classifier.model.saving import save_keras
 
-    network = train(data, settings, HISTORY)
+    network, learned = train(data, settings, HISTORY)
     save_keras(network, KERAS_MODEL)
-    save_onnx(schema, learned_by_prepare(schema), dense_layers(network), ONNX_MODEL)
+    save_onnx(schema, learned, dense_layers(network), ONNX_MODEL)
     # Not in dvc.yaml: another machine that makes the same model has not changed anything.
     write_json(ENVIRONMENT, environment())
-
-
-def learned_by_prepare(schema: Schema) -> "Learned":
-    """Return the fills and scales that prepare has learned, and applied to the training rows."""
-    from classifier.model.learned import Learned
-
-    fill, mean, std = [], [], []
-    for feature in schema.features:
-        if isinstance(feature, NumberFeature):
-            fill.append(feature.fill)
-            mean.append(feature.mean)
-            std.append(feature.std)
-        else:
-            fill += [float(category == feature.fill) for category in feature.categories]
-            mean += [0.0] * len(feature.categories)
-            std += [1.0] * len(feature.categories)
-    scaled = any(mean) or {*std} != {1.0}
-    return Learned(
-        fill=np.array(fill, np.float32) if schema.missing == "impute" else None,
-        mean=np.array(mean, np.float32) if scaled else None,
-        std=np.array(std, np.float32) if scaled else None,
-    )
 
 
 def environment() -> dict[str, Any]:

@@ -78,6 +78,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a column of text without a value to train on": (
         "x,c,y\n" + "".join(f"{n},{'p' * (n == 3)},{'ab'[n % 2]}\n" for n in range(20)),
         {"missing": "impute", "test_size": 0.9}, "column c: has no value in a training row"),
+    "a column of numbers without a value to train on": (
+        "x,z,y\n" + "".join(f"{n},{'7' * (n == 3)},{'ab'[n % 2]}\n" for n in range(20)),
+        {"missing": "impute", "test_size": 0.9}, "column z: has no value in a training row"),
     "a gap in text": ("x,c,y\n1,p,a\n2,?,b\n", {}, "row 3, column c: has no value (found '?')"),
     "a gap in the label": (
         "x,y\n1,a\n2,\n", {"missing": "impute"}, "row 3, column y: has no value (found '')"),

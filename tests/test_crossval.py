@@ -1,6 +1,7 @@
 """crossval: a hundred models for the price of one, each as it would have been alone; error bars."""
 
 import json
+from dataclasses import replace
 from itertools import chain, pairwise, product
 from typing import Any, get_args
 
@@ -17,15 +18,18 @@ from classifier.members import (
     initial_weights,
     train_members,
 )
+from classifier.model.learned import Learned
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
-from classifier.rows.dataset import Dataset, open_dataset
+from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring.intervals import difference_interval, mean_interval
 from classifier.scoring.scores import macro_f1
 from stages import crossval
 from tests.conftest import ROOT
+
+NOTHING = Learned(None, None, None, np.zeros(8, bool))  # learned of eight inputs
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +68,18 @@ def ignore(_: int) -> None:
 def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> list[np.ndarray]:
     """Return the weights of a member trained by itself, by Keras' own layers and `fit`."""
     steps = -(-len(members[place].training) // recipe.batch_size)
-    network = build_network(data.features.shape[1], data.labels.shape[1], recipe)
+    learned = members[place].learned
+    network = build_network(data.features.shape[1], data.labels.shape[1], recipe, learned)
     start = initial_weights(data.features.shape[1], data.labels.shape[1], recipe,
                             [member.rng for member in members])  # fmt: skip
+    start[0][learned.unseen] = 0
     network.set_weights([weights[..., place] for weights in start])
     compile_network(network, recipe)
+    raw = [replace(member, learned=NOTHING) for member in members]
     network.steps_per_execution = steps
 
     def batches():
-        epochs = (batch_blocks(data, members, recipe) for _ in range(recipe.epochs))
+        epochs = (batch_blocks(data, raw, recipe) for _ in range(recipe.epochs))
         for features, targets in chain.from_iterable(epochs):
             for batch in range(len(features)):
                 exists = targets[batch, ..., place].any(axis=1)
@@ -129,6 +136,39 @@ def test_every_optimizer_is_among_the_networks():
 def test_a_member_ends_as_the_same_network_trained_alone(iris, shipped, ten, changes, rows):
     recipe = shipped.model_copy(update={"epochs": 6} | changes)
     data = Dataset(iris.features[:rows], iris.labels[:rows])
+    ends_as_alone(data, recipe, ten)
+
+
+# Scaled; that and gaps filled, in small networks and in matrix products, and stopping early.
+LEARNED: list[dict[str, Any]] = [
+    {"scale": "standard", "hidden": []},
+    {"scale": "none", "hidden": []},
+    {"scale": "standard", "hidden": [200], "optimizer": "adamw", "epochs": 40,
+     "validation_fraction": 0.2, "patience": 2, "learning_rate": 0.05},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", LEARNED)
+def test_a_member_learns_and_ends_as_the_same_network_alone(iris, shipped, ten, changes):
+    data = with_gaps(iris)
+    recipe = shipped.model_copy(update={"epochs": 6} | changes)
+    assert any(np.asarray(member.learned.unseen)[7] for member in members_of(data, ten, recipe))
+    ends_as_alone(data, recipe, ten)
+
+
+def with_gaps(iris: Dataset) -> Dataset:
+    """Return the rows with gaps, and with a text of four categories, the last one in one row."""
+    rng = np.random.default_rng(0)
+    features = np.where(rng.random(iris.features.shape) < 0.1, np.nan, iris.features)
+    texts = np.eye(4)[rng.integers(3, size=len(iris))]
+    texts[len(iris) // 2] = [0, 0, 0, 1]
+    texts[rng.random(len(iris)) < 0.1] = np.nan
+    everything = np.concatenate([features, texts], axis=1).astype(np.float32)
+    return Dataset(everything, iris.labels, Kinds(texts=((4, 8),), gaps=True))
+
+
+def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
+    rows = len(data)
     sizes = [crossval.training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
     alike = next(members.side_by_side(sizes, recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
@@ -224,7 +264,8 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
     ones = members_of(iris, ten, recipe)
     network = train_members(iris, ones, recipe, ignore)
-    scores = members.score_members(network, iris, [one.test for one in ones])
+    tests = [one.test for one in ones]
+    scores = members.score_members(network, iris, tests, members.learned_by(ones))
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
     for place, member in enumerate(ones[:3]):

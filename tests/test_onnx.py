@@ -38,9 +38,9 @@ def schema_of(**changes: Any) -> Schema:
         "columns": ["length", "color", "width", "kind"],
         "label": "kind",
         "features": [
-            NumberFeature(name="length", fill=None, mean=0.0, std=1.0),
-            TextFeature(name="color", fill=None, categories=COLORS),
-            NumberFeature(name="width", fill=None, mean=0.0, std=1.0),
+            NumberFeature(name="length"),
+            TextFeature(name="color", categories=COLORS),
+            NumberFeature(name="width"),
         ],
         "missing": "impute",
         "unknown": "ignore",
@@ -51,7 +51,7 @@ def schema_of(**changes: Any) -> Schema:
 
 
 def numbers_only(*names: str) -> Schema:
-    features = [NumberFeature(name=name, fill=None, mean=0.0, std=1.0) for name in names]
+    features = [NumberFeature(name=name) for name in names]
     return schema_of(columns=[*names, "kind"], features=features)
 
 
@@ -91,7 +91,7 @@ def features_of(columns: dict[str, np.ndarray], learned: Learned) -> tuple[np.nd
 
 def run(model: onnx.ModelProto, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return labels and probabilities by ONNX Runtime."""
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString())
     label, probabilities = session.run(None, columns)
     return label, probabilities
 
@@ -105,10 +105,8 @@ def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
     columns = random_rows(gaps=learned is SCALED)
     _, scaled = features_of(columns, learned)
     expected = np.asarray(network(scaled.astype(np.float32)))
-    for label, probabilities in (
-        run(model, columns),
-        ReferenceEvaluator(model).run(None, columns),
-    ):
+    reference: Any = ReferenceEvaluator(model)
+    for label, probabilities in (run(model, columns), reference.run(None, columns)):
         assert np.abs(probabilities - expected).max() <= 1e-6
         assert probabilities.dtype == np.float32
         assert list(label) == [CLASSES[place] for place in probabilities.argmax(axis=1)]
@@ -220,7 +218,7 @@ def test_columns_may_be_named_as_anything_inside_it(model):
 @pytest.mark.parametrize(("na_values", "gap"), [(["NA"], "NA"), ([], None)])
 def test_where_an_empty_text_is_a_category_another_one_is_the_gap(recipe, model, na_values, gap):
     layout = Layout(delimiter=",", encoding="utf-8", header=True, na_values=na_values)
-    color = TextFeature(name="color", fill=None, categories=["", "red"])
+    color = TextFeature(name="color", categories=["", "red"])
     schema = schema_of(layout=layout, columns=["color", "kind"], features=[color])
     _, found = run(model(schema), {"color": column("", "red", gap or "red")})
     expected = np.asarray(random_network(recipe, 2)(np.eye(2, dtype=np.float32)))

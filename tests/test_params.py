@@ -24,6 +24,7 @@ SHIPPED = (ROOT / "params.yaml").read_text()
         ("train:", "trian:", "trian: unknown key, did you mean train?"),
         ("  epochs: 150", "  xyz: 1\n  epochs: 150", "train.xyz: unknown key, known are hidden, "),
         ("  epochs: 150", "", "train.epochs: missing"),
+        ("  missing: error", "  scale: none\n  missing: error", "prepare.scale: unknown key, "),
         ("epochs: 150", "epochs: '150'", "train.epochs: '150': should be a valid integer"),
         ("epochs: 150", "epochs: 1.5", "train.epochs: 1.5: should be a valid integer"),
         ("epochs: 150", "epochs: true", "train.epochs: True: should be a valid integer"),

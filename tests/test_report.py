@@ -257,16 +257,28 @@ def test_its_plots_are_made_of_a_sample_that_is_like_the_whole(here, monkeypatch
 
 
 def test_features_are_what_they_were_in_the_table(prepared):
-    table = "a,b,y\n5.1,x,p\n0,z,q\n-7.25,x,p\n"
-    folder = prepared(table, header=True, label="y", scale="standard")
+    table = "a,b,y\n5.1,x,p\n0,,q\n,z,q\n-7.25,x,p\n"
+    folder = prepared(table, header=True, label="y", missing="impute")
     schema = Schema.load(folder / "schema.json")
     inputs, _ = features.sample(open_dataset(folder / "train"))
-    columns = np.split(inputs, features.first_inputs(schema)[1:-1], axis=1)
+    columns = np.split(inputs, schema.first_inputs[1:-1], axis=1)
     values = [
         features.values(feature, column).tolist()
         for feature, column in zip(schema.features, columns, strict=True)
     ]
-    assert values == [[5.1, 0, -7.25], ["x", "z", "x"]]
+    number, text = values
+    assert number == pytest.approx([5.1, 0, np.nan, -7.25], nan_ok=True)
+    assert text == ["x", "", "z", "x"]
+
+
+def test_gaps_have_no_part_in_the_figures_of_numbers():
+    numbers, names = np.array([1.0, np.nan, 3, np.nan, np.nan]), np.array([*"aabbc"], object)
+    found = features.quantiles(numbers, names)
+    assert [(row["class"], row["p50"]) for row in found] == [("a", 1), ("b", 3)]
+    inputs = np.array([[1, 0], [np.nan, 1], [3, 0], [3, np.nan]], np.float32)
+    shares = features.telling(inputs, np.array([0, 0, 1, 1]))
+    assert shares == pytest.approx([1, 1 / 4])
+    assert content.cell(np.nan) == ""
 
 
 def test_wrong_rows_are_those_of_the_table(here, capsys):

@@ -1,4 +1,4 @@
-"""Any table: text columns, gaps, scales, many classes and attributes; what is learned is kept."""
+"""Any table: text columns, gaps, many classes and attributes; what is found is kept."""
 
 import json
 import time
@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifier.base.errors import UserError
+from classifier.preparing import storing
+from classifier.rows.dataset import Kinds, open_dataset
 from classifier.table import csv_text, reader
 from classifier.table.layout import Layout
 from classifier.table.opening import open_new_rows
@@ -58,24 +60,22 @@ def test_rows_with_gaps_are_dropped(prepared):
     assert schema_of(folder).counts == {"train": {"a": 1, "b": 1}}
 
 
-def test_a_median_of_very_large_numbers_is_one(prepared):
-    text = "x,y\n3.4e38,a\n3.4e38,b\n,a\n"
-    (feature,) = schema_of(prepared(text, header=True, label="y", missing="impute")).features
-    assert feature.fill == pytest.approx(3.4e38)
-
-
-def test_gaps_are_filled_with_the_median_and_the_most_frequent(prepared):
+def test_gaps_are_left_for_the_model_to_fill(prepared):
     folder = prepared(GAPPY, **NAMED, missing="impute", features=["size", "colour"])
-    assert load(folder, "train")[0].tolist() == [[1, 1, 0], [3, 0, 1], [3, 1, 0], [5, 1, 0]]
-    assert [feature.fill for feature in schema_of(folder).features] == [3.0, "red"]
+    rows = [[1, 1, 0], [np.nan, 0, 1], [3, np.nan, np.nan], [5, 1, 0]]
+    np.testing.assert_array_equal(load(folder, "train")[0], rows)
+    assert open_dataset(folder / "train").kinds == Kinds(texts=((1, 3),), gaps=True)
+    schema = schema_of(folder)
+    np.testing.assert_array_equal(schema.encode(schema.row(["", "?"])), [[np.nan] * 3])
 
 
 def test_numbers_may_stand_for_gaps_however_they_are_written(prepared):
     text = "size,kind\n1,a\n-999,b\n-999.0,a\n-9.99e2,b\n5,b\n"
     folder = prepared(text, **NAMED, missing="impute", na_values=[" -999 "])
-    assert load(folder, "train")[0].tolist() == [[1], [3], [3], [3], [5]]
+    rows = [[1], [np.nan], [np.nan], [np.nan], [5]]
+    np.testing.assert_array_equal(load(folder, "train")[0], rows)
     schema = schema_of(folder)
-    assert schema.encode(schema.row(["-999.00"])).tolist() == [[3]]
+    assert np.isnan(schema.encode(schema.row(["-999.00"])))
 
 
 @pytest.mark.parametrize("gap", ["", "n/a", "n/a  ", "\u00a0"])
@@ -83,7 +83,8 @@ def test_white_space_around_a_gap_does_not_matter(prepared, monkeypatch, gap):
     monkeypatch.setattr(reader, "BLOCK_BYTES", 8)
     text = f"size,kind\n1,a\n5,b\n3,a\n4,b\n2,a\n{gap},b\n"
     folder = prepared(text, **NAMED, missing="impute", na_values=["", "n/a "])
-    assert load(folder, "train")[0].tolist() == [[1], [5], [3], [4], [2], [3]]
+    rows = [[1], [5], [3], [4], [2], [np.nan]]
+    np.testing.assert_array_equal(load(folder, "train")[0], rows)
 
 
 def test_most_values_decide_whether_a_column_is_text(prepared):
@@ -160,14 +161,14 @@ def test_blank_lines_before_the_header_may_fill_a_block(chunks):
     assert chunks("\n" * 50 + "k,x\na,1\n", 8, header=True) == (["a"], [1])
 
 
-def test_scale_gives_mean_0_and_deviation_1_over_the_training_rows(prepared):
-    rows = "\n".join(f"{value},{1e6 + value},7,{'ab'[value % 2]}" for value in range(40))
-    folder = prepared(rows, header=False, label=-1, scale="standard", test_size=0.25)
-    train, test = load(folder, "train")[0], load(folder, "test")[0]
-    assert train[:, :2].mean(axis=0) == pytest.approx(0, abs=1e-5)
-    assert train[:, 0].std() == pytest.approx(1, abs=1e-5)
-    assert np.abs(test[:, 0].mean()) > 1e-3, "it is fitted on training rows only"
-    assert train[:, 2].tolist() == [0] * 30, "a constant stays finite"
+def test_categories_are_those_of_the_rows_trained_on_in_the_order_of_these(prepared, monkeypatch):
+    text = "x,colour,kind\n,green,a\n1,red,a\n2,blue,b\n3,red,b\n4,grey,\n5,blue,a\n"
+    for block_cells in (storing.BLOCK_CELLS, 0):
+        monkeypatch.setattr(storing, "BLOCK_CELLS", block_cells)
+        folder = prepared(text, **NAMED, missing="drop")
+        assert schema_of(folder).input_names() == ["x", "colour=red", "colour=blue"]
+        rows = [[1, 1, 0], [2, 0, 1], [3, 1, 0], [5, 0, 1]]
+        assert load(folder, "train")[0].tolist() == rows
 
 
 def test_a_column_without_a_name_is_found_again(prepared):
@@ -207,9 +208,7 @@ def test_a_first_cell_that_is_empty_moves_no_other(prepared, end):
          ": see its categories of colour"),
         (lambda schema: schema["features"][1]["categories"].append(" new "),
          ": see its categories of colour"),
-        (lambda schema: schema["features"][0].update(fill=1.0), ": see its fill of size"),
-        (lambda schema: schema["features"][0].update(std=0.0), ""),
-        (lambda schema: schema["features"][0].update(mean=1e39), ""),
+        (lambda schema: schema["features"][0].update(fill=1.0), ""),
         (lambda schema: schema["counts"]["train"].pop("a"), ": see its counts"),
         (lambda schema: schema["counts"]["train"].update(a=0), ": see its counts"),
         (lambda schema: schema["layout"].update(delimiter="ab"), ""),
@@ -340,7 +339,7 @@ def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(
     assert labels.argmax(axis=1).tolist() == [schema.classes.index(x) for x in frame.label]
     for row, expected in zip(frame.to_numpy(), features, strict=True):
         texts = ["" if cell is None else str(cell) for cell in row[:-1]]
-        assert np.array_equal(schema.encode(schema.row(texts))[0], expected)
+        np.testing.assert_array_equal(schema.encode(schema.row(texts))[0], expected)
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     """
     table = open_new_rows(path, schema, needs_label=True)
     labels = Vocabulary(schema.layout, schema.classes)
-    with DatasetWriter(folder, schema.inputs, len(schema.classes)) as writer:
+    with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
             rows, classes = (
                 read_features(table, chunk, schema),

@@ -1,29 +1,68 @@
-"""The params of a network as a Keras Sequential model."""
+"""The params of a network, and what its rows have taught it, as a Keras Sequential model."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from classifier.model.learned import Learned
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 
 NO_MEMORY = "train.hidden: a network this large does not fit in memory"
 
 
-def build_network(inputs: int, classes: int, settings: Train) -> Any:
+def build_network(
+    inputs: int, classes: int, settings: Train, learned: Learned | None = None
+) -> Any:
     """Return a keras.Sequential: (rows, inputs) float32 in, (rows, classes) probabilities out.
 
-    Its weights are drawn from Keras' global seed, see `keras.utils.set_random_seed`.
+    Its weights are drawn from Keras' global seed, see `keras.utils.set_random_seed`. Where gaps
+    are to be filled or numbers scaled, its first layer does that; the others are Dense.
     """
     hidden = [keras.layers.Dense(units, settings.activation) for units in settings.hidden]
     output = keras.layers.Dense(classes, "softmax", name="probabilities")
-    return keras.Sequential([keras.Input((inputs,), name="features"), *hidden, output])
+    start = [keras.Input((inputs,), name="features"), *beginning(learned)]
+    network = keras.Sequential([*start, *hidden, output])
+    if learned is not None:
+        kernel = network.weights[0]
+        kernel.assign(without_unseen(kernel.numpy(), learned))
+    return network
+
+
+def beginning(learned: Learned | None) -> list[Any]:
+    """Return a keras.Model of stock operations that does what `Learned.apply` does, if anything.
+
+    Not a Normalization layer: it makes a deviation a variance and takes the root of that again,
+    and takes 1e-7 for any that is smaller.
+    """
+    if learned is None or (learned.fill is None and learned.factor is None):
+        return []
+    (shape,) = {each.shape for each in (learned.fill, learned.mean) if each is not None}
+    features = inputs = keras.Input(shape, name="features")
+    if learned.fill is not None:
+        features = keras.ops.where(keras.ops.isnan(features), learned.fill, features)
+    if learned.factor is not None:
+        features = (features - learned.mean) * learned.factor
+    return [keras.Model(inputs, features, name="learned")]
+
+
+def without_unseen(kernel: npt.NDArray[np.float32], learned: Learned) -> npt.NDArray[np.float32]:
+    """Return the first kernel, (inputs, units) or with members, (inputs, units, members).
+
+    What was unseen has no weight. It gets none in training either, as it is 0 in all rows: so it
+    stays unknown to the network.
+    """
+    if learned.unseen is None:
+        return kernel
+    return np.where(learned.unseen[:, None], np.float32(0), kernel)
 
 
 def dense_layers(network: Any) -> list[tuple[Any, Any, str]]:
     """Return kernel (in, out), bias (out,) and activation of each layer, as float32 and by name."""
-    return [(*layer.get_weights(), layer.activation.__name__) for layer in network.layers]
+    dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    return [(*layer.get_weights(), layer.activation.__name__) for layer in dense]
 
 
 def compile_network(network: Any, settings: Train) -> None:

@@ -146,14 +146,14 @@ def _categories(graph: _Graph, feature: TextFeature, gap: str | None, refuse: bo
 
 
 def _scaled(graph: _Graph, inputs: str, learned: Learned) -> str:
-    """Add what fills gaps and scales, where that was learned."""
+    """Add what `Learned.apply` does."""
     if learned.fill is not None:
         is_gap = graph.add("IsNaN", inputs)
         inputs = graph.add("Where", is_gap, graph.constant(learned.fill), inputs)
     if learned.mean is not None:
         inputs = graph.add("Sub", inputs, graph.constant(learned.mean))
-    if learned.std is not None:
-        inputs = graph.add("Div", inputs, graph.constant(learned.std))
+    if learned.factor is not None:
+        inputs = graph.add("Mul", inputs, graph.constant(learned.factor))
     return inputs
 
 

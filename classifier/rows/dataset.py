@@ -3,26 +3,51 @@
 import mmap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from classifier.base.errors import UserError, require_file
+from classifier.base.files import write_text
 
 REPRO_FIRST = "run `dvc repro` first"
+
+
+class Kinds(BaseModel):
+    """What the inputs are: categories, those of one text side by side, or else numbers.
+
+    texts: the place of the first input of each text, and of the one after its last; gaps: whether
+    an input may be NaN, all those of a text where it is a gap.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    texts: tuple[tuple[int, int], ...] = ()
+    gaps: bool = False
+
+    def fit(self, inputs: int) -> bool:
+        """Return whether so many inputs can be of these kinds."""
+        ends = [0, *chain.from_iterable(self.texts), inputs]
+        return ends == sorted(ends)
+
+
+NUMBERS = Kinds()
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The rows of one split or test set.
 
-    features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot.
+    features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs.
     """
 
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]
+    kinds: Kinds = NUMBERS
 
     def __len__(self) -> int:
         return len(self.features)
@@ -32,11 +57,14 @@ class Dataset:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return the features and the labels of the rows with these numbers."""
         features, labels = self.features[rows], self.labels[rows]
+        self.release()
+        return features, labels
+
+    def release(self) -> None:
+        """Give back the memory of what was read: through a map, it counts as the process' own."""
         for mapped in (self.features, self.labels):
             if isinstance(mapped, np.memmap):
-                # What has been read through a map counts as memory of the process.
                 mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
-        return features, labels
 
 
 class ArrayWriter(AbstractContextManager["ArrayWriter"]):
@@ -72,11 +100,12 @@ class ArrayWriter(AbstractContextManager["ArrayWriter"]):
 
 
 class DatasetWriter(AbstractContextManager["DatasetWriter"]):
-    """Writes the two files of a dataset."""
+    """Writes the files of a dataset."""
 
-    def __init__(self, folder: Path, inputs: int, classes: int) -> None:
+    def __init__(self, folder: Path, inputs: int, classes: int, kinds: Kinds = NUMBERS) -> None:
         self.features = ArrayWriter(folder / "features.npy", inputs, np.float32)
         self.labels = ArrayWriter(folder / "labels.npy", classes, np.uint8)
+        write_text(folder / "kinds.json", kinds.model_dump_json() + "\n")
 
     def append(
         self, features: npt.NDArray[np.float32], class_index: npt.NDArray[np.integer[Any]]
@@ -96,10 +125,20 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         UserError: a file is missing or damaged.
     """
-    data = Dataset(open_array(folder / "features.npy"), open_array(folder / "labels.npy"))
-    if data.features.ndim != 2 or data.labels.ndim != 2 or len(data.features) != len(data.labels):
+    features, labels = open_array(folder / "features.npy"), open_array(folder / "labels.npy")
+    kinds = read_kinds(folder / "kinds.json")
+    are_tables = features.ndim == labels.ndim == 2 and len(features) == len(labels)
+    if not are_tables or not kinds.fit(features.shape[1]):
         raise UserError(f"{folder}: its files do not fit each other; {REPRO_FIRST}")
-    return data
+    return Dataset(features, labels, kinds)
+
+
+def read_kinds(path: Path) -> Kinds:
+    """Return the kinds of inputs that a file names; raise `UserError` as `open_array` does."""
+    try:
+        return Kinds.model_validate_json(require_file(path, REPRO_FIRST).read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{path}: is damaged; {REPRO_FIRST}") from error
 
 
 def open_array(path: Path) -> npt.NDArray[Any]:

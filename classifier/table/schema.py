@@ -1,9 +1,10 @@
-"""Which columns, which classes, how a row becomes numbers; prepare learns it, the others use it."""
+"""Which columns, which classes, how a row becomes numbers; prepare finds it, the others use it."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -13,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from classifier.base.errors import UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
+from classifier.rows.dataset import Kinds
 from classifier.table.layout import (
-    FLOAT32_LIMIT,
     Layout,
     counted,
     is_number,
@@ -79,26 +80,22 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-Float32 = Annotated[float, Field(gt=-FLOAT32_LIMIT, lt=FLOAT32_LIMIT)]
-
-
 class NumberFeature(_Model):
-    """A column of numbers: gaps are filled, then (x - mean) / std is one input."""
+    """A column of numbers: one input, NaN where there is a gap."""
 
     kind: Literal["number"] = "number"
     name: str
-    fill: Float32 | None
-    mean: Float32
-    std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TextFeature(_Model):
-    """A column of text: each category is one input, 1 where the row has it and 0 elsewhere."""
+    """A column of text: each category is one input, 1 where the row has it and 0 elsewhere.
+
+    All are NaN where there is a gap.
+    """
 
     kind: Literal["text"] = "text"
     name: str
-    fill: str | None
-    categories: list[str]  # in order of first appearance
+    categories: list[str]  # in order of first appearance in the rows trained on
 
 
 def _are_distinct(names: list[str]) -> bool:
@@ -109,7 +106,7 @@ Feature = Annotated[NumberFeature | TextFeature, Field(discriminator="kind")]
 
 
 class Schema(_Model):
-    """What prepare learned from the table, and all that is needed to turn rows into numbers."""
+    """What prepare found in the table, and all that is needed to turn rows into numbers."""
 
     layout: Layout
     columns: list[str]
@@ -134,15 +131,12 @@ class Schema(_Model):
 
     def _parts(self) -> Iterator[tuple[str, bool]]:
         """Yield what it consists of and whether that fits the rest."""
-        names, impute = [feature.name for feature in self.features], self.missing == "impute"
+        names = [feature.name for feature in self.features]
         yield "columns", _are_distinct(self.columns)
         yield "label", self.label in self.columns and self.label not in names
         yield "features", names != [] and _are_distinct(names) and {*names} <= {*self.columns}
-        for feature in self.features:
-            yield f"fill of {shown(feature.name)}", (feature.fill is not None) == impute
         for text in self.texts:
-            fits = self._are_values(text.categories) and text.fill in (None, *text.categories)
-            yield f"categories of {shown(text.name)}", fits
+            yield f"categories of {shown(text.name)}", self._are_values(text.categories)
         yield "classes", self._are_values(self.classes) and len(self.classes) > 1
         yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
         for split in self.counts.values():
@@ -178,7 +172,7 @@ class Schema(_Model):
 
         metadata: what it says of itself; inputs: the kind of each that it takes, by its name.
         """
-        own = self.metadata() | {"inputs": str(self.kinds)}
+        own = self.metadata() | {"inputs": str(self.kinds_of_features())}
         found = {part: metadata.get(part, "nothing") for part in own} | {"inputs": str({**inputs})}
         for part, expected in own.items():
             if found[part] != expected:
@@ -203,9 +197,8 @@ class Schema(_Model):
     def vocabularies(self) -> list[Vocabulary]:
         return [Vocabulary(self.layout, text.categories) for text in self.texts]
 
-    @cached_property
-    def kinds(self) -> dict[str, str]:
-        """The kind of each feature, number or text, by its name."""
+    def kinds_of_features(self) -> dict[str, str]:
+        """Return the kind of each feature, number or text, by its name."""
         return {feature.name: feature.kind for feature in self.features}
 
     @cached_property
@@ -217,7 +210,7 @@ class Schema(_Model):
     @cached_property
     def inputs(self) -> int:
         """The number of inputs that a row becomes."""
-        return len(self.numbers) + sum(len(text.categories) for text in self.texts)
+        return self.first_inputs[-1]
 
     def input_names(self) -> list[str]:
         """Return what each input is: a column, or a column and one of its categories."""
@@ -268,44 +261,31 @@ class Schema(_Model):
         return code
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Return the inputs of the network for the rows, (rows, inputs) float32."""
-        numbers = self._scaled(rows.numbers)
+        """Return the inputs of the network for the rows, (rows, inputs) float32, NaN for gaps."""
         if not self.texts:
-            return numbers
-        inputs = np.zeros((len(numbers), self.inputs), np.float32)
-        number_slots, text_slots = self._slots
-        inputs[:, number_slots] = numbers
-        for slot, fill, codes in zip(text_slots, self._text_fills, rows.codes.T, strict=True):
-            filled = np.where(codes == MISSING, fill, codes)
-            known = np.flatnonzero(filled >= 0)
-            inputs[known, slot + filled[known]] = 1
+            return rows.numbers
+        inputs = np.zeros((len(rows.numbers), self.inputs), np.float32)
+        inputs[:, self._number_places] = rows.numbers
+        for (first, end), codes in zip(self.kinds.texts, rows.codes.T, strict=True):
+            known = np.flatnonzero(codes >= 0)
+            inputs[known, first + codes[known]] = 1
+            inputs[codes == MISSING, first:end] = np.nan
         return inputs
 
-    def _scaled(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if self.missing == "impute":
-            fills = np.array([n.fill for n in self.numbers], np.float32)
-            numbers = np.where(np.isnan(numbers), fills, numbers)
-        mean, std = (np.array([getattr(n, key) for n in self.numbers]) for key in ("mean", "std"))
-        if not mean.any() and (std == 1).all():
-            return numbers
-        scaled: npt.NDArray[np.float64] = (numbers - mean) / std
-        with np.errstate(over="ignore"):  # predict says so if the model cannot do with infinity
-            return scaled.astype(np.float32)
+    @cached_property
+    def first_inputs(self) -> list[int]:
+        """The place among the inputs at which each feature begins, and the end."""
+        widths = [1 if isinstance(f, NumberFeature) else len(f.categories) for f in self.features]
+        return [0, *accumulate(widths)]
 
     @cached_property
-    def _slots(self) -> tuple[list[int], list[int]]:
-        """Return the first input of each number and of each text feature."""
-        numbers, texts, slot = [], [], 0
-        for feature in self.features:
-            if isinstance(feature, NumberFeature):
-                numbers.append(slot)
-                slot += 1
-            else:
-                texts.append(slot)
-                slot += len(feature.categories)
-        return numbers, texts
+    def kinds(self) -> Kinds:
+        """What the inputs are, as it is written beside the rows."""
+        spans = zip(self.features, pairwise(self.first_inputs), strict=True)
+        texts = tuple(span for feature, span in spans if isinstance(feature, TextFeature))
+        return Kinds(texts=texts, gaps=self.missing == "impute")
 
     @cached_property
-    def _text_fills(self) -> list[int]:
-        pairs = zip(self.texts, self.vocabularies, strict=True)
-        return [MISSING if t.fill is None else vocabulary.code(t.fill) for t, vocabulary in pairs]
+    def _number_places(self) -> list[int]:
+        places = zip(self.features, self.first_inputs, strict=False)  # which has the end too
+        return [place for feature, place in places if isinstance(feature, NumberFeature)]

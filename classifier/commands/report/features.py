@@ -27,52 +27,46 @@ def sample(data: Dataset) -> tuple[Inputs, Classes]:
     return features, labels.argmax(axis=1)
 
 
-def first_inputs(schema: Schema) -> list[int]:
-    """Return the place among the inputs at which each feature begins, and the end."""
-    widths = [1 if isinstance(f, NumberFeature) else len(f.categories) for f in schema.features]
-    return [0, *np.cumsum(widths).tolist()]
-
-
 def values(feature: Feature, inputs: Inputs) -> npt.NDArray[Any]:
-    """Return what a feature was in the table, (n,), from its own inputs, (n, columns).
+    """Return what a feature is in the table, (n,), from its own inputs, (n, columns).
 
-    Gaps are what they were filled with; a category that was unknown is empty.
+    A number that is a gap is NaN; a text that is a gap or an unknown category is empty.
     """
     if isinstance(feature, NumberFeature):
-        return unscaled(inputs[:, 0].astype(float), feature)
+        return inputs[:, 0].astype(float)
     names = np.array([*feature.categories, ""], dtype=object)
-    return names[np.where(inputs.any(axis=1), inputs.argmax(axis=1), -1)]
-
-
-def unscaled(numbers: npt.NDArray[np.float64], feature: NumberFeature) -> npt.NDArray[Any]:
-    """Return numbers as they were before they were scaled, but for what float32 has added."""
-    if (feature.mean, feature.std) == (0, 1):
-        return numbers
-    digits = 5 - int(np.floor(np.log10(max(abs(feature.mean), feature.std))))
-    return np.round(numbers * feature.std + feature.mean, digits) + 0.0  # no -0
+    is_known = (inputs == 1).any(axis=1)
+    return names[np.where(is_known, inputs.argmax(axis=1), -1)]
 
 
 def telling(inputs: Inputs, classes: Classes) -> npt.NDArray[np.float64]:
-    """Return the share of each input's variance that lies between the classes, (inputs,)."""
-    wide = inputs.astype(float)
-    centred = wide - wide.mean(axis=0)
-    total, between = (centred**2).sum(axis=0), np.zeros(wide.shape[1])
+    """Return the share of each input's variance that lies between the classes, (inputs,).
+
+    Gaps are left out.
+    """
+    counts = np.maximum((~np.isnan(inputs)).sum(axis=0), 1)
+    centred = inputs - np.nansum(inputs, axis=0, dtype=float) / counts
+    total, between = np.nansum(centred**2, axis=0), np.zeros(inputs.shape[1])
     for place in np.unique(classes):
         rows = centred[classes == place]
-        between += len(rows) * rows.mean(axis=0) ** 2
+        counts = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+        between += np.nansum(rows, axis=0) ** 2 / counts
     return np.asarray(np.divide(between, total, out=np.zeros_like(total), where=total > 0))
 
 
 def most_telling(schema: Schema, inputs: Inputs, classes: Classes, wanted: int) -> list[int]:
     """Return the places, in their order, of the features that tell the classes apart best."""
-    starts = first_inputs(schema)
-    scores = np.maximum.reduceat(telling(inputs, classes), starts[:-1])
+    scores = np.maximum.reduceat(telling(inputs, classes), schema.first_inputs[:-1])
     return sorted(np.argsort(-scores, kind="stable")[:wanted].tolist())
 
 
 def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
-    """Return class and quantiles of a number for each class, from (n,) values and class names."""
-    at = [*QUANTILES.values()]
+    """Return class and quantiles of a number for each class, from (n,) values and class names.
+
+    Gaps are left out, and so is a class that has nothing else.
+    """
+    at, has_value = [*QUANTILES.values()], ~np.isnan(column)
+    column, names = column[has_value], names[has_value]
     return [
         {"class": name, **dict(zip(QUANTILES, np.quantile(column[names == name], at), strict=True))}
         for name in pd.unique(names)

@@ -238,7 +238,7 @@ def wrong_rows(run: Run, name: str) -> list[Block]:
         [f"{one.row}", str(one.actual), str(one.predicted), f"{one.probability:.3f}", *cells]
         for one, *cells in zip(wrong.itertuples(), *shown.values(), strict=True)
     ]
-    words = "Rows are counted within this data set; gaps are filled in, as the model saw them."
+    words = "Rows are counted within this data set."
     return [Table(f"{title_of(name)}: most confidently wrong rows", head, rows), words]
 
 
@@ -247,14 +247,21 @@ def feature_cells(run: Run, name: str, rows: Any) -> dict[str, list[str]]:
     if name not in run.schema.counts:
         return {}
     inputs, _ = open_dataset(PREPARED / name).take(rows)
-    starts = features.first_inputs(run.schema)
+    starts = run.schema.first_inputs
     return {
         feature.name: [
-            f"{value:.6g}" if isinstance(value, float) else str(value)
+            cell(value)
             for value in features.values(feature, inputs[:, starts[at] : starts[at + 1]])
         ]
         for at, feature in enumerate(run.schema.features[:ROW_FEATURES])
     }
+
+
+def cell(value: Any) -> str:
+    """Return a feature's value as text, nothing for a gap."""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    return str(value)
 
 
 def data(run: Run) -> Section:
@@ -291,7 +298,7 @@ def feature_figures(run: Run) -> list[Figure]:
     """Return a figure of each feature, from a sample of the rows trained on."""
     schema = run.schema
     inputs, index = features.sample(open_dataset(TRAINING_ROWS))
-    starts = features.first_inputs(schema)
+    starts = schema.first_inputs
     counts = np.bincount(index, minlength=len(schema.classes))
     frequent = np.argsort(-counts, kind="stable")[:PLOT_CLASSES]
     kept = np.isin(index, frequent)
