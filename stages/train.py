@@ -27,10 +27,10 @@ def main() -> None:
     settings, schema = load_params().train, Schema.load(SCHEMA)
     data = open_dataset(TRAINING_ROWS)
     # TensorFlow takes seconds to import: here, Ctrl-C is met by `run`.
-    from classifier.model.fit import train
     from classifier.model.network import dense_layers
-    from classifier.model.onnx_file import save_onnx
-    from classifier.model.saving import save_keras
+    from classifier.training.fit import train
+    from classifier.training.onnx_file import save_onnx
+    from classifier.training.saving import save_keras
 
     network, learned = train(data, settings, HISTORY)
     save_keras(network, KERAS_MODEL)

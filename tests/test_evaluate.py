@@ -20,11 +20,11 @@ from classifier.evaluating.forward import load_network, network_of
 from classifier.evaluating.predictions import write_predictions
 from classifier.model.learned import Learned
 from classifier.model.network import build_network, compile_network, dense_layers
-from classifier.model.onnx_file import onnx_model
-from classifier.model.saving import load_keras
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.table.schema import Schema
+from classifier.training.onnx_file import onnx_model
+from classifier.training.saving import load_keras
 from stages import evaluate
 from tests.conftest import ROOT, Clone
 

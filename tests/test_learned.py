@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model import fit, learned
+from classifier.model import learned
 from classifier.model.learned import Learned, learn
 from classifier.model.network import build_network
 from classifier.model.runtime import keras
-from classifier.model.saving import load_keras
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, DatasetWriter, Kinds, open_dataset
 from classifier.table.schema import Schema
+from classifier.training import fit
+from classifier.training.saving import load_keras
 from stages import crossval, evaluate, train
 from tests.conftest import ROOT, Clone
 

@@ -12,11 +12,11 @@ from onnx.reference import ReferenceEvaluator
 from classifier.evaluating.forward import network_of
 from classifier.model.learned import Learned
 from classifier.model.network import build_network, dense_layers
-from classifier.model.onnx_file import onnx_model, save_onnx
 from classifier.model.runtime import keras
 from classifier.params import Train, load_params
 from classifier.table.layout import Layout
 from classifier.table.schema import NumberFeature, Schema, TextFeature
+from classifier.training.onnx_file import onnx_model, save_onnx
 from tests.conftest import ROOT
 
 ACTIVATIONS = get_args(Train.model_fields["activation"].annotation)

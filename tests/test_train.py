@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model import fit
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras
-from classifier.model.saving import load_keras, save_keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.stratified import split_rows
+from classifier.training import fit
+from classifier.training.saving import load_keras, save_keras
 from stages import train
 from tests.conftest import ROOT
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifier.base.errors import UserError
+from classifier.base.files import quoting
 from classifier.evaluating.forward import Network
 from classifier.rows.dataset import Dataset
 
@@ -34,6 +36,9 @@ def write_predictions(network: Network, data: Dataset, classes: list[str], path:
         for rows in row_slices(len(data), network):
             features, labels = data.take(rows)
             log_probabilities = network.log_probabilities(features)
+            if len(bad := np.flatnonzero(np.isnan(log_probabilities).any(axis=1))):
+                row = rows.start + int(bad[0]) + 1
+                raise UserError(f"{path.stem}: row {row}: the model has no answer for it")
             actual, predicted = labels.argmax(axis=1), log_probabilities.argmax(axis=1)
             np.add.at(confusion, (actual, predicted), 1)
             losses -= float(np.take_along_axis(log_probabilities, actual[:, None], axis=1).sum())
@@ -43,7 +48,8 @@ def write_predictions(network: Network, data: Dataset, classes: list[str], path:
                 "predicted": names[predicted],
                 "probability": np.exp(log_probabilities.max(axis=1)).round(6),
             }
-            pd.DataFrame(columns).to_csv(file, index=False, header=rows.start == 0)
+            table = pd.DataFrame(columns)
+            table.to_csv(file, index=False, header=rows.start == 0, quoting=quoting(classes))
     return Outcome(confusion, losses / len(data))
 
 

@@ -1,5 +1,6 @@
 """The rows that the model is evaluated on: the prepared splits, and each file of test sets."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +28,12 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
 
 
 def test_sets() -> list[Path]:
-    """Return the files of test sets: those that are not hidden and end in .csv or .CSV."""
-    return sorted(path for path in TEST_SETS.glob("[!.]*") if path.suffix.lower() == ".csv")
+    """Return the files of test sets, which end in .csv or .CSV; say which others there are."""
+    paths = sorted(TEST_SETS.glob("[!.]*"))
+    for path in paths:
+        if path.suffix.lower() not in (".csv", ".md"):
+            print(f"{path}: is not evaluated, its name does not end in .csv", file=sys.stderr)
+    return [path for path in paths if path.suffix.lower() == ".csv"]
 
 
 def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
