@@ -132,6 +132,17 @@ def test_a_fraction_that_leaves_nothing_is_one_line(trained, fraction, which):
         trained(validation_fraction=fraction)
 
 
+def test_a_class_without_a_row_to_train_on_is_one_line(project):
+    project()
+    recipe = load_params().train.model_copy(update={"validation_fraction": 0.6})
+    labels = np.array([[1, 0]] * 10 + [[0, 1]], np.uint8)
+    data = Dataset(np.zeros((11, 1), np.float32), labels)
+    with pytest.raises(
+        UserError, match=r"^train.validation_fraction: 0.6 leaves no row of a class"
+    ):
+        fit.split(data, recipe)
+
+
 def test_a_diverged_training_is_one_line_and_leaves_no_model(trained, tmp_path):
     with pytest.raises(UserError, match=r"diverged.*after epoch \d+; try a smaller"):
         trained(optimizer="sgd", learning_rate=100.0, activation="linear", hidden=[8, 8, 8])
