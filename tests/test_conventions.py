@@ -16,6 +16,7 @@ ROOMS = [
     "classifier/model",
     "classifier/scoring",
     "classifier/members.py",
+    "classifier/evaluating",
     "classifier/commands",
     "classifier/__main__.py",
 ]

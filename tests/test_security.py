@@ -103,11 +103,11 @@ def test_predict_uses_no_model_but_the_one_in_dvc_lock(copied):
 
 def test_evaluate_uses_no_model_but_the_one_in_dvc_lock(copied):
     copied.dvc("repro")  # DVC has seen the files
-    damage_unseen(copied.path / "models/classifier.keras")
+    damage_unseen(copied.path / "models/classifier.onnx")
     (copied.path / "data/test_sets/more.csv").write_text("5.1,3.5,1.4,0.2,Iris-setosa\n")
     done = copied.run("dvc", "repro", check=False)
     assert copied.stages_run(done.stdout) == ["evaluate"]
-    assert "error: models/classifier.keras: is not the file that dvc.lock names" in done.stderr
+    assert "error: models/classifier.onnx: is not the file that dvc.lock names" in done.stderr
 
 
 def test_no_format_of_the_project_is_a_pickle(reproduced):
