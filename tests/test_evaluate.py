@@ -116,7 +116,7 @@ def changed(change: Callable[[onnx.ModelProto], object]) -> Callable[[bytes], by
     def apply(content: bytes) -> bytes:
         model = onnx.load_model_from_string(content)
         change(model)
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
 
     return apply
 

@@ -105,10 +105,8 @@ def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
     columns = random_rows(gaps=learned is SCALED)
     _, scaled = features_of(columns, learned)
     expected = np.asarray(network(scaled.astype(np.float32)))
-    for label, probabilities in (
-        run(model, columns),
-        ReferenceEvaluator(model).run(None, columns),
-    ):
+    by_reference: Any = ReferenceEvaluator(model).run(None, columns)
+    for label, probabilities in (run(model, columns), by_reference):
         assert np.abs(probabilities - expected).max() <= 1e-6
         assert probabilities.dtype == np.float32
         assert list(label) == [CLASSES[place] for place in probabilities.argmax(axis=1)]

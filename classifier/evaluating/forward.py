@@ -146,7 +146,8 @@ def network_of(graph: onnx.GraphProto) -> Network:
     """Return the part of the graph that can be computed from the inputs of the first layer."""
     start = next(node.input[0] for node in graph.node if node.op_type == "MatMul")
     constants = {each.name: to_array(each).astype(np.float64) for each in graph.initializer}
-    nodes, known = [], {start, *constants}
+    nodes: list[onnx.NodeProto] = []
+    known = {start, *constants}
     for node in graph.node:
         if node.op_type == "Softmax":
             return Network(nodes, constants, start, node.input[0])
