@@ -74,7 +74,7 @@ def test_ten_lines_of_python_answer_as_predict_does(tables, python, table):
 def node(tmp_path_factory) -> Path:
     """A folder in which Node.js finds ONNX Runtime."""
     if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("Node.js and npm are not installed, see CONTRIBUTING.md")
+        pytest.skip("Node.js and npm are not installed")
     folder = tmp_path_factory.mktemp("node")
     # Its scripts would fetch what drives a GPU.
     install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
