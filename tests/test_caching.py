@@ -34,11 +34,11 @@ case $2 in
     stages.train)
         mkdir -p models metrics
         (sed -n '/^train:/,$p' params.yaml; sum data/prepared/train) > models/classifier.keras
-        cp models/classifier.keras models/classifier.onnx
+        sum models/classifier.keras data/prepared/schema.json > models/classifier.onnx
         cp models/classifier.keras metrics/history.csv ;;
     stages.evaluate)
         mkdir -p metrics/predictions
-        sum models/classifier.keras data/prepared > metrics/predictions/train.csv
+        sum models/classifier.onnx data/prepared > metrics/predictions/train.csv
         echo '{{"train": {{"rows": 150}}}}' > metrics/evaluation.json ;;
     *) exec {sys.executable} "$@" ;;
 esac
@@ -68,7 +68,7 @@ FILES: dict[str, set[str]] = {
 CHAINS: list[tuple[str, Any, list[str]]] = [
     ("fetch.timeout", 5, [FETCH]),
     ("prepare.seed", 7, [PREPARE]),  # of no effect while test_size is 0
-    ("prepare.na_values", ["-"], [PREPARE, EVALUATE]),
+    ("prepare.na_values", ["-"], [PREPARE, TRAIN, EVALUATE]),
     ("prepare.features", [0, 1], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
     ("prepare.unknown", "ignore", [PREPARE, EVALUATE]),
     ("prepare.missing", "impute", [PREPARE, CROSSVAL, TRAIN, EVALUATE]),  # a network that fills
@@ -186,7 +186,8 @@ def test_deps_are_the_imported_code_the_data_and_the_lock(stage):
     assert files - data == closure(ROOT / f"stages/{stage}.py") | {ROOT / "requirements.txt"}
 
 
-def test_fetch_and_prepare_do_not_import_tensorflow():
-    script = f"import stages.{FETCH}, stages.{PREPARE}, sys; print(*sys.modules)"
+def test_fetch_prepare_and_evaluate_do_not_import_tensorflow():
+    stages = ", ".join(f"stages.{name}" for name in (FETCH, PREPARE, EVALUATE))
+    script = f"import {stages}, sys; print(*sys.modules)"
     listing = Clone(ROOT).run(sys.executable, "-c", script).stdout.split()
     assert not {"tensorflow", "keras"} & set(listing)

@@ -17,6 +17,7 @@ ROOMS = [
     "classifier/training",
     "classifier/scoring",
     "classifier/members.py",
+    "classifier/evaluating",
     "classifier/commands",
     "classifier/__main__.py",
 ]

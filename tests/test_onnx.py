@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from classifier.evaluating.forward import network_of
+from classifier.evaluating.forward import network_of, prepared_inputs
 from classifier.model.learned import Learned
 from classifier.model.network import build_network, dense_layers
 from classifier.model.runtime import keras
@@ -105,8 +105,8 @@ def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
     columns = random_rows(gaps=learned is SCALED)
     _, scaled = features_of(columns, learned)
     expected = np.asarray(network(scaled.astype(np.float32)))
-    reference: Any = ReferenceEvaluator(model)
-    for label, probabilities in (run(model, columns), reference.run(None, columns)):
+    by_reference: Any = ReferenceEvaluator(model).run(None, columns)
+    for label, probabilities in (run(model, columns), by_reference):
         assert np.abs(probabilities - expected).max() <= 1e-6
         assert probabilities.dtype == np.float32
         assert list(label) == [CLASSES[place] for place in probabilities.argmax(axis=1)]
@@ -116,11 +116,14 @@ def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_its_network_on_numpy_answers_as_keras_does(recipe, activation, hidden):
     network = random_network(recipe, 5, activation=activation, hidden=hidden)
-    ours = network_of(onnx_model(schema_of(), SCALED, dense_layers(network)).graph)
-    _, scaled = features_of(random_rows(gaps=True), SCALED)
-    found = ours.log_probabilities(scaled)
-    assert found.dtype == np.float64
-    assert np.abs(np.exp(found) - np.asarray(network(scaled.astype(np.float32)))).max() <= 1e-6
+    graph = onnx_model(schema_of(), SCALED, dense_layers(network)).graph
+    rows, scaled = features_of(random_rows(gaps=True), SCALED)
+    expected = np.asarray(network(scaled.astype(np.float32)))
+    joined = next(node.output[0] for node in graph.node if node.op_type == "Concat")
+    for start, inputs in ((joined, rows), (prepared_inputs(graph), scaled)):
+        found = network_of(graph, start).log_probabilities(inputs)
+        assert found.dtype == np.float64
+        assert np.abs(np.exp(found) - expected).max() <= 1e-6
 
 
 @pytest.fixture

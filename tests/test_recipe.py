@@ -12,6 +12,8 @@ import pytest
 from classifier.model.runtime import keras
 from tests.conftest import Clone
 
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+
 
 @pytest.fixture(scope="module")
 def recipe(reproduced: Clone) -> tuple[np.ndarray, list[int], np.ndarray]:
@@ -86,9 +88,11 @@ def test_keras_file_opens_in_stock_keras_and_agrees_with_onnx(reproduced, tmp_pa
     elsewhere = Clone(tmp_path)  # where there is no code of this project to import
     elsewhere.run(sys.executable, "-c", script, str(model), str(features), str(output))
     by_onnx = onnx_probabilities(reproduced.path / "models/classifier.onnx", np.load(features))
+    assert by_onnx.shape == (150, 3)
     assert np.abs(np.load(output) - by_onnx).max() <= 1e-6
 
 
 def onnx_probabilities(path: Path, features: np.ndarray) -> np.ndarray:
     model = onnxruntime.InferenceSession(path)
-    return np.asarray(model.run(["probabilities"], {"features": features})[0])
+    columns = {name: column[:, None] for name, column in zip(NAMES, features.T, strict=True)}
+    return np.asarray(model.run(["probabilities"], columns)[0])

@@ -56,14 +56,17 @@ def test_the_environment_is_recorded_and_is_no_change_to_dvc(copied):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not QEMU, reason="qemu-user is not installed, see CONTRIBUTING.md")
-def test_a_cpu_without_avx512_trains_the_same_bytes(compared, tmp_path):
+def test_a_cpu_without_avx512_makes_the_same_bytes(compared, tmp_path):
     here = compared.copy(tmp_path / "here")
     here.edit("params.yaml", "repeats: 10 ", "repeats: 1 ")
     elsewhere = here.copy(tmp_path / "elsewhere")
     elsewhere.environment["QEMU_CPU"] = "Haswell"
-    script = "from stages import crossval, train; crossval.main(); train.main()"
-    here.run(sys.executable, "-c", script)
-    elsewhere.run(str(QEMU), sys.executable, "-c", script)
+    for script in (
+        "from stages import crossval, train; crossval.main(); train.main()",
+        "from stages import evaluate; evaluate.main()",
+    ):
+        here.run(sys.executable, "-c", script)
+        elsewhere.run(str(QEMU), sys.executable, "-c", script)
     extensions = json.loads(elsewhere.read("metrics/environment.json"))["cpu"]["extensions"]
     assert "X86_V3" in extensions
     assert "X86_V4" not in extensions
@@ -73,6 +76,8 @@ def test_a_cpu_without_avx512_trains_the_same_bytes(compared, tmp_path):
         "metrics/history.csv",
         "metrics/folds.csv",
         "metrics/crossval.json",
+        "metrics/evaluation.json",
+        "metrics/predictions/train.csv",
     ):
         assert elsewhere.files()[path] == here.files()[path]
 

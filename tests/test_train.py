@@ -8,7 +8,6 @@ from typing import get_args
 from unittest.mock import Mock
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 
@@ -192,12 +191,6 @@ def walk(config):
         yield key, value
         if isinstance(value, dict | list):
             yield from walk(value)
-
-
-def test_the_onnx_file_names_its_input_and_output(reproduced):
-    model = onnxruntime.InferenceSession(reproduced.path / "models/classifier.onnx")
-    assert [(i.name, i.shape) for i in model.get_inputs()] == [("features", ["rows", 4])]
-    assert [(o.name, o.shape) for o in model.get_outputs()] == [("probabilities", ["rows", 3])]
 
 
 def test_the_environment_says_what_decides_the_bytes(reproduced):

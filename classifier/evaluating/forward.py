@@ -117,7 +117,7 @@ def load_network(path: Path, schema: Schema) -> Network:
         onnx.checker.check_model(model)
         metadata = {each.key: each.value for each in model.metadata_props}
         schema.require_fit(path, metadata, input_kinds(model.graph))
-        network = network_of(model.graph)
+        network = network_of(model.graph, prepared_inputs(model.graph))
         network.log_probabilities(np.zeros((1, schema.inputs)))
     except (UserError, MemoryError):
         raise
@@ -142,9 +142,13 @@ def input_kinds(graph: onnx.GraphProto) -> dict[str, str]:
     return {name: KINDS.get(kind, "neither number nor text") for name, kind in types.items()}
 
 
-def network_of(graph: onnx.GraphProto) -> Network:
-    """Return the part of the graph that can be computed from the inputs of the first layer."""
-    start = next(node.input[0] for node in graph.node if node.op_type == "MatMul")
+def prepared_inputs(graph: onnx.GraphProto) -> str:
+    """Return the name of the rows as prepare writes them: what the first layer reads."""
+    return str(next(node.input[0] for node in graph.node if node.op_type == "MatMul"))
+
+
+def network_of(graph: onnx.GraphProto, start: str) -> Network:
+    """Return what of the graph can be computed from `start`, up to the softmax."""
     constants = {each.name: to_array(each).astype(np.float64) for each in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     known = {start, *constants}
