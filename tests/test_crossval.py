@@ -29,7 +29,6 @@ from classifier.scoring.scores import macro_f1
 from stages import crossval
 from tests.conftest import ROOT
 
-
 NOTHING = Learned(None, None, None, np.zeros(8, bool))  # learned of eight inputs
 
 
