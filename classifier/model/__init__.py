@@ -1,1 +1,1 @@
-"""One network: how it is built, run, trained and saved."""
+"""One network: what it learns of its inputs, how it is built, run, trained and saved."""
