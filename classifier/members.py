@@ -212,11 +212,12 @@ def train_members(
     inputs, classes = data.features.shape[1], data.labels.shape[1]
     network = build_members(len(members), inputs, classes, settings)
     rngs = [member.rng for member in members]
+    learned = learned_by(members)
     kernel, *weights = initial_weights(inputs, classes, settings, rngs)
-    network.set_weights([without_unseen(kernel, learned_by(members)), *weights])
+    network.set_weights([without_unseen(kernel, learned), *weights])
     stop_early = StopEachEarly(network, data, members, settings.patience)
     for _ in range(settings.epochs):
-        for block in batch_blocks(data, members, settings):
+        for block in batch_blocks(data, members, learned, settings):
             network.train_on_batch(*block)
         advance(len(members))
         if settings.patience and stop_early.after_epoch():
@@ -227,11 +228,12 @@ def train_members(
 
 
 def learned_by(members: Sequence[Member]) -> Learned:
+    """Return what each has learned, (inputs, members)."""
     return stacked([member.learned for member in members])
 
 
 def batch_blocks(
-    data: Dataset, members: Sequence[Member], settings: Train
+    data: Dataset, members: Sequence[Member], learned: Learned, settings: Train
 ) -> Iterator[tuple[Float32s, Float32s]]:
     """Yield an epoch's features and targets, some batches at a time.
 
@@ -245,7 +247,6 @@ def batch_blocks(
     steps = -(-len(members[0].training) // batch)
     shuffled = [member.rng.permutation(member.training) for member in members]
     order = stack_rows(shuffled, (steps, batch, count))
-    learned = learned_by(members)
     return (gather(data, order[at : at + size], learned) for at in range(0, steps, size))
 
 

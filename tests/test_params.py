@@ -22,7 +22,7 @@ SHIPPED = (ROOT / "params.yaml").read_text()
     [
         ("  epochs: 150", "  epoch: 150", "train.epoch: unknown key, did you mean epochs?"),
         ("train:", "trian:", "trian: unknown key, did you mean train?"),
-        ("  epochs: 150", "  xyz: 1\n  epochs: 150", "train.xyz: unknown key, known are hidden, "),
+        ("  epochs: 150", "  xyz: 1\n  epochs: 150", "train.xyz: unknown key, known are scale, "),
         ("  epochs: 150", "", "train.epochs: missing"),
         ("  missing: error", "  scale: none\n  missing: error", "prepare.scale: unknown key, "),
         ("epochs: 150", "epochs: '150'", "train.epochs: '150': should be a valid integer"),

@@ -1,1 +1,1 @@
-"""One network: what it learns from rows, how it is built and run."""
+"""One network: what it learns of its inputs, how it is built and run."""

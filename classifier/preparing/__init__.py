@@ -1,1 +1,1 @@
-"""From a table to rows of numbers: which columns, which classes, what is learned from them."""
+"""From a table to rows of numbers: which columns, which categories and classes, which rows."""
