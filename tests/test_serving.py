@@ -8,7 +8,6 @@ import subprocess
 import sys
 from importlib.metadata import version
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
