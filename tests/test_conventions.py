@@ -15,7 +15,6 @@ ROOMS = [
     "classifier/preparing",
     "classifier/model",
     "classifier/scoring",
-    "classifier/members.py",
     "classifier/evaluating",
     "classifier/commands",
     "classifier/__main__.py",
