@@ -8,10 +8,10 @@ import numpy as np
 
 from classifier.base.paths import TRAINING_ROWS
 from classifier.base.progress import Progress
-from classifier.members import Member, learned_by, score_members, train_members
 from classifier.model.learned import learn
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
+from classifier.scoring.members import Member, learned_by, score_members, train_members
 
 SEEDS = 100
 

@@ -25,7 +25,7 @@ from classifier.scoring.intervals import mean_interval
 from classifier.scoring.scores import METRICS
 
 if TYPE_CHECKING:
-    from classifier.members import Member
+    from classifier.scoring.members import Member
 
 COLUMNS = ["repeat", "fold", "test_rows", *METRICS]
 LONG_WORK = 1_000_000_000  # rows to train on that take minutes
@@ -56,7 +56,7 @@ def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataF
     places = list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
     sizes = [training_rows(len(data), fold, settings, recipe) for _, fold in places]
     announce(len(places), recipe.epochs, sizes[0])
-    from classifier.members import train_and_score  # TensorFlow takes seconds
+    from classifier.scoring.members import train_and_score  # TensorFlow takes seconds
 
     with Progress(desc="crossval", total=len(places) * recipe.epochs, unit="epoch") as bar:
         scores = train_and_score(
@@ -104,7 +104,7 @@ def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
 
 def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
     """Return the rows of the model that is tested on a fold, and what it learns and draws."""
-    from classifier.members import Member  # TensorFlow takes seconds
+    from classifier.scoring.members import Member  # TensorFlow takes seconds
 
     repeat, fold = place
     is_test = fold_of_rows(data, settings, repeat) == fold - 1

@@ -1,4 +1,4 @@
-"""train: the prepared rows to a Keras model, its ONNX twin, and its learning curves."""
+"""train: the prepared rows to a Keras model, an ONNX file that takes raw rows, learning curves."""
 
 import platform
 from importlib.metadata import version

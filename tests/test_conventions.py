@@ -16,7 +16,6 @@ ROOMS = [
     "classifier/model",
     "classifier/training",
     "classifier/scoring",
-    "classifier/members.py",
     "classifier/evaluating",
     "classifier/commands",
     "classifier/__main__.py",

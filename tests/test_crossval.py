@@ -8,22 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier import members
 from classifier.base.errors import UserError
-from classifier.members import (
-    Member,
-    batch_blocks,
-    build_members,
-    initial_weights,
-    train_members,
-)
 from classifier.model.learned import Learned
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
+from classifier.scoring import members
 from classifier.scoring.intervals import difference_interval, mean_interval
+from classifier.scoring.members import (
+    Member,
+    batch_blocks,
+    build_members,
+    initial_weights,
+    train_members,
+)
 from classifier.scoring.scores import macro_f1
 from stages import crossval
 from tests.conftest import ROOT

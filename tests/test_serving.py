@@ -8,7 +8,6 @@ import subprocess
 import sys
 from importlib.metadata import version
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,10 +16,9 @@ from tests.conftest import ROOT, Clone
 
 
 def lines_in(language: str) -> str:
-    (lines,) = re.findall(
-        rf"```{language}\n(.*?)```", (ROOT / "docs/serving.md").read_text(), re.DOTALL
-    )
-    return lines
+    text = (ROOT / "docs/serving.md").read_text()
+    (lines,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return str(lines)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def test_ten_lines_of_python_answer_as_predict_does(tables, python, table):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory) -> Path:
+def node(tmp_path_factory):
     """A folder in which Node.js finds ONNX Runtime."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("Node.js and npm are not installed")
