@@ -21,7 +21,7 @@ def main() -> None:
     from classifier.model.fit import train
     from classifier.model.saving import save_keras, save_onnx
 
-    network = train(data, settings, HISTORY)
+    network, _ = train(data, settings, HISTORY)
     save_keras(network, KERAS_MODEL)
     save_onnx(network, ONNX_MODEL)
     # Not in dvc.yaml: another machine that makes the same model has not changed anything.

@@ -110,9 +110,9 @@ def test_a_number_of_any_size_is_scaled():
 
 def test_what_no_row_has_is_unseen():
     found = learn(dataset(ROWS), rows(1, 3), scale=True)
-    assert found.unseen.tolist() == [False, False, False, True, True, False]
+    assert np.asarray(found.unseen).tolist() == [False, False, False, True, True, False]
     alone = learn(dataset(ROWS), rows(3), scale=True)
-    assert alone.unseen.tolist() == [False, True, True, True, True, False]
+    assert np.asarray(alone.unseen).tolist() == [False, True, True, True, True, False]
     assert alone.apply(ROWS[3:4].copy()).tolist() == [[0, 0, 0, 0, 0, 0]]
 
 
@@ -179,7 +179,7 @@ def test_what_was_unseen_has_no_weight_and_gets_none(shipped, tmp_path, monkeypa
     features[training, 2] *= 0  # of these rows, none has the category
     features[validation, 2:6] = [1, 0, 0, 0]
     of_validation = Dataset(features, data.labels, data.kinds)
-    network = fit.train(of_validation, settings, Path("history.csv"))
+    network, _ = fit.train(of_validation, settings, Path("history.csv"))
     kernel = network.get_weights()[0]
     assert (np.abs(kernel).max(axis=1) == 0).tolist() == [False] * 2 + [True] + [False] * 4
     features[validation, 2] = 0
@@ -198,7 +198,8 @@ def test_train_learns_from_the_rows_that_it_trains_on(shipped, tmp_path):
     training, validation = fit.split(data, settings)
     of_training, of_all = (learn(data, of, scale=True) for of in (training, range(60)))
     assert not same(of_training, of_all)
-    network = fit.train(data, settings, tmp_path / "history.csv")
+    network, found = fit.train(data, settings, tmp_path / "history.csv")
+    assert same(found, of_training)
     inputs = network.get_layer("learned").predict(data.features, verbose=0)
     assert np.array_equal(inputs, of_training.apply(data.features.copy()))
     assert not np.isnan(network.predict(data.features[validation], verbose=0)).any()

@@ -73,7 +73,7 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
     monkeypatch.setattr(fit, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
     few = settings.model_copy(update={"epochs": 2, "batch_size": 16})
-    trained = fit.train(data, few, tmp_path / "history.csv")
+    trained, _ = fit.train(data, few, tmp_path / "history.csv")
     keras.utils.set_random_seed(few.seed)
     network = build_network(4, 3, few)
     compile_network(network, few)

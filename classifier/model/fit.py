@@ -12,7 +12,7 @@ import pandas as pd
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_file
 from classifier.base.progress import Progress
-from classifier.model.learned import learn
+from classifier.model.learned import Learned, learn
 from classifier.model.network import NO_MEMORY, build_network, compile_network, for_each_batch
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
@@ -28,10 +28,10 @@ HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 
-def train(data: Dataset, settings: Train, history: Path) -> Any:
-    """Return a keras.Sequential trained on the data; its learning curves are in `history`, a CSV.
+def train(data: Dataset, settings: Train, history: Path) -> tuple[Any, Learned]:
+    """Return a keras.Sequential trained on the data, and what its beginning has learned of them.
 
-    It takes the features as they stand in the data: what is learned of them is its first layer.
+    It takes the features as they stand in the data. Its learning curves are in `history`, a CSV.
 
     Raises:
         UserError: the network does not fit in memory, or its loss is not finite any more.
@@ -55,7 +55,7 @@ def train(data: Dataset, settings: Train, history: Path) -> Any:
         )
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(NO_MEMORY) from error
-    return network
+    return network, learned
 
 
 def split(data: Dataset, settings: Train) -> tuple[RowNumbers | range, RowNumbers]:
