@@ -148,7 +148,7 @@ LEARNED: list[dict[str, Any]] = [
 def test_a_member_learns_and_ends_as_the_same_network_alone(iris, shipped, ten, changes):
     data = with_gaps(iris)
     recipe = shipped.model_copy(update={"epochs": 6} | changes)
-    assert any(member.learned.unseen[7] for member in members_of(data, ten, recipe))
+    assert any(np.asarray(member.learned.unseen)[7] for member in members_of(data, ten, recipe))
     ends_as_alone(data, recipe, ten)
 
 
