@@ -23,8 +23,9 @@ def build_network(inputs: int, classes: int, settings: Train, learned: Learned =
     output = keras.layers.Dense(classes, "softmax", name="probabilities")
     start = [keras.Input((inputs,), name="features"), *beginning(inputs, learned)]
     network = keras.Sequential([*start, *hidden, output])
-    kernel = network.weights[0]
-    kernel.assign(without_unseen(kernel.numpy(), learned))
+    if learned.unseen is not None and learned.unseen.any():
+        kernel = network.weights[0]
+        kernel.assign(without_unseen(kernel.numpy(), learned))
     return network
 
 
