@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model.learned import Learned
+from classifier.model.learned import NOTHING
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
@@ -27,8 +27,6 @@ from classifier.scoring.members import (
 from classifier.scoring.scores import macro_f1
 from stages import crossval
 from tests.conftest import ROOT
-
-NOTHING = Learned(None, None, None, np.zeros(0, bool))  # was learned
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
     network = build_network(data.features.shape[1], data.labels.shape[1], recipe, learned)
     start = initial_weights(data.features.shape[1], data.labels.shape[1], recipe,
                             [member.rng for member in members])  # fmt: skip
-    start[0][learned.unseen] = 0
+    start[0][np.asarray(learned.unseen)] = 0
     network.set_weights([weights[..., place] for weights in start])
     compile_network(network, recipe)
     network.steps_per_execution = steps

@@ -25,7 +25,7 @@ class Learned:
 
     fill: float32, what a gap counts as, None where there are none; mean and std: float32, where a
     network reads (x - mean) * (1 / std), None where it reads x; unseen: bool, whether no row that
-    was trained on has the input, so that it is to have no weight.
+    was trained on has the input, so that it is to have no weight, None where each is known.
     """
 
     fill: Float32s | None = None
@@ -47,6 +47,9 @@ class Learned:
                 features -= self.mean
                 features *= self.factor
         return features
+
+
+NOTHING = Learned()
 
 
 def stacked(each: Sequence[Learned]) -> Learned:

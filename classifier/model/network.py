@@ -6,16 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifier.model.learned import Learned
+from classifier.model.learned import NOTHING, Learned
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 
 NO_MEMORY = "train.hidden: a network this large does not fit in memory"
 
 
-def build_network(
-    inputs: int, classes: int, settings: Train, learned: Learned | None = None
-) -> Any:
+def build_network(inputs: int, classes: int, settings: Train, learned: Learned = NOTHING) -> Any:
     """Return a keras.Sequential: (rows, inputs) float32 in, (rows, classes) probabilities out.
 
     Its weights are drawn from Keras' global seed, see `keras.utils.set_random_seed`. Where gaps
@@ -23,29 +21,28 @@ def build_network(
     """
     hidden = [keras.layers.Dense(units, settings.activation) for units in settings.hidden]
     output = keras.layers.Dense(classes, "softmax", name="probabilities")
-    start = [keras.Input((inputs,), name="features"), *beginning(learned)]
+    start = [keras.Input((inputs,), name="features"), *beginning(inputs, learned)]
     network = keras.Sequential([*start, *hidden, output])
-    if learned is not None:
+    if learned.unseen is not None and learned.unseen.any():
         kernel = network.weights[0]
         kernel.assign(without_unseen(kernel.numpy(), learned))
     return network
 
 
-def beginning(learned: Learned | None) -> list[Any]:
+def beginning(inputs: int, learned: Learned) -> list[Any]:
     """Return a keras.Model of stock operations that does what `Learned.apply` does, if anything.
 
     Not a Normalization layer: it makes a deviation a variance and takes the root of that again,
     and takes 1e-7 for any that is smaller.
     """
-    if learned is None or (learned.fill is None and learned.factor is None):
+    if learned.fill is None and learned.factor is None:
         return []
-    (shape,) = {each.shape for each in (learned.fill, learned.mean) if each is not None}
-    features = inputs = keras.Input(shape, name="features")
+    features = start = keras.Input((inputs,), name="features")
     if learned.fill is not None:
         features = keras.ops.where(keras.ops.isnan(features), learned.fill, features)
     if learned.factor is not None:
         features = (features - learned.mean) * learned.factor
-    return [keras.Model(inputs, features, name="learned")]
+    return [keras.Model(start, features, name="learned")]
 
 
 def without_unseen(kernel: npt.NDArray[np.float32], learned: Learned) -> npt.NDArray[np.float32]:

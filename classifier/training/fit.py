@@ -30,10 +30,9 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 
 def train(data: Dataset, settings: Train, history: Path) -> tuple[Any, Learned]:
-    """Return a keras.Sequential trained on the data, and what is learned of its features.
+    """Return a keras.Sequential trained on the data, and what it has learned of its inputs.
 
-    That is the first layer of the network, which takes the features as they stand in the data. The
-    learning curves are in `history`, a CSV.
+    It takes the features as they stand in the data. Its learning curves are in `history`, a CSV.
 
     Raises:
         UserError: a class has no row to train on, the network does not fit in memory, or its loss
