@@ -13,9 +13,9 @@ from pathlib import Path
 
 import classifier.members  # noqa: F401  (not to be timed)
 from classifier.base.paths import HISTORY, TRAINING_ROWS
-from classifier.model.fit import train
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
+from classifier.training.fit import train
 from stages import crossval
 
 

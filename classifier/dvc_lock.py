@@ -1,6 +1,7 @@
 """What dvc.lock says of the last run: what each stage read, what it wrote, with which params."""
 
 import hashlib
+import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -144,15 +145,26 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def md5_of_folder(path: Path) -> str:
+    """Return the md5 that DVC gives a folder: that of its list of files, and .dir."""
+    files = [file for file in path.rglob("*") if file.is_file()]
+    entries = [{"md5": md5_of(f), "relpath": f.relative_to(path).as_posix()} for f in files]
+    entries.sort(key=lambda entry: entry["relpath"])
+    content = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
+
+
 def require_recorded(path: Path, lock: Path = LOCK) -> Path:
-    """Return `path`; raise `UserError` unless it is a file whose md5 dvc.lock has for it."""
-    require_file(path, "run `dvc repro` first")
+    """Return `path`; raise `UserError` unless it is what dvc.lock names by its md5."""
+    if not path.is_dir():
+        require_file(path, "run `dvc repro` first")
     expected = read_lock(lock).outs().get(path.as_posix())
     if expected is None:
         raise UserError(f"{path}: {lock} does not name it; run `dvc repro`")
-    if md5_of(path) != expected.md5:
+    kind, md5 = ("folder", md5_of_folder) if path.is_dir() else ("file", md5_of)
+    if md5(path) != expected.md5:
         raise UserError(
-            f"{path}: is not the file that {lock} names; "
+            f"{path}: is not the {kind} that {lock} names; "
             "`classifier verify --repair` brings that back, `dvc repro` makes a new one"
         )
     return path

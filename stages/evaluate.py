@@ -1,6 +1,7 @@
 """evaluate: how well the model does on each data set, as metrics and as one line per row."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +12,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.base.errors import UserError
-from classifier.base.files import replaced_folder, rounded, write_json
+from classifier.base.files import quoting, replaced_folder, rounded, write_json
 from classifier.base.paths import EVALUATION, KERAS_MODEL, PREDICTIONS, PREPARED, SCHEMA, TEST_SETS
 from classifier.base.process import run
 from classifier.dvc_lock import require_recorded
 from classifier.model.runtime import tf
-from classifier.model.saving import load_keras
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
+from classifier.training.saving import load_keras
 
 BATCH_ROWS = 8_192
 
@@ -58,8 +59,12 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
 
 
 def test_sets() -> list[Path]:
-    """Return the files of test sets: those that are not hidden and end in .csv or .CSV."""
-    return sorted(path for path in TEST_SETS.glob("[!.]*") if path.suffix.lower() == ".csv")
+    """Return the files of test sets, which end in .csv or .CSV; say which others there are."""
+    paths = sorted(TEST_SETS.glob("[!.]*"))
+    for path in paths:
+        if path.suffix.lower() not in (".csv", ".md"):
+            print(f"{path}: is not evaluated, its name does not end in .csv", file=sys.stderr)
+    return [path for path in paths if path.suffix.lower() == ".csv"]
 
 
 def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
@@ -121,6 +126,9 @@ def write_predictions(
         for rows in row_slices(len(data)):
             features, labels = data.take(rows)
             probabilities = network.predict_on_batch(features)
+            if len(bad := np.flatnonzero(np.isnan(probabilities).any(axis=1))):
+                row = rows.start + int(bad[0]) + 1
+                raise UserError(f"{path.stem}: row {row}: the model has no answer for it")
             actual, predicted = labels.argmax(axis=1), probabilities.argmax(axis=1)
             np.add.at(confusion, (actual, predicted), 1)
             columns = {
@@ -129,7 +137,8 @@ def write_predictions(
                 "predicted": names[predicted],
                 "probability": probabilities.max(axis=1).astype(float).round(6),
             }
-            pd.DataFrame(columns).to_csv(file, index=False, header=rows.start == 0)
+            table = pd.DataFrame(columns)
+            table.to_csv(file, index=False, header=rows.start == 0, quoting=quoting(classes))
     return confusion
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.files import replaced_folder
+from classifier.base.files import quoting, replaced_folder
 from classifier.base.paths import PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.params import load_params
@@ -80,7 +80,9 @@ def write_preview(schema: Schema, train: Dataset, path: Path) -> None:
     rows = np.concatenate(firsts)
     inputs = pd.DataFrame(train.features[rows], columns=schema.input_names())
     labels = pd.DataFrame(train.labels[rows], columns=schema.classes)
-    pd.concat([inputs, labels], axis="columns").to_csv(path, index=False)
+    pd.concat([inputs, labels], axis="columns").to_csv(
+        path, index=False, quoting=quoting([*schema.classes, *schema.input_names()])
+    )
 
 
 def first_rows(column: npt.NDArray[np.uint8], wanted: int) -> npt.NDArray[np.intp]:

@@ -18,8 +18,8 @@ PACKAGES = ("keras", "tensorflow", "numpy", "onnx", "tf2onnx", "h5py")
 def main() -> None:
     settings, data = load_params().train, open_dataset(TRAINING_ROWS)
     # TensorFlow takes seconds to import: here, Ctrl-C is met by `run`.
-    from classifier.model.fit import train
-    from classifier.model.saving import save_keras, save_onnx
+    from classifier.training.fit import train
+    from classifier.training.saving import save_keras, save_onnx
 
     network = train(data, settings, HISTORY)
     save_keras(network, KERAS_MODEL)

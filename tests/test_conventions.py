@@ -14,6 +14,7 @@ ROOMS = [
     "classifier/table",
     "classifier/preparing",
     "classifier/model",
+    "classifier/training",
     "classifier/scoring",
     "classifier/members.py",
     "classifier/commands",

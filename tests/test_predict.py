@@ -5,11 +5,13 @@ import json
 import sys
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from classifier.commands.predict import json_lines
 from classifier.dvc_lock import md5_of
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
@@ -68,6 +70,23 @@ def test_a_table_may_come_through_a_pipe(reproduced, command):
         "predict <(cat": "classifier predict <(cat data/source/iris.data)",
     }.get(command, f"classifier {command} data/source/iris.data")
     assert len(reproduced.run("bash", "-c", full).stdout.splitlines()) == 151
+
+
+def test_standard_input_is_read_from_where_it_is(reproduced):
+    script = "{ read -r first; classifier predict --json -; } < data/source/iris.data"
+    assert len(reproduced.run("bash", "-c", script).stdout.splitlines()) == 149
+
+
+def test_a_file_without_rows_is_answered_with_its_header(copied):
+    (copied.path / "rows.csv").write_text(HEADER)
+    added = ",".join(["predicted", *PROBABILITIES])
+    assert predict(copied, "rows.csv") == f"{HEADER.strip()},{added}\n"
+
+
+def test_the_class_is_the_most_probable_before_rounding():
+    schema = Mock(classes=["a", "b"])
+    (line,) = json_lines(schema, np.array([[0.49999999, 0.50000001]]))
+    assert json.loads(line)["predicted"] == "b"
 
 
 def test_a_negative_value_is_a_value(reproduced):

@@ -338,6 +338,13 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     assert not (own.path / "report.html").exists()
 
 
+def test_predictions_of_another_run_are_not_shown(own):
+    path = own.path / "metrics/predictions/train.csv"
+    path.write_text(path.read_text().replace("0.", "0.0", 1))
+    with pytest.raises(UserError, match=r"metrics/predictions: is not the folder that dvc.lock"):
+        report()
+
+
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("revision", "words"),

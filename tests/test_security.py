@@ -14,7 +14,7 @@ import pytest
 
 from classifier.base.errors import UserError
 from classifier.model.runtime import keras
-from classifier.model.saving import load_keras
+from classifier.training.saving import load_keras
 from stages.fetch import SCHEMES
 from tests.conftest import ROOT, Clone
 from tests.imports import CODE, imported

@@ -1,5 +1,6 @@
 """Any table: text columns, gaps, scales, many classes and attributes; what is learned is kept."""
 
+import csv
 import json
 import time
 from collections.abc import Callable
@@ -174,6 +175,22 @@ def test_a_column_without_a_name_is_found_again(prepared):
     schema = schema_of(prepared(",x,y\n0,3,a\n1,4,b\n", header=True, label="y"))
     (chunk,) = open_new_rows(Path("data/raw.csv"), schema, needs_label=True).chunks()
     assert chunk.numbers[:, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("gap", "other"), [("99999999", "100000000"), ("1.0e-60", "0"), ("0.1", "0.10000000149")]
+)
+def test_a_number_that_stands_for_a_gap_is_no_other_number(prepared, gap, other):
+    text = f"x,y\n{other},a\n5,b\n{gap},b\n +{gap},a\n"
+    folder = prepared(text, header=True, label="y", missing="drop", na_values=[gap])
+    assert load(folder, "train")[0].tolist() == [[np.float32(other)], [5]]
+
+
+def test_a_name_with_any_line_break_is_in_quotes(prepared):
+    folder = prepared('x,y\n1,"a\rb"\n2,"c\nd"\n', header=True, label="y")
+    rows = [*csv.reader((folder / "preview.csv").open(newline=""))]
+    assert rows[0] == ["x", "a\rb", "c\nd"]
+    assert len(rows) == 3
 
 
 def test_columns_that_are_named_by_numbers_are_found_again(prepared):

@@ -39,6 +39,13 @@ def test_its_name_may_end_in_capitals_and_hidden_files_are_none(project_copy):
     assert list(json.loads(project_copy.read("metrics/evaluation.json"))) == ["train", "OWN"]
 
 
+def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys):
+    (project_copy.path / "data/test_sets/iris.data").write_text(ROW)
+    evaluate.main()
+    told = "data/test_sets/iris.data: is not evaluated, its name does not end in .csv\n"
+    assert capsys.readouterr().err == told
+
+
 def test_two_of_one_name_are_one_line(project_copy):
     for name in ("own.csv", "own.CSV"):
         (project_copy.path / "data/test_sets" / name).write_text(HEADER + ROW)

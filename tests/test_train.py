@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model import fit
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras
-from classifier.model.saving import load_keras, save_keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.stratified import split_rows
+from classifier.training import fit
+from classifier.training.saving import load_keras, save_keras
 from stages import train
 from tests.conftest import ROOT
 
@@ -130,6 +130,17 @@ def test_validation_rows_are_stratified_and_not_trained_on(reproduced):
 def test_a_fraction_that_leaves_nothing_is_one_line(trained, fraction, which):
     with pytest.raises(UserError, match=f"^train.validation_fraction: keeps aside {which} of 150$"):
         trained(validation_fraction=fraction)
+
+
+def test_a_class_without_a_row_to_train_on_is_one_line(project):
+    project()
+    recipe = load_params().train.model_copy(update={"validation_fraction": 0.6})
+    labels = np.array([[1, 0]] * 10 + [[0, 1]], np.uint8)
+    data = Dataset(np.zeros((11, 1), np.float32), labels)
+    with pytest.raises(
+        UserError, match=r"^train.validation_fraction: 0.6 leaves no row of a class"
+    ):
+        fit.split(data, recipe)
 
 
 def test_a_diverged_training_is_one_line_and_leaves_no_model(trained, tmp_path):

@@ -1,12 +1,13 @@
 """Files written beside their target and moved over it, never half there; YAML as DVC reads it."""
 
+import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -92,7 +93,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and diffs: indented, UTF-8, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def quoting(names: Iterable[str]) -> Literal[0, 2]:
+    """Return how pandas is to quote cells with these names: by itself it does not quote a CR."""
+    return csv.QUOTE_NONNUMERIC if "\r" in "".join(names) else csv.QUOTE_MINIMAL
 
 
 def rounded(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """compare: whether the cross-validated metrics of two revisions differ by more than noise."""
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -152,8 +153,11 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
-    params = lock.params("crossval")
-    if len(table) != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
+    recorded = lock.outs().get(str(FOLDS))
+    if (
+        recorded is None
+        or hashlib.md5(folds.encode(), usedforsecurity=False).hexdigest() != recorded.md5
+    ):
         raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
     return Side(name, table, lock)
 

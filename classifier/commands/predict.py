@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from classifier.table.schema import Schema
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
 
+STDIN = Path("/dev/stdin")
 TOO_LARGE = "the model has no answer, the numbers are too large for it"
 
 
@@ -55,7 +57,7 @@ def predict(
     """
     schema = Schema.load(SCHEMA)
     model = load_model(ONNX_MODEL, schema)
-    source = Path("/dev/stdin" if values == ["-"] else values[0])
+    source = STDIN if values == ["-"] else Path(values[0])
     exists = values[0] != "" and source.exists()  # Path("") is the current folder
     if len(values) > 1 or (len(schema.features) == 1 and not exists):
         predict_row(schema, model, values, sys.stdout, as_json)
@@ -90,23 +92,33 @@ def load_model(path: Path, schema: Schema) -> Any:
 @contextmanager
 def rereadable(source: Path) -> Iterator[Path]:
     """Yield the file itself, or a copy of what comes from a pipe: a table is read twice."""
-    if source.is_file() or source.is_dir():
+    if source.is_dir() or (source.is_file() and not is_read_in_part(source)):
         yield source
         return
-    with source.open("rb") as pipe, NamedTemporaryFile() as copy:
+    with open_once(source) as pipe, NamedTemporaryFile() as copy:
         shutil.copyfileobj(pipe, copy)
         copy.flush()
         try:
             yield Path(copy.name)
         except UserError as error:
-            name = "standard input" if source == Path("/dev/stdin") else str(source)
+            name = "standard input" if source == STDIN else str(source)
             raise UserError(str(error).replace(copy.name, name)) from error
 
 
+def is_read_in_part(source: Path) -> bool:
+    """Return whether it is standard input, of which something before has read the first part."""
+    return source == STDIN and os.lseek(0, 0, os.SEEK_CUR) > 0
+
+
+def open_once(source: Path) -> BinaryIO:
+    """Open what cannot be read twice; standard input as it is, not from its beginning."""
+    return open(0, "rb", closefd=False) if source == STDIN else source.open("rb")
+
+
 def probabilities(model: Any, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return (rows, classes) for (rows, inputs) float32, rounded to the 6 digits that hold."""
+    """Return (rows, classes) for (rows, inputs) float32; 6 digits of each hold."""
     (result,) = model.run(["probabilities"], {"features": inputs})
-    return np.asarray(result, np.float64).round(6)
+    return np.asarray(result, np.float64)
 
 
 def predict_row(
@@ -116,7 +128,8 @@ def predict_row(
     (row,) = probabilities(model, schema.encode(schema.row(values)))
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
-    predicted, pairs = schema.classes[row.argmax()], dict(zip(schema.classes, row, strict=True))
+    predicted = schema.classes[row.argmax()]
+    pairs = dict(zip(schema.classes, row.round(6).tolist(), strict=True))
     if as_json:
         print(json_line(predicted, pairs), file=output)
     else:
@@ -149,6 +162,7 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
         header = ""
         lines = json_lines(schema, rows) if as_json else csv_lines(schema, table, chunk, rows)
         output.writelines(lines)
+    output.write(header)  # of a file without rows
 
 
 def answer(
@@ -170,7 +184,7 @@ def answer(
 
 
 def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:
-    for place, row in zip(rows.argmax(axis=1).tolist(), rows.tolist(), strict=True):
+    for place, row in zip(rows.argmax(axis=1).tolist(), rows.round(6).tolist(), strict=True):
         pairs = dict(zip(schema.classes, row, strict=True))
         yield json_line(schema.classes[place], pairs) + "\n"
 
@@ -183,7 +197,7 @@ def csv_lines(
     delimiter = table.layout.delimiter
     predicted = [delimited([name], delimiter) for name in schema.classes]
     texts, places = row_texts(chunk.lines, delimiter), rows.argmax(axis=1).tolist()
-    for text, place, row in zip(texts, places, rows.tolist(), strict=True):
+    for text, place, row in zip(texts, places, rows.round(6).tolist(), strict=True):
         yield delimiter.join((text, predicted[place], *map(repr, row))) + "\n"
 
 

@@ -1,1 +1,1 @@
-"""One network: how it is built, run, trained and saved."""
+"""One network: how it is built and run."""

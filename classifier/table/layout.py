@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from classifier.base.csv_dialect import Delimiter, Encoding
 from classifier.base.errors import listed, quoted
 
+SAME = 1e-14  # of a number, by which two of its readings may differ
 FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # What the parser of pandas reads as a finite number, and nothing that Python alone would read.
 NUMBER = re.compile(r"[ \t-\r]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t-\r]*", re.ASCII)
@@ -34,9 +36,9 @@ class Layout(BaseModel):
         return [value for value in self.na_values if is_number(value) or not is_float(value)]
 
     @cached_property
-    def na_numbers(self) -> list[np.float32]:
+    def na_numbers(self) -> list[float]:
         """What stands in a column of numbers for no value: -999.0 does if -999 does."""
-        return [np.float32(float(value)) for value in self.na_values if is_number(value)]
+        return [float(value) for value in self.na_values if is_number(value)]
 
     def is_missing(self, cell: str) -> bool:
         return cell.strip() in self.na_values
@@ -44,8 +46,15 @@ class Layout(BaseModel):
     def is_missing_number(self, cell: str) -> bool:
         """Whether a cell in a column of numbers is missing."""
         return self.is_missing(cell) or (
-            is_number(cell) and np.float32(float(cell)) in self.na_numbers
+            is_number(cell) and bool(self.are_missing(np.float64(cell)))
         )
+
+    def are_missing(self, numbers: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.bool_]:
+        """Return which numbers stand for no value, but for the last bits that parsers differ in."""
+        gaps = np.zeros(np.shape(numbers), bool)
+        for value in self.na_numbers:
+            gaps |= np.abs(numbers - value) <= SAME * abs(value)
+        return gaps
 
 
 def is_number(cell: str) -> bool:

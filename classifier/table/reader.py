@@ -141,16 +141,18 @@ class Table:
         if not is_sure:
             cells, block = self._read_slowly(block)
             numbers = self._numbers(cells)
-        self._make_gaps(numbers)
+        self._require_values(numbers)
         named = zip(self.names, cells, strict=True)
         return Chunk(numbers, {name: c for name, c in named if c.dtype != float}, block)
 
     def _numbers(self, cells: list[Any]) -> npt.NDArray[np.float32]:
-        """Return the columns of numbers side by side, infinite where they are too large."""
+        """Return the columns of numbers side by side: NaN for gaps, infinite what is too large."""
         numbers = np.empty((len(cells[0]), len(self.numbers)), np.float32)
         with np.errstate(over="ignore"):
             for place, at in enumerate(self._number_places):
                 numbers[:, place] = cells[at]
+                if self.layout.na_numbers:
+                    numbers[self.layout.are_missing(cells[at]), place] = np.nan
         return numbers
 
     def _read_csv(self, block: bytes) -> list[Any]:
@@ -231,10 +233,8 @@ class Table:
             self.explain()
         return np.nan
 
-    def _make_gaps(self, numbers: npt.NDArray[np.float32]) -> None:
-        """Make NaN of numbers that stand for no value; `UserError` where one is required."""
-        for value in self.layout.na_numbers:
-            numbers[numbers == value] = np.nan
+    def _require_values(self, numbers: npt.NDArray[np.float32]) -> None:
+        """Raise `UserError` where a number is missing that is required."""
         required = set(self.required)
         if np.isnan(numbers[:, [name in required for name in self.numbers]]).any():
             self.explain()

@@ -96,6 +96,7 @@ def load_run() -> Run:
     )
     if run.params.keys() != Params.model_fields.keys():
         raise damaged(LOCK)
+    require_recorded(PREDICTIONS)
     return run
 
 

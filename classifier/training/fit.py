@@ -22,6 +22,7 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 BLOCK_BYTES = 4 * 2**20  # of rows that are shuffled in memory at a time
 RUNS = 128  # of rows that stand together in the table make up a block
 VALIDATION_ROWS = 8_192  # in a batch
+SMALLER_STEPS = "try a smaller train.learning_rate"
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -31,7 +32,8 @@ def train(data: Dataset, settings: Train, history: Path) -> Any:
     """Return a keras.Sequential trained on the data; its learning curves are in `history`, a CSV.
 
     Raises:
-        UserError: the network does not fit in memory, or its loss is not finite any more.
+        UserError: the network does not fit in memory, or a class has no row to train on, or its
+            loss or a weight is not finite any more.
     """
     keras.utils.set_random_seed(settings.seed)
     training, validation = split(data, settings)
@@ -51,17 +53,27 @@ def train(data: Dataset, settings: Train, history: Path) -> Any:
         )
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(NO_MEMORY) from error
+    if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+        raise UserError(f"training diverged: a weight is not finite; {SMALLER_STEPS}")
     return network
 
 
 def split(data: Dataset, settings: Train) -> tuple[RowNumbers | range, RowNumbers]:
-    """Return the numbers of the rows to train on, a range if these are all, and to validate on."""
-    if not settings.validation_fraction:
+    """Return the numbers of the rows to train on, a range if these are all, and to validate on.
+
+    Raises:
+        UserError: a class would have no row to train on.
+    """
+    fraction, classes = settings.validation_fraction, data.labels.shape[1]
+    if not fraction:
         return range(len(data)), np.empty(0, np.int32)
-    classes = data.labels.shape[1]
-    return split_rows(
-        data.labels.argmax(axis=1), classes, settings.validation_fraction, settings.seed
-    )
+    labels = data.labels.argmax(axis=1)
+    training, validation = split_rows(labels, classes, fraction, settings.seed)
+    if not np.bincount(labels[training], minlength=classes).all():
+        raise UserError(
+            f"train.validation_fraction: {fraction} leaves no row of a class to train on"
+        )
+    return training, validation
 
 
 def train_on_blocks(network: Any) -> None:
@@ -171,7 +183,7 @@ class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]
         if not np.isfinite(logs["loss"]):
             raise UserError(
                 f"training diverged: the loss is {logs['loss']} after epoch {epoch + 1}; "
-                "try a smaller train.learning_rate"
+                f"{SMALLER_STEPS}"
             )
 
 
