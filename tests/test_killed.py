@@ -208,7 +208,6 @@ def test_what_dvc_was_writing_when_it_was_killed_is_told(copied, reproduced, pat
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert copied.read(path).endswith("half")
     mend_what_dvc_was_writing(copied, reproduced)
-    assert not copied.read(path).endswith("half")
     assert copied.stages_run(copied.dvc("repro")) == []
 
 

@@ -153,13 +153,18 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
-    recorded = lock.outs().get(str(FOLDS))
-    if (
-        recorded is None
-        or hashlib.md5(folds.encode(), usedforsecurity=False).hexdigest() != recorded.md5
-    ):
+    if not is_of(lock, folds, len(table)):
         raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
     return Side(name, table, lock)
+
+
+def is_of(lock: "Lock", folds: str, models: int) -> bool:
+    """Return whether a lock names these folds by their md5, and by the number of models."""
+    recorded, params = lock.outs().get(str(FOLDS)), lock.params("crossval")
+    if models != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
+        return False
+    md5 = hashlib.md5(folds.encode(), usedforsecurity=False).hexdigest()
+    return recorded is not None and md5 == recorded.md5
 
 
 def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:

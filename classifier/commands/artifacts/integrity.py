@@ -21,7 +21,7 @@ from dvc.exceptions import DvcException
 from dvc.fs import localfs
 from dvc.repo import Repo, lock_repo
 from dvc.repo.index import Index
-from dvc.rwlock import rwlock
+from dvc.rwlock import RWLockFileCorruptedError, rwlock
 from dvc_data.hashfile.build import IgnoreInCollectedDirError, build
 from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.tree import Tree
@@ -131,6 +131,8 @@ def opened() -> Iterator[Repo]:
             for out in repo.index.outs:
                 require_usable(out)
             yield repo
+    except RWLockFileCorruptedError as error:  # by a kill as DVC wrote it
+        raise UserError(f"{error}; `rm .dvc/tmp/rwlock`") from error
     except DvcException as error:
         hint = "; `git checkout dvc.lock` if it is damaged" if "dvc.lock" in str(error) else ""
         raise UserError(f"{error}{hint}") from error
