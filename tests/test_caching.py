@@ -70,7 +70,7 @@ CHAINS: list[tuple[str, Any, list[str]]] = [
     ("prepare.seed", 7, [PREPARE]),  # of no effect while test_size is 0
     ("prepare.na_values", ["-"], [PREPARE, TRAIN, EVALUATE]),
     ("prepare.features", [0, 1], [PREPARE, CROSSVAL, TRAIN, EVALUATE]),
-    ("prepare.unknown", "ignore", [PREPARE, EVALUATE]),
+    ("prepare.unknown", "ignore", [PREPARE, TRAIN, EVALUATE]),  # as the ONNX file does
     ("prepare.missing", "impute", [PREPARE, CROSSVAL, TRAIN, EVALUATE]),  # a network that fills
     ("train.seed", 7, [TRAIN, EVALUATE]),
 ]

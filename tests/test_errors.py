@@ -37,7 +37,7 @@ def test_dvc_repro_stops_at_the_first_stage_and_says_why(copied):
         ("fetch", "data/source/iris.data"),
         ("prepare", "data/raw.csv"),
         ("train", "data/prepared/train/features.npy"),
-        ("evaluate", "models/classifier.keras"),
+        ("evaluate", "models/classifier.onnx"),
     ],
 )
 def test_a_missing_file_is_named(copied, stage, missing):
@@ -50,7 +50,7 @@ def test_a_missing_file_is_named(copied, stage, missing):
     [
         ("train", "data/prepared/train/features.npy"),
         ("evaluate", "data/prepared/schema.json"),
-        ("evaluate", "models/classifier.keras"),
+        ("evaluate", "models/classifier.onnx"),
     ],
 )
 def test_a_damaged_file_is_named(copied, stage, damaged):

@@ -14,10 +14,17 @@ from classifier.__main__ import use
 from classifier.base.errors import UserError, one_line, quoted
 from classifier.base.progress import Progress
 from classifier.base.standard_streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
+from classifier.dvc_lock import md5_of
+from classifier.model.learned import NOTHING
+from classifier.model.network import dense_layers
+from classifier.table.schema import Schema
+from classifier.training.onnx_file import save_onnx
+from classifier.training.saving import load_keras
 from tests.conftest import ROOT, Clone
 
 NAME = "🌷\x1b[31m\u202e\x9b"
 SHOWN = r"🌷\x1b[31m\u202e\x9b"
+ONNX = "models/classifier.onnx"
 PREDICT, REPORT = (f"classifier {words}" for words in ("predict", "report --markdown"))
 # No coercion to UTF-8, as a locale such as de_DE.ISO-8859-1 has none, and any machine has this one.
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -31,8 +38,12 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def tulips(copied: Clone) -> Clone:
     """A clone whose first class has a name that not every encoding and no terminal can have."""
-    schema = copied.read("data/prepared/schema.json").replace('"Iris-setosa"', json.dumps(NAME))
-    (copied.path / "data/prepared/schema.json").write_text(schema)
+    schema, model = (copied.path / name for name in ("data/prepared/schema.json", ONNX))
+    schema.write_text(schema.read_text().replace('"Iris-setosa"', json.dumps(NAME)))
+    before, keras_model = md5_of(model), load_keras(copied.path / "models/classifier.keras")
+    save_onnx(Schema.load(schema), NOTHING, dense_layers(keras_model), model)
+    lock = copied.path / "dvc.lock"
+    lock.write_text(lock.read_text().replace(before, md5_of(model)))
     return copied
 
 

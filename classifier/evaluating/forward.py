@@ -143,8 +143,8 @@ def input_kinds(graph: onnx.GraphProto) -> dict[str, str]:
 
 
 def prepared_inputs(graph: onnx.GraphProto) -> str:
-    """Return the name of the rows as prepare writes them: what the first layer reads."""
-    return str(next(node.input[0] for node in graph.node if node.op_type == "MatMul"))
+    """Return the name of the rows as prepare writes them: the columns, beside each other."""
+    return str(next(node.output[0] for node in graph.node if node.op_type == "Concat"))
 
 
 def network_of(graph: onnx.GraphProto, start: str) -> Network:
