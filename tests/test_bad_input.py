@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from classifier.base.errors import UserError
+from classifier.commands.predict import file_named
+from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
 
@@ -70,6 +72,14 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a header that prepare.header names too": (
         "x, c,y\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]},
         "row 1: is a header, set prepare.header: true"),
+    "a header that prepare.header names in another case": (
+        "C,Y\np,a\nq,b\n", {"header": ["c", "y"]}, "row 1: is a header, set prepare.header"),
+    "a word in most rows of a column of numbers": (
+        "x,c,y\n" + "".join(f"{n},{n if n % 3 == 0 else 'N/A'},{'ab'[n % 2]}\n" for n in range(9)),
+        {}, "column c: is numbers but for 'N/A', which most rows have; if it stands for no value"),
+    "times that float32 does not tell apart": (
+        "".join(f"{1_790_000_000 + n if n else 'x'},{'yab'[n and 1 + n % 2]}\n" for n in range(9)),
+        {}, "column x: float32 makes one number of all its values, '1790000001' and '1790000002'"),
     "an all-missing column": ("x,z,y\n1,,a\n2,NA,b\n", {}, "column z: has no values"),
     "a gap": ("x,y\n1,a\n,b\n", {}, "row 3, column x: has no value (found '')"),
     "a gap that is a number": (
@@ -232,6 +242,22 @@ def test_a_bad_row_is_one_line(prepared, values, words):
 def test_an_unknown_category_is_none_of_the_known_ones_if_the_params_say_so(prepared):
     schema = Schema.load(prepared(GOOD, **SHAPE, unknown="ignore") / "schema.json")
     assert schema.encode(schema.row(["1", "new"])).tolist() == [[1, 0, 0]]
+
+
+def test_a_file_that_is_not_there_is_no_value_of_the_only_feature(prepared):
+    schema = Schema.load(prepared(GOOD, **SHAPE, features=["c"], unknown="ignore") / "schema.json")
+    with pytest.raises(
+        UserError, match=r"flwers.csv: no such file; expected one, or 1 value \(c\)"
+    ):
+        file_named(["flwers.csv"], schema)
+    assert file_named(["new"], schema) is None
+
+
+def test_new_rows_whose_header_differs_by_case_are_no_table_without_one(prepared, tmp_path):
+    folder = prepared("p,a\nq,b\n", header=["c", "y"], label="y", unknown="ignore")
+    (tmp_path / "new.csv").write_text("C\np\n")
+    with pytest.raises(UserError, match=r"new.csv: row 1: has no column 'c'"):
+        open_new_rows(tmp_path / "new.csv", Schema.load(folder / "schema.json"), needs_label=False)
 
 
 def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):

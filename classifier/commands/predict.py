@@ -19,6 +19,7 @@ import typer
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.dvc_lock import require_recorded
+from classifier.table.layout import counted
 from classifier.table.parallel import map_in_order
 from classifier.table.schema import Rows, Schema
 
@@ -61,16 +62,32 @@ def predict(
     """
     schema = Schema.load(SCHEMA)
     model = load_model(ONNX_MODEL, schema)
-    source = STDIN if values == ["-"] else Path(values[0])
-    exists = values[0] != "" and source.exists()  # Path("") is the current folder
-    if len(values) > 1 or (len(schema.features) == 1 and not exists):
+    source = file_named(values, schema)
+    if source is None:
         predict_row(schema, model, values, sys.stdout, as_json)
         return
-    if not exists:
-        values_expected = f"{len(schema.features)} values ({schema.feature_names()})"
-        raise UserError(f"{shown(values[0])}: no such file; expected one, or {values_expected}")
     with rereadable(source) as path:
         predict_file(schema, model, path, sys.stdout, as_json)
+
+
+def file_named(values: list[str], schema: Schema) -> Path | None:
+    """Return the file whose rows are meant, None where it is the row of these values.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    source = STDIN if values == ["-"] else Path(values[0])
+    exists = values[0] != "" and source.exists()  # Path("") is the current folder
+    is_name = exists or source.suffix.lower() == ".csv"
+    if len(values) > 1 or (len(schema.features) == 1 and not is_name):
+        return None
+    if not exists:
+        expected = counted(len(schema.features), "value")
+        raise UserError(
+            f"{shown(values[0])}: no such file; expected one, or {expected} "
+            f"({schema.feature_names()})"
+        )
+    return source
 
 
 def load_model(path: Path, schema: Schema) -> Any:

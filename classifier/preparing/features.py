@@ -1,12 +1,16 @@
 """The features as the rows to train on have them: the categories of each text."""
 
+from collections.abc import Iterable
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.errors import UserError, shown
-from classifier.preparing.columns import Columns
+from classifier.base.errors import UserError, quoted, shown
+from classifier.preparing.columns import SAMPLE_ROWS, Columns
 from classifier.preparing.storing import StoredRows
+from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
 
@@ -16,24 +20,44 @@ def find_features(
     """Return the features, their categories in order of first appearance in the training rows.
 
     Raises:
-        UserError: no training row has a value of a feature.
+        UserError: no training row has a value of a feature, or float32 makes one number of them.
     """
-    has_value = np.zeros(len(columns.table.numbers), bool)
+    lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
     for block in rows.blocks():
         part = rows.features[block][train[block]]
-        has_value |= ~np.isnan(part.numbers).all(axis=0)
+        lowest = np.fmin(lowest, np.fmin.reduce(part.numbers, axis=0, initial=np.nan))
+        highest = np.fmax(highest, np.fmax.reduce(part.numbers, axis=0, initial=np.nan))
         for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
             found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
         is_all = (len(codes) == len(rows.vocabularies[n].places) for n, codes in found.items())
-        if has_value.all() and all(is_all):
+        if (lowest < highest).all() and all(is_all):
             break
-    empty = {name for name, has in zip(columns.table.numbers, has_value, strict=True) if not has}
+    numbers = np.array(columns.table.numbers, object)
+    require_told_apart(columns.table, numbers[lowest == highest])
+    empty = {*numbers[np.isnan(lowest)]}
     for name in columns.features:
         if name in empty or (name in found and not len(found[name])):
             place = f"{columns.table.path}: column {shown(name)}"
             raise UserError(f"{place}: has no value in a training row")
     return [feature_of(name, rows, found) for name in columns.features]
+
+
+def require_told_apart(table: Table, constant: Iterable[str]) -> None:
+    """Raise `UserError` for a column that is constant in float32 and not in the table."""
+    first: dict[str, str] = {}
+    places = {name: table.names.index(name) for name in constant}
+    for _, row in islice(table.rows() if places else (), SAMPLE_ROWS):
+        for name, at in places.items():
+            if table.layout.is_missing_number(row[at]):
+                continue
+            one, other = first.setdefault(name, row[at]), row[at]
+            before, now = float(one), float(other)
+            if before != now and np.float32(before) == np.float32(now):
+                raise UserError(
+                    f"{table.path}: column {shown(name)}: float32 makes one number of all its "
+                    f"values, {quoted(one)} and {quoted(other)} too; subtract what they share"
+                )
 
 
 def feature_of(name: str, rows: StoredRows, found: dict[str, npt.NDArray[np.int32]]) -> Feature:

@@ -60,7 +60,7 @@ def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[s
         if twice := [name for name in needed if uses[name] > 1]:
             raise UserError(f"{path}: row 1: more than one column has the name {quoted(twice[0])}")
         return row, True
-    if not is_positional and len(absent) < len(needed):
+    if not is_positional and {each.casefold() for each in row} & {*map(str.casefold, needed)}:
         raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
     known = {len(schema.columns): schema.columns}
     if not needs_label:
