@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from classifier.base.errors import UserError
+from classifier.base.errors import NO_DATABASE, UserError
 from classifier.base.process import run
 from classifier.commands.artifacts.pull import pull
 from classifier.commands.artifacts.push import push
@@ -50,9 +50,10 @@ class CommandOfValues(TyperCommand):
 
 @app.callback()
 def require_top_folder() -> None:
-    """Raise `UserError` unless the current folder is the project's."""
+    """End with exit code 2, as a wrong option does, unless the current folder is the project's."""
     if not Path("dvc.yaml").exists():
-        raise UserError("run it in the project's top folder, where dvc.yaml is")
+        print("error: run it in the project's top folder, where dvc.yaml is", file=sys.stderr)
+        raise typer.Exit(2)
 
 
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
@@ -66,8 +67,8 @@ def use() -> None:
         raise UserError("standard output is closed, there is nowhere to write to")
     try:
         app()
-    except sqlite3.OperationalError as error:
-        raise UserError(f"DVC cannot use its database in .dvc/tmp: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{NO_DATABASE}: {error}") from error
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from classifier.base.errors import UserError, quoted, require_file
+from classifier.base.errors import REPRO_FIRST, UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
@@ -119,7 +119,7 @@ def read_lock(path: Path = LOCK) -> Lock:
     Raises:
         UserError: there is no lock, it is damaged, or an output in it is not in the project.
     """
-    content = require_file(path, "run `dvc repro` first").read_bytes()
+    content = require_file(path, REPRO_FIRST).read_bytes()
     try:
         if not content.endswith(b"\n"):
             raise UserError(f"{path}: is damaged: it is cut off")
@@ -158,7 +158,7 @@ def md5_of_folder(path: Path) -> str:
 def require_recorded(path: Path, lock: Path = LOCK) -> Path:
     """Return `path`; raise `UserError` unless it is what dvc.lock names by its md5."""
     if not path.is_dir():
-        require_file(path, "run `dvc repro` first")
+        require_file(path, REPRO_FIRST)
     expected = read_lock(lock).outs().get(path.as_posix())
     if expected is None:
         raise UserError(f"{path}: {lock} does not name it; run `dvc repro`")

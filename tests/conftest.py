@@ -53,9 +53,14 @@ OUTS = {
 
 
 def pytest_configure() -> None:
-    """Let tests find the commands of this environment, and DVC its cache where `make` puts it."""
+    """Let tests find the commands of this environment."""
     os.environ["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ["PATH"]])
-    os.environ["DVC_SITE_CACHE_DIR"] = str(ROOT / ".dvc/tmp/site-cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def site_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have DVC keep what it knows of all clones where it goes away again."""
+    os.environ["DVC_SITE_CACHE_DIR"] = str(tmp_path_factory.mktemp("site-cache"))
 
 
 class Clone:

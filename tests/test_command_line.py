@@ -43,7 +43,7 @@ def test_elsewhere_it_says_where_it_can_be_run(tmp_path, command):
     elsewhere = Clone(tmp_path)
     done = elsewhere.run(*command.split(), "verify", check=False)
     line = "error: run it in the project's top folder, where dvc.yaml is\n"
-    assert (done.returncode, done.stderr) == (1, line)
+    assert (done.returncode, done.stderr) == (2, line)
     assert "Examples:" in elsewhere.run(*command.split(), "--help").stdout
 
 

@@ -16,6 +16,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring import members
+from classifier.scoring.folds import member_at, training_rows
 from classifier.scoring.intervals import difference_interval, mean_interval
 from classifier.scoring.members import (
     Member,
@@ -47,7 +48,7 @@ def ten() -> Crossval:
 def members_at(
     places: list[tuple[int, int]], data: Dataset, settings: Crossval, recipe: Train
 ) -> list[Member]:
-    return [crossval.member_at(place, data, settings, recipe) for place in places]
+    return [member_at(place, data, settings, recipe) for place in places]
 
 
 def members_of(data: Dataset, settings: Crossval, recipe: Train) -> list[Member]:
@@ -165,7 +166,7 @@ def with_gaps(iris: Dataset) -> Dataset:
 
 def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
     rows = len(data)
-    sizes = [crossval.training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
+    sizes = [training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
     alike = next(members.side_by_side(sizes, recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
@@ -218,7 +219,7 @@ def test_each_row_is_tested_once_a_repeat_and_never_trained_on(iris, shipped, ro
     for number, member in enumerate(members):
         everything = [*member.training, *member.validation, *member.test]
         assert sorted(everything) == list(range(rows))
-        expected = crossval.training_rows(rows, number % 10 + 1, settings, recipe)
+        expected = training_rows(rows, number % 10 + 1, settings, recipe)
         assert len(member.training) == expected
     for repeat in (members[:10], members[10:]):
         assert sorted(row for member in repeat for row in member.test) == list(range(rows))

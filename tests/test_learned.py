@@ -16,6 +16,7 @@ from classifier.model.network import build_network
 from classifier.model.runtime import keras
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, DatasetWriter, Kinds, open_dataset
+from classifier.scoring.folds import member_at
 from classifier.table.schema import Schema
 from classifier.training import fit
 from classifier.training.saving import load_keras
@@ -235,7 +236,7 @@ def test_a_fold_is_scored_without_a_look_at_its_rows(shipped):
     ours = scores(data, "standard")
     differs = []
     for fold in range(3):
-        training = crossval.member_at((1, fold + 1), data, settings, recipe).training
+        training = member_at((1, fold + 1), data, settings, recipe).training
         clean = scores(by_hand(data, training, training), "none")[fold]
         scaled = scores(by_hand(data, everything, training), "none")[fold]
         known = scores(by_hand(data, training, everything), "none")[fold]
@@ -248,13 +249,13 @@ def test_a_fold_is_scored_without_a_look_at_its_rows(shipped):
 def test_rows_that_are_left_out_teach_a_member_nothing(shipped, place):
     data, settings = drawn(60), Crossval(folds=3, repeats=1, seed=1)
     recipe = shipped.model_copy(update={"scale": "standard", "validation_fraction": 0.2})
-    member = crossval.member_at((1, 1), data, settings, recipe)
+    member = member_at((1, 1), data, settings, recipe)
     features = data.features.copy()
     features[[*member.test, *member.validation], place] = 1e6
     moved = replace(data, features=features)
-    assert same(crossval.member_at((1, 1), moved, settings, recipe).learned, member.learned)
+    assert same(member_at((1, 1), moved, settings, recipe).learned, member.learned)
     features[member.training, place] = 1e6
-    assert not same(crossval.member_at((1, 1), moved, settings, recipe).learned, member.learned)
+    assert not same(member_at((1, 1), moved, settings, recipe).learned, member.learned)
 
 
 TABLE = "id,size,colour,kind\n" + "".join(

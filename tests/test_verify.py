@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
@@ -219,9 +220,16 @@ def url(shared: Shared, url: str) -> None:
     shared.dvc("remote", "modify", "beside", "url", url)
 
 
+def damage_database(shared: Shared) -> None:
+    with Repo(str(shared.clone.path)) as repo:
+        for database in Path(repo.site_cache_dir).rglob("cache.db"):
+            database.write_bytes(bytes(50))
+
+
 @pytest.mark.parametrize(
     ("break_it", "arguments", "words"),
     [
+        (damage_database, [], "DVC cannot use its database in .dvc/tmp/site-cache; if it is dam"),
         (lambda shared: (shared.clone.path / "dvc.lock").unlink(), [], "dvc.lock: no such file"),
         (lambda shared: (shared.clone.path / "dvc.lock").write_text("a\n"), [],
          "; `git checkout dvc.lock` brings back what was committed"),

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+NO_DATABASE = "DVC cannot use its database in .dvc/tmp/site-cache; if it is damaged, remove it"
+REPRO_FIRST = "run `dvc repro` first"
 LONGEST = 1_000  # characters of a line
 LONG_WORD = re.compile(r"\S{201,}")  # longer than most paths
 SHOWN = 60  # characters of a cell or a name that a message repeats

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
 from onnx.numpy_helper import to_array
 
-from classifier.base.errors import UserError, listed, require_file
+from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file
 from classifier.table.schema import Schema
 
 Floats = npt.NDArray[np.float64]
@@ -110,7 +110,7 @@ def load_network(path: Path, schema: Schema) -> Network:
     Raises:
         UserError: there is no such file, it is damaged, or it is of another table.
     """
-    content = require_file(path, "run `dvc repro` first").read_bytes()
+    content = require_file(path, REPRO_FIRST).read_bytes()
     try:
         model = onnx.load_model_from_string(content)
         require_alone(path, model)

@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import REPRO_FIRST, UserError, require_file
 from classifier.base.files import write_text
-
-REPRO_FIRST = "run `dvc repro` first"
 
 
 class Kinds(BaseModel):

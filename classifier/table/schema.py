@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from classifier.base.errors import UserError, listed, require_file, shortened, shown
+from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
 from classifier.table.layout import (
@@ -120,7 +120,7 @@ class Schema(_Model):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises UserError: there is no such file, or it is not as prepare writes it."""
-        text = require_file(path, "run `dvc repro` first").read_bytes()
+        text = require_file(path, REPRO_FIRST).read_bytes()
         try:
             schema = cls.model_validate_json(text)
         except ValidationError as error:

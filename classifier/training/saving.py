@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import REPRO_FIRST, UserError, require_file
 from classifier.base.files import replaced_file
 from classifier.model.runtime import keras
 
@@ -63,7 +63,7 @@ def load_keras(path: Path) -> Any:
     Raises:
         UserError: there is no such file or it is damaged.
     """
-    require_file(path, "run `dvc repro` first")
+    require_file(path, REPRO_FIRST)
     try:
         _require_weights(path)
         return keras.saving.load_model(path, safe_mode=True)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.base.errors import UserError, one_line
+from classifier.base.errors import NO_DATABASE, UserError, one_line
 
 if TYPE_CHECKING:
     from classifier.commands.artifacts.repair import Outcome
@@ -108,6 +109,7 @@ def could_not_look() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         os._exit(130)  # else Python waits for threads that wait for a server
-    except (UserError, OSError) as error:
-        print(one_line(str(error)), file=sys.stderr)
+    except (UserError, OSError, sqlite3.DatabaseError) as error:
+        place = f"{NO_DATABASE}: " if isinstance(error, sqlite3.DatabaseError) else ""
+        print(one_line(f"{place}{error}"), file=sys.stderr)
         raise typer.Exit(2) from error

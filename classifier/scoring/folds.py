@@ -1,0 +1,61 @@
+"""Which rows each member of a cross-validation is trained, validated and tested on."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.model.learned import learn
+from classifier.params import Crossval, Train
+from classifier.rows.dataset import Dataset
+from classifier.rows.stratified import split_rows, stratified_folds
+
+if TYPE_CHECKING:
+    from classifier.scoring.members import Member
+
+Place = tuple[int, int]  # repeat and fold, counted from 1
+
+
+def training_rows(rows: int, fold: int, settings: Crossval, recipe: Train) -> int:
+    """Return how many rows the model that is tested on the fold is trained on."""
+    others = rows - rows // settings.folds - (fold <= rows % settings.folds)
+    return others - round(others * recipe.validation_fraction)
+
+
+def fold_of_rows(data: Dataset, settings: Crossval, repeat: int) -> npt.NDArray[np.int32]:
+    """Return the fold of each row in a repeat, counted from 0, (rows,)."""
+    rng = np.random.default_rng([settings.seed, repeat])
+    return stratified_folds(data.labels.argmax(axis=1), settings.folds, rng)
+
+
+def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
+    """Return 12 hexadecimal digits for each fold of each repeat, made from its row numbers."""
+    return [
+        hashlib.sha256(np.flatnonzero(fold_of_row == fold).astype("<i4").tobytes()).hexdigest()[:12]
+        for repeat in range(1, settings.repeats + 1)
+        for fold_of_row in [fold_of_rows(data, settings, repeat)]
+        for fold in range(settings.folds)
+    ]
+
+
+def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
+    """Return the rows of the model that is tested on a fold, and what it learns and draws."""
+    from classifier.scoring.members import Member  # TensorFlow takes seconds
+
+    repeat, fold = place
+    is_test = fold_of_rows(data, settings, repeat) == fold - 1
+    others = np.flatnonzero(~is_test).astype(np.int32)
+    training, validation = split_rows(
+        data.labels[others].argmax(axis=1),
+        data.labels.shape[1],
+        recipe.validation_fraction,
+        settings.seed,
+    )
+    return Member(
+        training=others[training],
+        validation=others[validation],
+        learned=learn(data, others[training], recipe.scale == "standard"),
+        test=np.flatnonzero(is_test).astype(np.int32),
+        rng=np.random.default_rng([settings.seed, repeat, fold]),
+    )
