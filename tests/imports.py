@@ -6,6 +6,9 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
+DEFINES = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Try,
+)  # fmt: skip
 CODE = sorted(path for top in ("classifier", "stages") for path in (ROOT / top).rglob("*.py"))
 
 
@@ -38,6 +41,15 @@ def is_mere_text(path: Path) -> bool:
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         for node in ast.parse(path.read_text()).body
     )
+
+
+def acts(node: ast.stmt) -> bool:
+    """Return whether a statement of a module does more than to import, define or explain."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) not in ("TYPE_CHECKING", "__name__ == '__main__'")
+    if isinstance(node, ast.Expr):
+        return not isinstance(node.value, ast.Constant)
+    return not isinstance(node, DEFINES)
 
 
 def closure(path: Path) -> set[Path]:

@@ -1,9 +1,10 @@
 """What CONTRIBUTING.md says of the code holds."""
 
+import ast
 import re
 
 from tests.conftest import ROOT, Clone
-from tests.imports import CODE, closure, imported, imported_files
+from tests.imports import CODE, acts, closure, imported, imported_files
 
 # Each room may import those before it, and itself.
 ROOMS = [
@@ -55,6 +56,20 @@ def test_tensorflow_is_imported_in_one_place():
         if path.name != "runtime.py":
             tops = {name.split(".")[0] for name in imported(path)}
             assert not {"tensorflow", "keras"} & tops, path
+
+
+# These set up what they import, before it is imported, or make the command line.
+SET_UP = {"classifier/model/runtime.py", "classifier/evaluating/blas.py", "classifier/__main__.py"}
+
+
+def test_importing_a_module_does_nothing_else():
+    acting = {
+        path.relative_to(ROOT).as_posix()
+        for path in CODE
+        for node in ast.parse(path.read_text()).body
+        if acts(node)
+    }
+    assert acting == SET_UP
 
 
 def test_paths_of_artifacts_stand_in_one_place():

@@ -21,8 +21,6 @@ LINE = re.compile(rb"[^\r\n]+")
 QUOTED = rb'(?<![^\r\n%s]) *"[^"]*+(?:""[^"]*+)*+(?:"|\Z)'
 ON_LINES = rb'[^"]*+(?:(?<![^\r\n%s])"[^"\r\n]*+(?:""[^"\r\n]*+)*+"(?![^\r\n%s])[^"]*+)*+'
 
-csv.field_size_limit(2**31 - 1)
-
 
 @contextmanager
 def open_utf8(
@@ -155,6 +153,7 @@ def numbered_rows(
         text, at_end = "", True
         yield "\n"  # a quote that is open would go on here
 
+    csv.field_size_limit(2**31 - 1)
     reader = csv.reader(read(), delimiter=layout.delimiter, skipinitialspace=True)
     line, blank = 1, blank_characters(layout.delimiter)
     for row in reader:

@@ -28,8 +28,6 @@ try:
 except ImportError as error:
     raise UserError(f"sweeps need packages that are not installed: `{INSTALL}`") from error
 
-cloudpickle.register_pickle_by_value(what_workers_run)
-
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
@@ -38,6 +36,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     Raises:
         UserError: the scheduler does not answer, now or later.
     """
+    cloudpickle.register_pickle_by_value(what_workers_run)
     # What they say of a cluster that goes is said in one line here.
     for logger in ("asyncio", "distributed", "distributed.client"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)

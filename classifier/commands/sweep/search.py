@@ -21,8 +21,6 @@ from classifier.commands.sweep.overrides import Range, Space, Texts, value_of
 TRIES = 100  # to find values that were not tried before
 DIGITS = 6  # of a number that is tried
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-
 
 class Search:
     """Tree-structured Parzen estimators over a space, told what is known already.
@@ -39,6 +37,7 @@ class Search:
         wanted: int,
         known: Iterable[tuple[dict[str, Any], float | None]],
     ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.baseline, self.wanted = space, baseline, wanted
         self.distributions = {
             key: distribution_of(key, values, baseline.params[key]) for key, values in space.items()
