@@ -350,6 +350,16 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     assert not (own.path / "report.html").exists()
 
 
+@pytest.mark.parametrize("path", ["params.yaml", "metrics/evaluation.json"])
+def test_a_file_that_is_broken_in_the_other_revision_is_no_change(own, path):
+    whole = own.read(path)
+    (own.path / path).write_text("{")
+    own.commit("Break it")
+    (own.path / path).write_text(whole)
+    with pytest.raises(UserError, match=f"HEAD: {path}: "):
+        report(against="HEAD")
+
+
 def test_predictions_of_another_run_are_not_shown(own):
     path = own.path / "metrics/predictions/train.csv"
     path.write_text(path.read_text().replace("0.", "0.0", 1))

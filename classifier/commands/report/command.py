@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.base.errors import UserError
-from classifier.base.paths import EVALUATION, FOLDS, HISTORY
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY, PARAMS
 from classifier.commands.compare import (
     WORKSPACE,
     cells,
@@ -97,8 +97,8 @@ def changes_since(revision: str, run: "Run") -> "Section":
         raise UserError("an empty name is not a revision")
     try:
         with Repo() as repo:
-            params = repo.params.diff(a_rev=revision).get("diff", {}).get("params.yaml", {})
-            metrics = repo.metrics.diff(a_rev=revision).get("diff", {}).get(str(EVALUATION), {})
+            params = changed(repo.params.diff(a_rev=revision), PARAMS)
+            metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
     whole = {key: change for key, change in metrics.items() if ".per_class." not in key}
@@ -110,6 +110,16 @@ def changes_since(revision: str, run: "Run") -> "Section":
             *verdicts(revision, run),
         ],
     )
+
+
+def changed(found: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return what differs in a file, by what DVC says of all; raise `UserError` if it is broken."""
+    for revision, errors in found.get("errors", {}).items():
+        error = errors.get(str(path)) if isinstance(errors, dict) else errors
+        if error and not isinstance(error, FileNotFoundError):
+            raise UserError(f"{revision}: {path}: {error}")
+    changes: dict[str, Any] = found.get("diff", {}).get(str(path), {})
+    return changes
 
 
 def difference(what: str, revision: str, changes: dict[str, Any]) -> "Block":
