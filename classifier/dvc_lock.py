@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from classifier.base.errors import REPRO_FIRST, UserError, quoted, require_file
+from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
@@ -92,13 +93,31 @@ class Lock(BaseModel):
         """
         if not {"crossval", "train"} <= self.stages.keys():
             return True
-        folds, model = self._deps("crossval"), self._deps("train")
         trained = self.params("train")
-        return all(folds[path] == model[path] for path in folds.keys() & model.keys()) and all(
+        return not self._versions("crossval", "train") and all(
             trained.get(key) == value
             for key, value in self.params("crossval").items()
             if key.startswith("train.")
         )
+
+    def require_one_run(self, name: str, *stages: str) -> None:
+        """Raise `UserError`, which names the lock, unless the stages, by default all, fit together.
+
+        They do not where one was run alone: after others that it has not seen, or by other code.
+        """
+        if paths := self._versions(*(stages or self.stages)):
+            raise UserError(
+                f"{name}: its stages have seen different versions of {listed(paths)}; "
+                "run `dvc repro`"
+            )
+
+    def _versions(self, *stages: str) -> list[str]:
+        """Return the paths of which the stages have read or written different versions."""
+        md5s = defaultdict[str, set[str]](set)
+        for stage in (self.stages[name] for name in stages if name in self.stages):
+            for entry in stage.deps + stage.outs:
+                md5s[entry.path].add(entry.md5)
+        return [path for path, versions in md5s.items() if len(versions) > 1]
 
     def _deps(self, stage: str) -> dict[str, str]:
         if stage not in self.stages:
@@ -153,6 +172,13 @@ def md5_of_folder(path: Path) -> str:
     entries.sort(key=lambda entry: entry["relpath"])
     content = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def require_read(stage: str, folder: Path, lock: Path = LOCK) -> None:
+    """Raise `UserError` unless the folder is as the stage has read it."""
+    deps = read_lock(lock).stages[stage].deps if stage in read_lock(lock).stages else []
+    if md5_of_folder(folder) not in [dep.md5 for dep in deps if dep.path == folder.as_posix()]:
+        raise UserError(f"{folder}: is not what {stage} has read; run `dvc repro`")
 
 
 def require_recorded(path: Path, lock: Path = LOCK) -> Path:

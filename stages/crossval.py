@@ -19,7 +19,7 @@ from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.folds import fold_hashes, member_at, training_rows
-from classifier.scoring.intervals import mean_interval
+from classifier.scoring.intervals import mean_interval, share_tested
 from classifier.scoring.scores import METRICS
 
 COLUMNS = ["repeat", "fold", "test_rows", *METRICS]
@@ -33,7 +33,7 @@ def main() -> None:
         folds = cross_validate(open_dataset(TRAINING_ROWS), settings, params.train)
     with replaced_file(FOLDS) as temporary:
         folds.to_csv(temporary, index=False)
-    write_json(CROSSVAL, rounded(summary(folds, settings.folds)))
+    write_json(CROSSVAL, rounded(summary(folds, settings, params.train)))
 
 
 def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataFrame:
@@ -73,16 +73,18 @@ def announce(models: int, epochs: int, rows: int) -> None:
         )
 
 
-def summary(folds: pd.DataFrame, count: int) -> dict[str, Any]:
+def summary(folds: pd.DataFrame, settings: Crossval, recipe: Train) -> dict[str, Any]:
     """Return the number of models and, if there are any, each metric with its error bar."""
-    return {"models": len(folds)} | {
-        metric: estimate(folds[metric].to_numpy(float), count) for metric in METRICS if count
-    }
+    if not settings.folds:
+        return {"models": 0}
+    share = share_tested(settings.folds, recipe.validation_fraction)
+    estimates = {metric: estimate(folds[metric].to_numpy(float), share) for metric in METRICS}
+    return {"models": len(folds)} | estimates
 
 
-def estimate(values: npt.NDArray[np.float64], folds: int) -> dict[str, float]:
+def estimate(values: npt.NDArray[np.float64], share: float) -> dict[str, float]:
     """Return mean, sample standard deviation and 95% interval of a metric over the models."""
-    interval = mean_interval(values, folds)
+    interval = mean_interval(values, share)
     return {
         "mean": interval.mean,
         "std": float(values.std(ddof=1)),

@@ -12,9 +12,9 @@ import classifier.evaluating.blas  # noqa: F401, before NumPy
 
 # isort: split
 from classifier.base.files import replaced_folder, rounded, write_json
-from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA
+from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
-from classifier.dvc_lock import require_recorded
+from classifier.dvc_lock import require_read, require_recorded
 from classifier.evaluating.forward import load_network
 from classifier.evaluating.predictions import Outcome, write_predictions
 from classifier.evaluating.test_sets import data_sets
@@ -28,6 +28,7 @@ def main() -> None:
     # Run by hand, train leaves no record.
     if "DVC_STAGE" in os.environ:
         require_recorded(ONNX_MODEL)
+        require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network = load_network(ONNX_MODEL, schema)
     evaluation = {}
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:

@@ -77,6 +77,12 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a word in most rows of a column of numbers": (
         "x,c,y\n" + "".join(f"{n},{n if n % 3 == 0 else 'N/A'},{'ab'[n % 2]}\n" for n in range(9)),
         {}, "column c: is numbers but for 'N/A', which most rows have; if it stands for no value"),
+    "words that most rows of a column of numbers have, up to row 1,001": (
+        "x,c,y\n" + "".join(f"{n},{n if n > 1100 else ['-', 'n/a'][n % 2]},{'ab'[n % 2]}\n"
+                            for n in range(1200)),
+        {}, "column c: is numbers but for '-', 'n/a', which most rows have; if it stands for no"),
+    "a row taken for a header": (
+        "5.1,a\n4.9,b\n4.7,a\n", {"label": -1}, "column a: a class has its name; is row 1"),
     "times that float32 does not tell apart": (
         "".join(f"{1_790_000_000 + n if n else 'x'},{'yab'[n and 1 + n % 2]}\n" for n in range(9)),
         {}, "column x: float32 makes one number of all its values, '1790000001' and '1790000002'"),
@@ -251,6 +257,8 @@ def test_a_file_that_is_not_there_is_no_value_of_the_only_feature(prepared):
     ):
         file_named(["flwers.csv"], schema)
     assert file_named(["new"], schema) is None
+    with pytest.raises(UserError, match="expected the values of a row or one file"):
+        file_named(["a.csv", "b.csv"], schema)
 
 
 def test_new_rows_whose_header_differs_by_case_are_no_table_without_one(prepared, tmp_path):

@@ -17,7 +17,7 @@ from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring import members
 from classifier.scoring.folds import member_at, training_rows
-from classifier.scoring.intervals import difference_interval, mean_interval
+from classifier.scoring.intervals import difference_interval, mean_interval, share_tested
 from classifier.scoring.members import (
     Member,
     batch_blocks,
@@ -280,16 +280,21 @@ VALUES = np.array([1.0, 2, 3, 4, 5])
 
 def test_the_interval_is_nadeau_and_bengios():
     half = 2.776445 * np.sqrt(2.5 * (1 / 5 + 1 / 4))
-    interval = mean_interval(VALUES, folds=5)
+    interval = mean_interval(VALUES, share_tested(5, 0.0))
     assert (interval.mean, interval.low, interval.high) == pytest.approx(
         (3, 3 - half, 3 + half), abs=1e-5
     )
 
 
+def test_rows_kept_aside_for_validation_are_not_trained_on():
+    """Of 100 rows in 5 folds, 20 are tested on and, with a quarter of the others aside, 60 not."""
+    assert share_tested(5, 0.25) == pytest.approx(20 / 60)
+
+
 def test_unpaired_differences_add_both_variances():
     one = 2.5 * (1 / 5 + 1 / 4)
     half = 2.306004 * np.sqrt(2 * one)  # t(8)
-    interval = difference_interval(VALUES, VALUES + 1, 5, 5)
+    interval = difference_interval(VALUES, VALUES + 1, 1 / 4, 1 / 4)
     assert (interval.mean, interval.low, interval.high) == pytest.approx(
         (1, 1 - half, 1 + half), abs=1e-5
     )
@@ -301,7 +306,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     for _ in range(2000):
         shared = rng.normal(scale=np.sqrt(1 / folds))
         values = shared + rng.normal(scale=np.sqrt(1 - 1 / folds), size=folds)
-        interval = mean_interval(values, folds)
+        interval = mean_interval(values, share_tested(folds, 0.0))
         covered += interval.low <= 0 <= interval.high
     assert 0.93 < covered / 2000 < 0.97
 
@@ -335,6 +340,9 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
         ({"folds": 151}, {}, "crossval.folds: 151 folds of 150 rows"),
         ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear",
               "hidden": [8, 8, 8]}, "training diverged: the loss of 10 of 10 models"),
+        ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear", "patience": 2,
+              "hidden": [8, 8, 8], "validation_fraction": 0.2},
+         "training diverged: the loss of 10 of 10 models"),
         ({}, {"validation_fraction": 0.999}, "train.validation_fraction: keeps aside every row"),
     ],
 )  # fmt: skip

@@ -222,7 +222,11 @@ def test_no_mark_of_markdown_is_left():
 def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
     text = odd_page.read_text()
     titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
-    assert titles[3:6] == ["Rows trained on", "Rows held out", "Test set &lt;i&gt;odd"]
+    assert titles[3:6] == [
+        "Rows trained on or kept aside",
+        "Rows held out",
+        "Test set &lt;i&gt;odd",
+    ]
     assert "There was none (crossval.folds: 0)." in text
     assert re.search(r"<td class=\"number\">0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)</td>", text)
     assert "on validation rows" in text
@@ -350,6 +354,13 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     assert not (own.path / "report.html").exists()
 
 
+def test_scores_of_another_model_are_not_shown(own):
+    own.edit("params.yaml", "  seed: 42\n  validation", "  seed: 7\n  validation")
+    own.dvc("repro", "train")
+    with pytest.raises(UserError, match=r"^dvc.lock: its stages have seen different versions of m"):
+        report()
+
+
 @pytest.mark.parametrize("path", ["params.yaml", "metrics/evaluation.json"])
 def test_a_file_that_is_broken_in_the_other_revision_is_no_change(own, path):
     whole = own.read(path)
@@ -459,7 +470,7 @@ def test_params_that_have_changed_since_are_told(own, capsys):
     own.edit("params.yaml", "hidden: [8]", "hidden: [16]")
     report(markdown=True)
     written = capsys.readouterr()
-    assert written.err == "params.yaml: train.hidden has changed since; run `dvc repro`\n"
+    assert written.err == "train.hidden has changed since; run `dvc repro`\n"
     assert "| train.hidden " in written.out
     assert "[16]" not in written.out
 
@@ -477,7 +488,8 @@ def test_params_are_read_as_dvc_reads_them(own, capsys):
 
 def test_the_library_names_every_table_of_the_project():
     for path in (ROOT / "data/source").iterdir():
-        assert content.library_row(path.name), path.name
+        assert content.library_row(f"data/source/{path.name}"), path.name
+        assert content.library_row(f"https://example.org/{path.name}") is None
 
 
 def test_git_does_not_see_the_page():

@@ -102,6 +102,13 @@ def test_predict_uses_no_model_but_the_one_in_dvc_lock(copied):
     assert done.stderr.count("\n") == 1
 
 
+def test_evaluate_takes_no_rows_for_held_out_that_the_model_was_trained_on(copied):
+    copied.edit("params.yaml", "test_size: 0.0", "test_size: 0.2")
+    copied.dvc("repro", "--single-item", "prepare")
+    done = copied.run("dvc", "repro", "--single-item", "evaluate", check=False)
+    assert "error: data/prepared/train: is not what train has read; run `dvc repro`" in done.stderr
+
+
 def test_evaluate_uses_no_model_but_the_one_in_dvc_lock(copied):
     copied.dvc("repro")  # DVC has seen the files
     damage_unseen(copied.path / "models/classifier.onnx")

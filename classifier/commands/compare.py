@@ -11,7 +11,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded
-from classifier.base.paths import FOLDS, LOCK
+from classifier.base.paths import FOLDS, LOCK, PARAMS
 from classifier.scoring.scores import BETTER_WHEN, METRICS
 
 if TYPE_CHECKING:
@@ -33,9 +33,12 @@ class Side:
     lock: "Lock"
 
     @property
-    def folds(self) -> int:
-        """The number of folds."""
-        return int(self.table["fold"].max())
+    def share_tested(self) -> float:
+        """How many rows a model was tested on for each that it was trained on."""
+        from classifier.scoring.intervals import share_tested
+
+        kept_aside = self.lock.params("crossval").get("train.validation_fraction", 0.0)
+        return share_tested(int(self.table["fold"].max()), kept_aside)
 
     def has_the_folds_of(self, other: "Side") -> bool:
         """Return whether the models of both were tested on the same rows, model by model."""
@@ -110,7 +113,7 @@ def load_side(name: str) -> Side:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    from classifier.commands.revisions import warn_of_changed_params
+    from classifier.commands.revisions import warn_of_changes
     from classifier.dvc_lock import parse_lock
 
     if not name:
@@ -118,6 +121,7 @@ def load_side(name: str) -> Side:
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         folds, text = (files.read_text(str(path)) for path in (FOLDS, LOCK))
+        params = files.read_text(str(PARAMS))
     except FileNotFoundError as error:
         missing = f"{name}: has no {FOLDS} or no {LOCK}"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
@@ -126,9 +130,10 @@ def load_side(name: str) -> Side:
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{name}: is not a commit, branch, tag or experiment") from error
     lock = parse_lock(text, f"{name}: {LOCK}")
-    if name == WORKSPACE:
-        warn_of_changed_params(lock, *LEADING_TO_CROSSVAL)
-    return side_of(name, folds, lock)
+    side = side_of(name, folds, lock)
+    revision = None if name == WORKSPACE else name
+    warn_of_changes(revision, params, lock, *LEADING_TO_CROSSVAL)
+    return side
 
 
 def side_of(name: str, folds: str, lock: "Lock") -> Side:
@@ -153,6 +158,7 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
+    lock.require_one_run(f"{name}: {LOCK}")
     if not is_of(lock, folds, len(table)):
         raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
     return Side(name, table, lock)
@@ -172,9 +178,9 @@ def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:
 
     old, new = (side.table[metric].to_numpy(float) for side in (before, after))
     if paired:
-        difference = mean_interval(new - old, before.folds)
+        difference = mean_interval(new - old, max(before.share_tested, after.share_tested))
     else:
-        difference = difference_interval(old, new, before.folds, after.folds)
+        difference = difference_interval(old, new, before.share_tested, after.share_tested)
     return Change(metric, float(old.mean()), float(new.mean()), difference)
 
 

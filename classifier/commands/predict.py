@@ -51,7 +51,8 @@ def predict(
     with the probability of each class beside it. The columns of a file stay; without --json, none
     may have the name of one that is added, `predicted` or `probability_CLASS`. With a header, the
     columns may be in any order, and there may be more of them. Without one, they are all columns of
-    the table, or the features alone, in the order of prepare.features or else of the table.
+    the table, or the features alone, in the order of prepare.features or else of the table. What is
+    written is UTF-8, whatever prepare.encoding says of what is read.
 
     \b
     Examples:
@@ -78,6 +79,8 @@ def file_named(values: list[str], schema: Schema) -> Path | None:
     """
     source = STDIN if values == ["-"] else Path(values[0])
     exists = values[0] != "" and source.exists()  # Path("") is the current folder
+    if len(values) > 1 and any(Path(value).suffix.lower() == ".csv" for value in values):
+        raise UserError("found a file among values; expected the values of a row or one file")
     is_name = exists or source.suffix.lower() == ".csv"
     if len(values) > 1 or (len(schema.features) == 1 and not is_name):
         return None

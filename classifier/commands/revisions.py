@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from classifier.base.errors import UserError
@@ -45,7 +47,30 @@ def _json_of(revision: str, path: str) -> Any:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
 
-def warn_of_changed_params(lock: Lock, *stages: str) -> None:
-    """Say on standard error which params the results of the stages, by default all, do not have."""
-    for key in lock.changed(written_params(PARAMS.read_bytes(), str(PARAMS)), *stages):
-        print(f"{PARAMS}: {key} has changed since; run `dvc repro`", file=sys.stderr)
+def warn_of_changes(revision: str | None, params: str, lock: Lock, *stages: str) -> None:
+    """Say on standard error what `changed_since` returns."""
+    for changed in changed_since(revision, params, lock, *stages):
+        if revision:
+            print(f"{revision}: its results are of another {changed}", file=sys.stderr)
+        else:
+            print(f"{changed} has changed since; run `dvc repro`", file=sys.stderr)
+
+
+def changed_since(revision: str | None, params: str, lock: Lock, *stages: str) -> list[str]:
+    """Return which params and files of a revision the results of the stages are not of.
+
+    revision: None stands for the files as they are; params: its params.yaml.
+    """
+    from dvc.dependency import ParamsDependency
+    from dvc.repo import Repo
+
+    name = f"{PARAMS} of {revision}" if revision else str(PARAMS)
+    changed = lock.changed(written_params(params, name), *stages)
+    made, wanted = lock.outs().keys(), stages or tuple(lock.stages)
+    with Repo() as repo, repo.switch(revision) if revision else nullcontext():
+        deps = [dep for stage in repo.index.stages if stage.name in wanted for dep in stage.deps]
+        files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
+        sources = (
+            path for path in files if not any(Path(path).is_relative_to(out) for out in made)
+        )
+        return changed + [path for path in sources if files[path].status()]

@@ -42,7 +42,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     Where prepare left rows with gaps out, they are left out here too.
     """
     table = open_new_rows(path, schema, needs_label=True)
-    labels = Vocabulary(schema.layout, schema.classes)
+    labels, dropped = Vocabulary(schema.layout, schema.classes), 0
     with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
             rows, classes = (
@@ -54,6 +54,9 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
+            dropped += int((~kept).sum())
     if not writer.features.rows:
         raise UserError(f"{path}: has no rows to evaluate on")
+    if dropped:
+        print(f"{path}: rows with gaps left out (prepare.missing): {dropped:,}", file=sys.stderr)
     return open_dataset(folder)

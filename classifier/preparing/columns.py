@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from classifier.base.errors import UserError, listed, quoted, shown
@@ -18,11 +18,15 @@ ADVICE = "; if it stands for no value, see prepare.na_values; if the column is t
 
 @dataclass(frozen=True)
 class Columns:
-    """A table whose columns are told apart: the features, in their order, and the label."""
+    """A table whose columns are told apart: the features, in their order, and the label.
+
+    told: the features that the params say are text.
+    """
 
     table: Table
     features: list[str]
     label: str
+    told: set[str]
 
     @property
     def texts(self) -> list[str]:
@@ -47,10 +51,10 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     (label,) = find_columns(names, [settings.label], "prepare.label")
     features = feature_names(names, label, settings)
     texts = set(find_columns(names, settings.text, "prepare.text"))
-    others = [name for name in features if name not in texts]
-    numbers = numbers_among(path, layout, names, others)
+    hold_numbers = {*numbers_among(path, layout, names, features)} - texts
+    numbers = [name for name in features if name in hold_numbers]
     required = required_columns(settings.missing, features, label)
-    return Columns(Table(path, layout, names, numbers, required, ADVICE), features, label)
+    return Columns(Table(path, layout, names, numbers, required, ADVICE), features, label, texts)
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:
@@ -102,69 +106,38 @@ def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
     return features
 
 
-@dataclass
-class Sample:
-    """What the first values of a column are."""
-
-    values: int = 0
-    numbers: int = 0
-    different: set[str] = field(default_factory=set)  # two numbers at most
-    words: set[str] = field(default_factory=set)  # two at most of what is no number
-
-    def add(self, value: str) -> None:
-        is_one = is_meant_as_number(value)
-        self.values += 1
-        self.numbers += is_one
-        seen = self.different if is_one else self.words
-        if len(seen) < 2:
-            seen.add(value.strip())
-
-    @property
-    def holds_numbers(self) -> bool:
-        return self.numbers >= self.values / 2
-
-    @property
-    def gap(self) -> str | None:
-        """The one word between different numbers, which may well stand for no value."""
-        is_alone = len(self.words) == 1 and len(self.different) > 1
-        return next(iter(self.words)) if is_alone and not self.holds_numbers else None
-
-
 def numbers_among(path: Path, layout: Layout, names: list[str], features: list[str]) -> list[str]:
     """Return the features that hold numbers: most of the values sampled are some.
 
     Raises:
-        UserError: there are no rows, a column has no value at all, or may have but numbers.
+        UserError: there are no rows, or a column has no value at all.
     """
-    samples = sampled(path, layout, names, features)
-    for name, sample in samples.items():
-        place = f"{path}: column {shown(name)}"
-        if not sample.values:
-            raise UserError(f"{place}: has no values")
-        if sample.gap is not None:
-            raise UserError(
-                f"{place}: is numbers but for {quoted(sample.gap)}, which most rows have{ADVICE}"
-            )
-    return [name for name, sample in samples.items() if sample.holds_numbers]
+    values, numbers = sampled_values(path, layout, names, features)
+    for name in features:
+        if not values[name]:
+            raise UserError(f"{path}: column {shown(name)}: has no values")
+    return [name for name in features if numbers[name] >= values[name] / 2]
 
 
-def sampled(path: Path, layout: Layout, names: list[str], features: list[str]) -> dict[str, Sample]:
-    """Return what each feature has in the first rows.
+def sampled_values(
+    path: Path, layout: Layout, names: list[str], features: list[str]
+) -> tuple[Counter[str], Counter[str]]:
+    """Return how many values each feature has in the first rows, and how many of them are numbers.
 
     Further rows are read only for a column that has no value in these, up to its first one.
     """
     places = {name: place for place, name in enumerate(names)}
-    samples, read = {name: Sample() for name in features}, 0
-    left = samples
+    left = {name: places[name] for name in features}
+    values, numbers, read = Counter[str](), Counter[str](), 0
     for read, (line, row) in enumerate(rows_below_header(path, layout), 1):
         check_width(path, line, row, names)
-        for name, sample in left.items():
-            if not layout.is_missing(value := row[places[name]]):
-                sample.add(value)
+        for name in [name for name, at in left.items() if not layout.is_missing(row[at])]:
+            values[name] += 1
+            numbers[name] += is_meant_as_number(row[left[name]])
         if read >= SAMPLE_ROWS:
-            left = {name: sample for name, sample in left.items() if not sample.values}
+            left = {name: at for name, at in left.items() if not values[name]}
         if not left:
             break
     if not read:
         raise UserError(f"{path}: has no rows")
-    return samples
+    return values, numbers

@@ -8,10 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.base.errors import UserError, quoted, shown
-from classifier.preparing.columns import SAMPLE_ROWS, Columns
+from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
+
+LOOKED_AT = 100_000  # rows of a column that float32 makes constant
 
 
 def find_features(
@@ -47,7 +49,7 @@ def require_told_apart(table: Table, constant: Iterable[str]) -> None:
     """Raise `UserError` for a column that is constant in float32 and not in the table."""
     first: dict[str, str] = {}
     places = {name: table.names.index(name) for name in constant}
-    for _, row in islice(table.rows() if places else (), SAMPLE_ROWS):
+    for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
             if table.layout.is_missing_number(row[at]):
                 continue

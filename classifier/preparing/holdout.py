@@ -13,6 +13,7 @@ from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.rows.stratified import StratifiedSampler, stratified_quotas
+from classifier.table.reader import Table
 
 DROPPED, TRAIN, TEST = 0, 1, 2
 
@@ -49,6 +50,11 @@ def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prep
     place = f"{columns.table.path}: column {shown(columns.label)}"
     if not counts:
         raise UserError(f"{columns.table.path}: has no rows to train on")
+    names, layout = columns.table.names, columns.table.layout
+    if layout.header and columns.label in counts and names != [str(at) for at in range(len(names))]:
+        raise UserError(
+            f"{place}: a class has its name; is row 1 a header, as prepare.header says?"
+        )
     if len(counts) == 1:
         raise UserError(
             f"{place}: has one class, {shown(next(iter(counts)))}; expected two or more"
@@ -66,6 +72,11 @@ def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prep
             raise UserError(
                 f"{place}: prepare.test_size leaves no row of class {shown(name)} to train on"
             )
+
+
+def is_numbered(table: Table) -> bool:
+    """Whether columns are named 0, 1, ..., n, as pandas writes a table without names."""
+    return table.names == [str(at) for at in range(len(table.names))]
 
 
 def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray[np.intp]:

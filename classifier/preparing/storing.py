@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from classifier.base.errors import UserError, shown
-from classifier.preparing.columns import Columns
+from classifier.base.errors import UserError, quoted, shown
+from classifier.preparing.columns import ADVICE, Columns
 from classifier.rows.dataset import ArrayWriter, open_array
+from classifier.table.layout import is_meant_as_number
 from classifier.table.reader import Chunk
 from classifier.table.schema import MISSING, Rows, Vocabulary
 
+MOST_WORDS = 3  # that may stand for no value in a column of numbers
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
 
@@ -70,7 +72,20 @@ def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRow
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
+    for name in columns.texts:
+        if name not in columns.told:
+            refuse_words_for_gaps(columns.table.path, name, list(vocabularies[name].places))
     return StoredRows(folder, vocabularies)
+
+
+def refuse_words_for_gaps(path: Path, name: str, values: list[str]) -> None:
+    """Raise `UserError` if a column of text is many numbers and few words, as N/A and - are."""
+    words = [value for value in values if not is_meant_as_number(value)]
+    if 0 < len(words) <= MOST_WORDS and len(values) - len(words) > len(words):
+        raise UserError(
+            f"{path}: column {shown(name)}: is numbers but for {', '.join(map(quoted, words))}, "
+            f"which most rows have{ADVICE}"
+        )
 
 
 def learn_codes(

@@ -289,12 +289,15 @@ class StopEachEarly:
         self.rows, self.learned = [one.validation for one in members], learned_by(members)
         self.lowest = np.full(len(members), np.inf)
         self.waited = np.zeros(len(members), int)
+        self.diverged = np.zeros(len(members), bool)
         self.best: list[Float32s] = network.get_weights()
 
     def after_epoch(self) -> bool:
         """Keep the weights of members that have got better; return whether all have stopped."""
         losses = score_members(self.network, self.data, self.rows, self.learned)["loss"]
-        better = (losses < self.lowest) & (self.waited < self.patience)
+        running = self.waited < self.patience
+        self.diverged |= running & ~np.isfinite(losses)
+        better = running & (losses < self.lowest)
         self.lowest = np.where(better, losses, self.lowest)
         self.waited = np.where(better, 0, self.waited + 1)
         weights = zip(self.network.get_weights(), self.best, strict=True)
@@ -302,7 +305,10 @@ class StopEachEarly:
         return bool((self.waited >= self.patience).all())
 
     def restore_best_weights(self) -> None:
-        self.network.set_weights(self.best)
+        """Put the best weights back; those of a member that has diverged are NaN."""
+        self.network.set_weights(
+            [np.where(self.diverged, np.float32(np.nan), weights) for weights in self.best]
+        )
 
 
 def score_members(

@@ -55,14 +55,14 @@ def report(
     from classifier.commands.report.page import to_html, to_markdown
     from classifier.commands.report.results import commit, load_run
     from classifier.commands.report.sections import sections
-    from classifier.commands.revisions import warn_of_changed_params
+    from classifier.commands.revisions import warn_of_changes
 
     path = output or (None if markdown else REPORT)
     changes: list[Section] = []
     others: dict[str, dict[str, Records]] = {}
     try:
         run = load_run()
-        warn_of_changed_params(run.lock)
+        warn_of_changes(None, PARAMS.read_text(encoding="utf-8"), run.lock)
         if path:
             refuse_to_replace(path)
         if against is not None:
@@ -101,7 +101,12 @@ def changes_since(revision: str, run: "Run") -> "Section":
             metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
-    whole = {key: change for key, change in metrics.items() if ".per_class." not in key}
+    sets = [name for name in run.evaluation if ".per_class." in name]  # a file may have any name
+    whole = {
+        key: change
+        for key, change in metrics.items()
+        if ".per_class." not in next((key[len(n) :] for n in sets if key.startswith(n)), key)
+    }
     return Section(
         f"Changes since {revision}",
         [

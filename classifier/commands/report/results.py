@@ -18,6 +18,7 @@ from classifier.base.paths import (
     LOCK,
     PARAMS,
     PREDICTIONS,
+    PREPARED,
     SCHEMA,
 )
 from classifier.base.progress import Progress
@@ -27,6 +28,7 @@ from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
 
+TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
 COLUMNS = ["row", "actual", "predicted", "probability"]
 CHUNK_ROWS = 200_000
 WRONG_ROWS = 10
@@ -79,6 +81,7 @@ def load_run() -> Run:
         UserError: a file is missing, damaged or not of that run.
     """
     evaluation, lock = read_json(require_recorded(EVALUATION)), read_lock()
+    lock.require_one_run(str(LOCK), *TO_EVALUATE)
     crossval = read_json(require_recorded(CROSSVAL))
     schema = Schema.load(SCHEMA)
     run = Run(
@@ -97,6 +100,7 @@ def load_run() -> Run:
     if run.params.keys() != Params.model_fields.keys():
         raise damaged(LOCK)
     require_recorded(PREDICTIONS)
+    require_recorded(PREPARED)
     return run
 
 

@@ -20,6 +20,7 @@ from classifier.base.paths import (
     PREDICTIONS,
     PREPARED,
     RAW,
+    SOURCES,
     TRAINING_ROWS,
 )
 from classifier.commands.report import features
@@ -116,7 +117,12 @@ def headline(run: Run) -> list[list[str]]:
             low, high = wilson(found["accuracy"], found["rows"])
             accuracy += f" ({low:.3f} to {high:.3f})"
         rows.append(
-            [title_of(name), f"{found['rows']:,}", accuracy, *formatted(found, "loss", "macro_f1")]
+            [
+                title_of(run, name),
+                f"{found['rows']:,}",
+                accuracy,
+                *formatted(found, "loss", "macro_f1"),
+            ]
         )
     return rows
 
@@ -132,9 +138,10 @@ def formatted(found: Mapping[str, float], *keys: str) -> list[str]:
     return [f"{found[key]:.3f}" for key in keys]
 
 
-def title_of(name: str) -> str:
+def title_of(run: Run, name: str) -> str:
     """Return what a data set is called in the report."""
-    parts = {"train": "Rows trained on", "test": "Rows held out"}
+    kept_aside = " or kept aside" if run.params["train"]["validation_fraction"] else ""
+    parts = {"train": f"Rows trained on{kept_aside}", "test": "Rows held out"}
     return parts.get(name, f"Test set {name}")
 
 
@@ -180,7 +187,7 @@ def cross_validation(run: Run, pictures: Pictures) -> Section:
 
 
 def data_set(run: Run, name: str, pictures: Pictures) -> Section:
-    title, predictions = title_of(name), run.predictions[name]
+    title, predictions = title_of(run, name), run.predictions[name]
     path = f"{PREDICTIONS}/{name}.csv"
     words = confusion_in_words(title, predictions)
     blocks = pictures.figure(path, f"{title}: confusion matrix", words) or [words]
@@ -239,7 +246,7 @@ def wrong_rows(run: Run, name: str) -> list[Block]:
         for one, *cells in zip(wrong.itertuples(), *shown.values(), strict=True)
     ]
     words = "Rows are counted within this data set."
-    return [Table(f"{title_of(name)}: most confidently wrong rows", head, rows), words]
+    return [Table(f"{title_of(run, name)}: most confidently wrong rows", head, rows), words]
 
 
 def feature_cells(run: Run, name: str, rows: Any) -> dict[str, list[str]]:
@@ -271,7 +278,7 @@ def data(run: Run) -> Section:
     }
     train = run.schema.counts["train"]
     chosen = set(sorted(train, key=lambda name: -train[name])[:TABLE_CLASSES])
-    head = ["class", *(title_of(split).lower() for split in run.schema.counts)]
+    head = ["class", *(title_of(run, split).lower() for split in run.schema.counts)]
     few = f", the {TABLE_CLASSES} most frequent of {len(totals)}" * (len(totals) > TABLE_CLASSES)
     rows = [[name, *cells] for name, cells in totals.items() if name in chosen]
     counts = Table(f"Rows of each class{few}", head, rows)
@@ -343,15 +350,21 @@ def about_source(run: Run) -> list[str]:
     """Say which table it is and, where data/README.md has it, what it is, whose, its licence."""
     source = run.params["fetch"]["source"]
     raw = run.lock.outs()[str(RAW)]
-    known = library_row(Path(source).name)
+    known = library_row(source)
     words = f"{source}, {raw.size:,} bytes, md5 {raw.md5}."
     return (
         [words, f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}."] if known else [words]
     )
 
 
-def library_row(name: str) -> list[str] | None:
-    """Return what a table is, from whom, and its licence: a row of data/README.md."""
+def library_row(source: str) -> list[str] | None:
+    """Return what a table is, from whom, and its licence: a row of data/README.md.
+
+    That is on files of data/source; a file of the same name from elsewhere may hold anything.
+    """
+    name = Path(source).name
+    if Path(source) != SOURCES / name:
+        return None
     text = ABOUT_TABLES.read_text(encoding="utf-8") if ABOUT_TABLES.exists() else ""
     found = re.search(rf"^\| `{re.escape(name)}` \|(.*)\|$", text, re.MULTILINE)
     cells = [cell.strip() for cell in found[1].split("|")] if found else []
@@ -362,7 +375,8 @@ def model_card(run: Run) -> Section:
     schema, layers = run.schema, run.params["train"]["hidden"]
     names = listed([feature.name for feature in schema.features])
     source = run.params["fetch"]["source"]
-    known = library_row(Path(source).name)
+    known, fraction = library_row(source), run.params["train"]["validation_fraction"]
+    kept_aside = f", of which {fraction} kept aside to validate on" if fraction else ""
     rows = [
         [
             "model",
@@ -370,7 +384,7 @@ def model_card(run: Run) -> Section:
         ],
         ["predicts", f"{schema.label}: {listed(schema.classes)}"],
         ["from", names],
-        ["trained on", f"{run.evaluation['train']['rows']:,} rows of {source}"],
+        ["trained on", f"{run.evaluation['train']['rows']:,} rows of {source}{kept_aside}"],
         ["data licence", known[2] if known else f"not stated; {ABOUT_TABLES} can state it"],
         *([f"accuracy: {row[0]}", row[2]] for row in headline(run)),
         ["files", f"{KERAS_MODEL}, {ONNX_MODEL}"],

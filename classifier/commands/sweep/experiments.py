@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from classifier.base.paths import LOCK
+from classifier.base.paths import LOCK, PARAMS
 from classifier.commands.compare import LEADING_TO_CROSSVAL
-from classifier.commands.revisions import git, params_of
+from classifier.commands.revisions import changed_since, git, params_of
 from classifier.commands.sweep.overrides import Texts, value_of
 from classifier.dvc_lock import parse_lock
 
@@ -53,9 +53,10 @@ class Baseline:
         return Trial(name, params, changes, tuple(f"{key}={text}" for key, text in texts.items()))
 
     def not_reproduced(self) -> list[str]:
-        """Return the params that the commit's cross-validation was not run with."""
-        lock = parse_lock(git("show", f"{self.commit}:{LOCK}"), f"{LOCK} of {self.commit[:7]}")
-        return sorted(lock.changed(self.params, *LEADING_TO_CROSSVAL))
+        """Return the params and files that the commit's cross-validation is not of."""
+        lock, params = (git("show", f"{self.commit}:{path}") for path in (LOCK, PARAMS))
+        read = parse_lock(lock, f"{LOCK} of {self.commit[:7]}")
+        return sorted(changed_since(self.commit, params, read, *LEADING_TO_CROSSVAL))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
