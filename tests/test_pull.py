@@ -174,6 +174,16 @@ def test_a_change_that_nothing_else_has_is_kept(shared):
     assert shared.run("pull") == (0, ALL)
 
 
+def test_damage_in_the_workspace_that_dvc_does_not_see_is_named(shared):
+    flip_a_bit(shared.clone.path / MODEL)
+    (shared.clone.path / "metrics/folds.csv").unlink()
+    code, shown = shared.run("pull")
+    assert (code, shown.splitlines()[:2]) == (
+        1, [f"{MODEL}: changed, and nowhere else (workspace)",
+            "metrics/folds.csv: missing (workspace)"],
+    )  # fmt: skip
+
+
 def test_the_artifacts_of_another_commit_are_replaced(shared):
     """They are in the cache, so nothing is lost."""
     lock, before = shared.clone.read("dvc.lock"), shared.clone.files()

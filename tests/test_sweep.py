@@ -22,7 +22,9 @@ from classifier.commands.sweep.command import direction_of
 from classifier.commands.sweep.experiments import Baseline, head
 from classifier.commands.sweep.overrides import Range, parse_overrides
 from classifier.commands.sweep.search import Search
+from classifier.dvc_lock import md5_of
 from tests.conftest import Clone
+from tests.sharing import flip_a_bit
 from tests.sweeping import SWEEP, Swept, documented, living, wait_until
 
 GRID = ["-S", "train.learning_rate=0.2,50", "-S", "train.seed=42,7"]
@@ -163,6 +165,9 @@ def test_the_documented_sweeps(swept):
          "train.optimizer: is not a number, so a range cannot be searched"),
         (["-S", "train.learning_rate=uniform(0,inf)", "--trials", "2"],
          "train.learning_rate=uniform(0,inf): expected two numbers, the lower one first"),
+        (["-S", "train.epochs=2.0,3"], "train.epochs=2.0: expected whole numbers"),
+        (["-S", "train.hidden=[8.0]"], "train.hidden=[8.0]: expected whole numbers"),
+        (["-S", "train.patience=false"], "train.patience=False: expected whole numbers"),
         (["-S", "train.hidden=[8"], "train.hidden=[8: no viable alternative at input '[8'"),
         (["-S", "train.epochs=uniform(1)"],
          "train.epochs=uniform(1): while evaluating 'uniform(1)': Unknown function 'uniform'"),
@@ -200,6 +205,14 @@ def test_a_commit_that_is_damaged_is_one_line(swept, monkeypatch, path, content,
     swept.commit("Damaged")
     monkeypatch.chdir(swept.path)
     with pytest.raises(UserError, match=f"^{path} of .*: {words}$"):
+        CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
+
+
+def test_a_damaged_cache_is_not_swept_with(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    md5 = md5_of(Path("models/classifier.onnx"))
+    flip_a_bit(Path(".dvc/cache/files/md5", md5[:2], md5[2:]))
+    with pytest.raises(UserError, match=r": damaged \(cache\), so trials would be; run `class"):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import itertools
 import shutil
 import signal
@@ -245,6 +246,8 @@ def damage_database(shared: Shared) -> None:
          "remote beside: there is no folder "),
         (lambda shared: url(shared, str(shared.clone.path / "Makefile")), ["--remote"],
          "remote beside: there is no folder "),
+        (lambda shared: url(shared, str(shared.clone.path / ".dvc/cache")), ["--remote"],
+         "remote beside: is the cache itself"),
         (lambda _: None, ["--name", "nosuch"], "remote 'nosuch' doesn't exist"),
         (lambda shared: shared.dvc("remote", "default", "--unset"), ["--remote"], "no remote spec"),
         (lambda shared: url(shared, "http://127.0.0.1:9"), ["--remote"], "remote beside: "),
@@ -283,6 +286,22 @@ def test_a_damaged_cache_is_not_pushed(shared):
     assert code == 1
     assert shown.startswith(f"{MODEL}: damaged (cache)\nnothing was pushed;")
     assert not list(shared.remote.rglob("files/md5/*/*"))
+
+
+def test_a_push_without_a_cache_sees_what_the_remote_lacks(shared):
+    shared.path(REMOTE, SCHEMA).unlink()
+    cut_off(shared.path(REMOTE))
+    shutil.rmtree(shared.clone.path / ".dvc/cache")
+    code, shown = shared.run("push")
+    assert (code, shown.splitlines()[:2]) == (
+        1, [f"{SCHEMA}: missing (remote beside)", f"{MODEL}: damaged (remote beside)"],
+    )  # fmt: skip
+
+
+def test_files_in_a_folder_that_is_to_be_empty_are_found(shared):
+    old, empty = shared.md5s[PREDICTIONS], f"{hashlib.md5(b'[]').hexdigest()}.dir"
+    rewrite_lock(shared, old, empty)
+    assert "metrics/predictions/train.csv: " in shared.verify()[1]
 
 
 class Trickle(SimpleHTTPRequestHandler):

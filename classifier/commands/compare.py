@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -31,6 +31,11 @@ class Side:
     name: str
     table: "pd.DataFrame"
     lock: "Lock"
+
+    @property
+    def label(self) -> Any:
+        """The column that is predicted, by name or position."""
+        return self.lock.params("prepare").get("prepare.label")
 
     @property
     def share_tested(self) -> float:
@@ -155,7 +160,8 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
     if not np.isfinite(numbers).all(axis=None):
         raise UserError(f"{name}: {FOLDS}: expected numbers")
     if table.empty or "crossval" not in lock.stages:
-        raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
+        why = "crossval.folds: 0" if table.empty else f"{LOCK} does not name crossval"
+        raise UserError(f"{name}: was not cross-validated ({why})")
     if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     lock.require_one_run(f"{name}: {LOCK}")
@@ -198,6 +204,8 @@ def how_tested(before: Side, after: Side, paired: bool) -> str:
         )
     if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
+    if before.label != after.label:
+        test += f"\nThe labels differ, {before.label} and {after.label}: these are two tasks."
     return f"{test}\nNo more than noise: the interval holds 0. That does not prove them equal."
 
 

@@ -34,6 +34,8 @@ from classifier.dvc_lock import MD5, read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
 
+MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
+MD5_OF_NO_FILES = "d751713988987e9331980363e24189ce.dir"  # of the list of an empty folder
 READ_BY_DVC = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
 
 
@@ -200,6 +202,10 @@ def remote_of(repo: Repo, name: str | None) -> Place:
     with reached(f"remote {name}"):
         store = repo.cloud.get_remote_odb(name, "push")
         store.fs.exists(store.path)  # connects; s3fs would make a slow client for each thread
+    if store.fs.protocol == "local" and os.path.realpath(store.path) == os.path.realpath(
+        repo.cache.local.path
+    ):
+        raise UserError(f"remote {name}: is the cache itself")
     return Place(f"remote {name}", store.fs, store)
 
 
@@ -329,9 +335,15 @@ def same_bytes(copy: Copy, file: File, reading: Any) -> bool:
 
 
 def same_size(copy: Copy, file: File, _: Any) -> bool:
-    """Say, without reading, whether the copy has the size of the one in the cache, if any."""
+    """Say, without reading, whether the copy has the size of the one in the cache, or in dvc.lock.
+
+    dvc.lock has the size of a folder as a whole: of a file in it, that it is not empty has to do.
+    """
     size, cached = copy.fs.size(copy.path), Path(file.out.cache.oid_to_path(file.md5))
-    return not cached.exists() or bool(size == cached.stat().st_size)
+    if cached.exists():
+        return bool(size == cached.stat().st_size)
+    recorded = None if file.out.hash_info.isdir else file.out.meta.size
+    return bool(size == recorded if recorded is not None else size or file.md5 == MD5_OF_NOTHING)
 
 
 def is_there(copy: Copy, *_: Any) -> bool:
@@ -393,7 +405,8 @@ def problem(file: File, place: Place, test: Test, reading: Any) -> str | None:
 def unnamed(files: list[File], places: list[Place]) -> list[Finding]:
     """Return what is in the workspace's folders but not on the lists that dvc.lock names."""
     known = {file.path for file in files}
-    folders = {file.out for file in files if file.out.hash_info.isdir and not file.is_list}
+    listed = (file for file in files if not file.is_list or file.md5 == MD5_OF_NO_FILES)
+    folders = {file.out for file in listed if file.out.hash_info.isdir}
     paths = [(path, out) for out in folders for path in contents(out)]
     others = [File(relative(path, out), "", out) for path, out in paths]
     workspace = [place for place in places if not place.store]

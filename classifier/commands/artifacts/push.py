@@ -36,7 +36,7 @@ def push(name: Name = None) -> None:
 
         with opened() as repo:
             cache, remote = cache_of(repo), remote_of(repo, name)
-            files, left = recorded_files(repo.index.outs, [cache])
+            files, left = recorded_files(repo.index.outs, [cache, remote])
             left += [finding for finding in check(files, [cache]) if finding.problem != MISSING]
             hint = "nothing was pushed; run `classifier verify --repair`"
             if not left:

@@ -91,12 +91,32 @@ def sweep(
     for trial in source.trials.values():
         results.add(trial)
     if len(source.trials) < source.wanted:
+        if setup["shared"]:
+            require_whole_cache()
         with connected(scheduler, workers) as client:
             run_all(client, source, setup, results)
     print(to_json(results) if as_json else to_text(results))
     if through:
         pull_artifacts([f"{baseline.refs}{name}" for name in results.finished])
     raise typer.Exit(1 if results.failed else 0)
+
+
+def require_whole_cache() -> None:
+    """Raise `UserError` if an artifact is damaged in the cache: trials take it for what it was."""
+    from classifier.commands.artifacts.integrity import (
+        MISSING,
+        cache_of,
+        check,
+        opened,
+        recorded_files,
+    )
+
+    with opened() as repo:
+        files, refused = recorded_files(repo.index.outs, [cache_of(repo)])
+        wrong = [found for found in check(files, [cache_of(repo)]) if found.problem != MISSING]
+    for file, place, problem in refused + wrong:
+        advice = "run `classifier verify --repair`"
+        raise UserError(f"{file.path}: {problem} ({place.name}), so trials would be; {advice}")
 
 
 @dataclass

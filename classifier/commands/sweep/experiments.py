@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from classifier.base.errors import UserError
 from classifier.base.paths import LOCK, PARAMS
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import changed_since, git, params_of
@@ -44,7 +45,7 @@ class Baseline:
     def trial(self, texts: Texts) -> Trial:
         """Return the trial of these values; its name is the same for the same params and commit."""
         params = {
-            key: as_number_like(self.params.get(key), value_of(key, text))
+            key: as_number_like(self.params.get(key), value_of(key, text), f"{key}={text}")
             for key, text in texts.items()
         }
         changes = self.changes(params)
@@ -77,8 +78,15 @@ class Baseline:
             git("fetch", "--quiet", "--no-write-fetch-head", remote, *missing)
 
 
-def as_number_like(default: Any, value: Any) -> Any:
-    """Return 1.0 for 1 where the default is not a whole number: the two are one trial."""
+def as_number_like(default: Any, value: Any, override: str) -> Any:
+    """Return 1.0 for 1 where the default is not a whole number: the two are one trial.
+
+    Raises:
+        UserError: it is no whole number, but the default is; Python takes 2.0 and true for some.
+    """
+    defaults, values = (each if isinstance(each, list) else [each] for each in (default, value))
+    if {*map(type, defaults)} == {int} and {*map(type, values)} & {float, bool}:
+        raise UserError(f"{override}: expected whole numbers")
     return float(value) if isinstance(default, float) and type(value) is int else value
 
 
