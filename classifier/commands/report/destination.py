@@ -1,4 +1,4 @@
-"""Where a report may be written: over nothing that git or DVC keeps."""
+"""Where a report may be written: over nothing that git or DVC keeps, or that a stage reads."""
 
 import os
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ from classifier.commands.revisions import git
 
 
 def refuse_to_replace(path: Path) -> None:
-    """Raise `UserError` if git or DVC keeps what a file would replace, or it would have no folder.
+    """Raise `UserError` if git or DVC knows what a file would replace, or it would have no folder.
 
     Whatever the path is called: links, and other names of a file, count as the file.
     """
     with Repo() as repo:
-        outs = [Path(out.fs_path) for out in repo.index.outs]
+        known = [Path(each.fs_path) for each in (*repo.index.outs, *repo.index.deps)]
         own = [Path(repo.root_dir, ".dvc"), Path(repo.root_dir, ".git")]
     # The place in a folder, and the one that a link there leads to.
     for place in (Path(os.path.realpath(path.parent), path.name), Path(os.path.realpath(path))):
         if not place.parent.is_dir():
             raise UserError(f"{path}: there is no folder {place.parent}")
-        kept = [*outs, *own, *tracked(place.parent)]
+        kept = [*known, *own, *tracked(place.parent)]
         if any(is_same(part, one) for part in (place, *place.parents) for one in kept):
-            raise UserError(f"{path}: is kept by git or DVC; choose another file")
+            raise UserError(f"{path}: is of the project; choose another file")
 
 
 def is_same(one: Path, other: Path) -> bool:
