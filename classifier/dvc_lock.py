@@ -176,8 +176,7 @@ def md5_of_folder(path: Path) -> str:
 
 def require_read(stage: str, folder: Path, lock: Path = LOCK) -> None:
     """Raise `UserError` unless the folder is as the stage has read it."""
-    deps = read_lock(lock).stages[stage].deps if stage in read_lock(lock).stages else []
-    if md5_of_folder(folder) not in [dep.md5 for dep in deps if dep.path == folder.as_posix()]:
+    if read_lock(lock)._deps(stage).get(folder.as_posix()) != md5_of_folder(folder):
         raise UserError(f"{folder}: is not what {stage} has read; run `dvc repro`")
 
 

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from classifier.base.errors import UserError
 from classifier.commands.report import features, results
 from classifier.commands.report import sections as content
-from classifier.commands.report.command import report
+from classifier.commands.report.command import is_of_a_class, report
 from classifier.commands.report.page import plain
 from classifier.rows.dataset import open_dataset
 from classifier.table.schema import Schema
@@ -352,6 +352,21 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (own.path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [("a.loss", False), ("a.per_class.x.f1", True), ("b.per_class.c.loss", False),
+     ("b.per_class.c.per_class.x.f1", True), ("of the other side.per_class.x.f1", True)],
+)  # fmt: skip
+def test_a_metric_of_a_class_is_told_from_a_data_set_of_such_a_name(key, is_one):
+    assert is_of_a_class(key, ["a", "b", "b.per_class.c"]) == is_one
+
+
+def test_params_that_are_not_utf_8_are_one_line(own):
+    (own.path / "params.yaml").write_bytes(b"train: \xff\n")
+    with pytest.raises(UserError, match=r"^params.yaml: "):
+        report()
 
 
 def test_scores_of_another_model_are_not_shown(own):

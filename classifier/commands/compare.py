@@ -11,7 +11,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded
-from classifier.base.paths import FOLDS, LOCK, PARAMS
+from classifier.base.paths import FOLDS, LOCK
 from classifier.scoring.scores import BETTER_WHEN, METRICS
 
 if TYPE_CHECKING:
@@ -126,7 +126,6 @@ def load_side(name: str) -> Side:
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         folds, text = (files.read_text(str(path)) for path in (FOLDS, LOCK))
-        params = files.read_text(str(PARAMS))
     except FileNotFoundError as error:
         missing = f"{name}: has no {FOLDS} or no {LOCK}"
         raise UserError(f"{missing}; `dvc repro` writes both") from error
@@ -137,7 +136,7 @@ def load_side(name: str) -> Side:
     lock = parse_lock(text, f"{name}: {LOCK}")
     side = side_of(name, folds, lock)
     revision = None if name == WORKSPACE else name
-    warn_of_changes(revision, params, lock, *LEADING_TO_CROSSVAL)
+    warn_of_changes(revision, lock, *LEADING_TO_CROSSVAL)
     return side
 
 
@@ -167,6 +166,7 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
     lock.require_one_run(f"{name}: {LOCK}")
     if not is_of(lock, folds, len(table)):
         raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
+    lock.table()  # raises where the lock does not say
     return Side(name, table, lock)
 
 

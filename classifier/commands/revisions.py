@@ -47,27 +47,29 @@ def _json_of(revision: str, path: str) -> Any:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
 
-def warn_of_changes(revision: str | None, params: str, lock: Lock, *stages: str) -> None:
+def warn_of_changes(revision: str | None, lock: Lock, *stages: str) -> None:
     """Say on standard error what `changed_since` returns."""
-    for changed in changed_since(revision, params, lock, *stages):
+    for changed in changed_since(revision, lock, *stages):
         if revision:
             print(f"{revision}: its results are of another {changed}", file=sys.stderr)
         else:
             print(f"{changed} has changed since; run `dvc repro`", file=sys.stderr)
 
 
-def changed_since(revision: str | None, params: str, lock: Lock, *stages: str) -> list[str]:
+def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     """Return which params and files of a revision the results of the stages are not of.
 
-    revision: None stands for the files as they are; params: its params.yaml.
+    revision: None stands for the files as they are; stages: by default all.
     """
     from dvc.dependency import ParamsDependency
     from dvc.repo import Repo
 
     name = f"{PARAMS} of {revision}" if revision else str(PARAMS)
-    changed = lock.changed(written_params(params, name), *stages)
     made, wanted = lock.outs().keys(), stages or tuple(lock.stages)
     with Repo() as repo, repo.switch(revision) if revision else nullcontext():
+        # Before DVC reads them, which says less of what is wrong.
+        params = written_params(repo.dvcfs.read_bytes(str(PARAMS)), name)
+        changed = lock.changed(params, *stages)
         deps = [dep for stage in repo.index.stages if stage.name in wanted for dep in stage.deps]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
         sources = (

@@ -13,7 +13,7 @@ from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.rows.stratified import StratifiedSampler, stratified_quotas
-from classifier.table.reader import Table
+from classifier.table.layout import are_positions
 
 DROPPED, TRAIN, TEST = 0, 1, 2
 
@@ -50,8 +50,8 @@ def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prep
     place = f"{columns.table.path}: column {shown(columns.label)}"
     if not counts:
         raise UserError(f"{columns.table.path}: has no rows to train on")
-    names, layout = columns.table.names, columns.table.layout
-    if layout.header and columns.label in counts and names != [str(at) for at in range(len(names))]:
+    has_names = columns.table.layout.header and not are_positions(columns.table.names)
+    if has_names and columns.label in counts:
         raise UserError(
             f"{place}: a class has its name; is row 1 a header, as prepare.header says?"
         )
@@ -72,11 +72,6 @@ def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prep
             raise UserError(
                 f"{place}: prepare.test_size leaves no row of class {shown(name)} to train on"
             )
-
-
-def is_numbered(table: Table) -> bool:
-    """Whether columns are named 0, 1, ..., n, as pandas writes a table without names."""
-    return table.names == [str(at) for at in range(len(table.names))]
 
 
 def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray[np.intp]:

@@ -57,6 +57,11 @@ class Layout(BaseModel):
         return gaps
 
 
+def are_positions(names: Sequence[str]) -> bool:
+    """Whether columns are named 0, 1, ..., n, as prepare and pandas name those without names."""
+    return [*names] == [str(at) for at in range(len(names))]
+
+
 def is_number(cell: str) -> bool:
     """Whether the text is a finite number that float32 can hold."""
     return bool(NUMBER.fullmatch(cell)) and abs(float(cell)) < FLOAT32_LIMIT

@@ -7,7 +7,7 @@ import numpy as np
 
 from classifier.base.errors import UserError, listed, quoted
 from classifier.table.csv_text import first_row
-from classifier.table.layout import counted
+from classifier.table.layout import are_positions, counted
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 
@@ -51,9 +51,9 @@ def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[s
     row = first_row(path, layout)
     # What has no name is named by its position, as prepare does, where it is needed.
     row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
-    uses, positions = Counter(row), [str(at) for at in range(len(schema.columns))]
+    uses = Counter(row)
     # Without a header columns are named by their positions, and any row may hold those.
-    is_positional = schema.columns == positions and not layout.header
+    is_positional = are_positions(schema.columns) and not layout.header
     absent = [name for name in needed if name not in uses]
     has_header = not absent and not is_positional
     if has_header:

@@ -385,6 +385,11 @@ def check(files: list[File], places: list[Place], test: Test = same_bytes) -> li
     return [Finding(*pair, found) for pair, found in zip(pairs, problems, strict=True) if found]
 
 
+def damaged(files: list[File], place: Place) -> list[Finding]:
+    """Return what is wrong in a place with the files that are there."""
+    return [finding for finding in check(files, [place]) if finding.problem != MISSING]
+
+
 def problem(file: File, place: Place, test: Test, reading: Any) -> str | None:
     """Return what is wrong with a file in a place that it should be in."""
     copy = place.copy(file)

@@ -23,9 +23,9 @@ def push(name: Name = None) -> None:
     """
     with could_not_look():
         from classifier.commands.artifacts.integrity import (
-            MISSING,
             cache_of,
             check,
+            damaged,
             opened,
             recorded_files,
             remote_of,
@@ -37,7 +37,7 @@ def push(name: Name = None) -> None:
         with opened() as repo:
             cache, remote = cache_of(repo), remote_of(repo, name)
             files, left = recorded_files(repo.index.outs, [cache, remote])
-            left += [finding for finding in check(files, [cache]) if finding.problem != MISSING]
+            left += damaged(files, cache)
             hint = "nothing was pushed; run `classifier verify --repair`"
             if not left:
                 try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,7 +63,7 @@ def report(
     others: dict[str, dict[str, Records]] = {}
     try:
         run = load_run()
-        warn_of_changes(None, PARAMS.read_text(encoding="utf-8"), run.lock)
+        warn_of_changes(None, run.lock)
         if path:
             refuse_to_replace(path)
         if against is not None:
@@ -101,11 +102,8 @@ def changes_since(revision: str, run: "Run") -> "Section":
             metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
-    sets = [name for name in run.evaluation if ".per_class." in name]  # a file may have any name
     whole = {
-        key: change
-        for key, change in metrics.items()
-        if ".per_class." not in next((key[len(n) :] for n in sets if key.startswith(n)), key)
+        key: change for key, change in metrics.items() if not is_of_a_class(key, run.evaluation)
     }
     return Section(
         f"Changes since {revision}",
@@ -115,6 +113,12 @@ def changes_since(revision: str, run: "Run") -> "Section":
             *verdicts(revision, run),
         ],
     )
+
+
+def is_of_a_class(key: str, data_sets: Iterable[str]) -> bool:
+    """Return whether a metric is of one class; a data set may have any name, also .per_class. ."""
+    name = max((name for name in data_sets if key.startswith(f"{name}.")), key=len, default="")
+    return ".per_class." in key[len(name) :]
 
 
 def changed(found: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -103,20 +103,17 @@ def sweep(
 
 def require_whole_cache() -> None:
     """Raise `UserError` if an artifact is damaged in the cache: trials take it for what it was."""
-    from classifier.commands.artifacts.integrity import (
-        MISSING,
-        cache_of,
-        check,
-        opened,
-        recorded_files,
-    )
+    from classifier.commands.artifacts.integrity import cache_of, damaged, opened, recorded_files
 
     with opened() as repo:
-        files, refused = recorded_files(repo.index.outs, [cache_of(repo)])
-        wrong = [found for found in check(files, [cache_of(repo)]) if found.problem != MISSING]
-    for file, place, problem in refused + wrong:
-        advice = "run `classifier verify --repair`"
-        raise UserError(f"{file.path}: {problem} ({place.name}), so trials would be; {advice}")
+        files, wrong = recorded_files(repo.index.outs, [cache_of(repo)])
+        wrong += damaged(files, cache_of(repo))
+    if wrong:
+        file, place, problem = wrong[0]
+        raise UserError(
+            f"{file.path}: {problem} ({place.name}), so trials would be; "
+            "run `classifier verify --repair`"
+        )
 
 
 @dataclass

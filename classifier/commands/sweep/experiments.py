@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier.base.errors import UserError
-from classifier.base.paths import LOCK, PARAMS
+from classifier.base.paths import LOCK
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import changed_since, git, params_of
 from classifier.commands.sweep.overrides import Texts, value_of
@@ -55,9 +55,8 @@ class Baseline:
 
     def not_reproduced(self) -> list[str]:
         """Return the params and files that the commit's cross-validation is not of."""
-        lock, params = (git("show", f"{self.commit}:{path}") for path in (LOCK, PARAMS))
-        read = parse_lock(lock, f"{LOCK} of {self.commit[:7]}")
-        return sorted(changed_since(self.commit, params, read, *LEADING_TO_CROSSVAL))
+        lock = parse_lock(git("show", f"{self.commit}:{LOCK}"), f"{LOCK} of {self.commit[:7]}")
+        return sorted(changed_since(self.commit, lock, *LEADING_TO_CROSSVAL))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
