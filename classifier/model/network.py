@@ -89,7 +89,7 @@ def for_each_batch(step: Callable[[tuple[Any, Any]], Any], features: Any, labels
         return (at + 1,)
 
     batches = tf.shape(features)[0]
-    tf.while_loop(lambda at: at < batches, train, (0,))
+    tf.while_loop(lambda at: at < batches, train, (0,), parallel_iterations=1)
 
 
 def make_optimizer(settings: Train) -> Any:

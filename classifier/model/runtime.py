@@ -61,7 +61,8 @@ with _quiet_import():
     import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+# Operations of a small network are shorter than a change of threads.
+tf.config.threading.set_inter_op_parallelism_threads(1)
 tf.config.experimental.enable_op_determinism()
 
 __all__ = ["FLAGS", "THREADS", "keras", "tf"]
