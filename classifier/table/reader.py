@@ -31,7 +31,7 @@ from classifier.table.layout import (
 )
 from classifier.table.parallel import map_in_order
 
-BLOCK_BYTES = 2**21  # of text that is parsed at a time; more where there are many columns
+BLOCK_BYTES = 3 * 2**19  # of text that is parsed at a time; more where there are many columns
 FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()
 WORD = "word"  # nothing that could be read as a number or a truth value
 BAR_BYTES = 10_000_000  # a smaller file is read before a bar could be looked at

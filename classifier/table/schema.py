@@ -61,6 +61,8 @@ class Vocabulary:
 
     def learn(self, cells: "pd.Categorical") -> None:
         """Add the values that are new, in order of first appearance."""
+        if all(self.code(value) != UNKNOWN for value in cells.categories):
+            return  # without a look at every row
         for cell in cells.unique():
             if not self.layout.is_missing(cell):
                 self.places.setdefault(cell.strip(), len(self.places))
