@@ -226,6 +226,7 @@ def origin(once) -> Clone:
                 shutil.copy(ROOT / name, folder / name)
         Clone(folder).git("init", "--quiet", "--initial-branch", "main")
         Clone(folder).commit("The project")
+        Clone(folder).git("gc", "--quiet")  # one file to copy in place of hundreds
 
     return Clone(once("origin", make))
 

@@ -20,6 +20,7 @@ from classifier.training.onnx_file import onnx_model, save_onnx
 from tests.conftest import ROOT
 
 ACTIVATIONS = get_args(Train.model_fields["activation"].annotation)
+DEPTHS = [("relu", []), ("relu", [8]), *((name, [16, 8, 5]) for name in ACTIVATIONS)]
 CLASSES = ["p", "q", "ü"]
 COLORS = ["red", "green", "blue"]
 NOTHING = Learned()
@@ -97,8 +98,7 @@ def run(model: onnx.ModelProto, columns: dict[str, np.ndarray]) -> tuple[np.ndar
 
 
 @pytest.mark.parametrize("learned", [NOTHING, SCALED], ids=["as it is", "filled and scaled"])
-@pytest.mark.parametrize("hidden", [[], [8], [16, 8, 5]], ids=str)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "hidden"), DEPTHS, ids=str)
 def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
     network = random_network(recipe, 5, activation=activation, hidden=hidden)
     model = onnx_model(schema_of(), learned, dense_layers(network))
@@ -112,8 +112,7 @@ def test_it_answers_as_keras_does(recipe, activation, hidden, learned):
         assert list(label) == [CLASSES[place] for place in probabilities.argmax(axis=1)]
 
 
-@pytest.mark.parametrize("hidden", [[], [16, 8, 5]], ids=str)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "hidden"), DEPTHS, ids=str)
 def test_its_network_on_numpy_answers_as_keras_does(recipe, activation, hidden):
     network = random_network(recipe, 5, activation=activation, hidden=hidden)
     graph = onnx_model(schema_of(), SCALED, dense_layers(network)).graph

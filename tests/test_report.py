@@ -22,6 +22,7 @@ from classifier.base.errors import UserError
 from classifier.commands.report import features, results
 from classifier.commands.report import sections as content
 from classifier.commands.report.command import is_of_a_class, report
+from classifier.commands.report.destination import refuse_to_replace
 from classifier.commands.report.page import plain
 from classifier.rows.dataset import open_dataset
 from classifier.table.schema import Schema
@@ -433,9 +434,12 @@ def test_markdown_goes_into_a_file_where_one_is_named(tmp_path, capsys):
     assert (tmp_path / "report.md").read_text().startswith("## species: report on")
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
+def test_nothing_that_git_or_dvc_keeps_is_replaced(own):
+    (own.path / "link").symlink_to("models/classifier.keras")
+    (own.path / "folder").symlink_to(".")
+    (own.path / "hard link").hardlink_to("params.yaml")
+    before = own.files()
+    for place in (
         "params.yaml",
         "models/classifier.keras",
         "models/../models/classifier.onnx",
@@ -448,15 +452,11 @@ def test_markdown_goes_into_a_file_where_one_is_named(tmp_path, capsys):
         "link",
         "folder/params.yaml",
         "hard link",
-    ],
-)
-def test_nothing_that_git_or_dvc_keeps_is_replaced(own, place):
-    (own.path / "link").symlink_to("models/classifier.keras")
-    (own.path / "folder").symlink_to(".")
-    (own.path / "hard link").hardlink_to("params.yaml")
-    before = own.files()
-    with pytest.raises(UserError, match=f"^{place}: is of the project; choose another file$"):
-        report(output=Path(place))
+    ):
+        with pytest.raises(UserError, match=f"^{place}: is of the project; choose another file$"):
+            refuse_to_replace(Path(place))
+    with pytest.raises(UserError, match=r"^params\.yaml: is of the project"):
+        report(output=Path("params.yaml"))
     assert own.files() == before
 
 
