@@ -1,7 +1,6 @@
 """The pipeline does for iris what the fifteen-line script does."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,20 +75,13 @@ def test_history_has_every_epoch_and_ends_near_the_evaluation(reproduced):
     assert history.loss.iloc[-1] == pytest.approx(train["loss"], abs=0.05)
 
 
-def test_keras_file_opens_in_stock_keras_and_agrees_with_onnx(reproduced, tmp_path):
-    script = (
-        "import sys, keras, numpy; features = numpy.load(sys.argv[2]);"
-        "model = keras.saving.load_model(sys.argv[1]);"
-        "numpy.save(sys.argv[3], model.predict(features, verbose=0))"
-    )
-    features = reproduced.path / "data/prepared/train/features.npy"
-    model = reproduced.path / "models/classifier.keras"
-    output = tmp_path / "probabilities.npy"
-    elsewhere = Clone(tmp_path)  # where there is no code of this project to import
-    elsewhere.run(sys.executable, "-c", script, str(model), str(features), str(output))
-    by_onnx = onnx_probabilities(reproduced.path / "models/classifier.onnx", np.load(features))
+def test_keras_file_opens_in_stock_keras_and_agrees_with_onnx(reproduced):
+    """In this process; test_learned.py opens another in one without the project's code."""
+    features = prepared(reproduced, "features.npy")
+    model = keras.saving.load_model(reproduced.path / "models/classifier.keras")
+    by_onnx = onnx_probabilities(reproduced.path / "models/classifier.onnx", features)
     assert by_onnx.shape == (150, 3)
-    assert np.abs(np.load(output) - by_onnx).max() <= 1e-6
+    assert np.abs(model.predict(features, verbose=0) - by_onnx).max() <= 1e-6
 
 
 def onnx_probabilities(path: Path, features: np.ndarray) -> np.ndarray:

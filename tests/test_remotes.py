@@ -102,10 +102,11 @@ def s3(_: Path, port: int) -> Remote:
     return Remote(port, "S3", here, Bucket(port))
 
 
-SERVERS = [
-    pytest.param((servers.ssh_server, ssh), id="ssh"),
-    pytest.param((servers.webdav_server, webdav), id="webdav"),
-    pytest.param((servers.s3_server, s3), id="s3", marks=pytest.mark.slow),
+SSH = pytest.param((servers.ssh_server, ssh), id="ssh")
+WEBDAV, S3 = (servers.webdav_server, webdav), (servers.s3_server, s3)
+SLOW = [
+    pytest.param(WEBDAV, id="webdav", marks=pytest.mark.slow),
+    pytest.param(S3, id="s3", marks=pytest.mark.slow),
 ]
 
 
@@ -116,7 +117,7 @@ def loopback(monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=[SSH, *SLOW])
 def remote(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Remote]:
     """A server that tests share; each pushes what it needs."""
     start, describe = request.param
@@ -134,6 +135,7 @@ def test_what_was_pushed_comes_back_and_nothing_is_run(shared, remote):
     assert shared.is_well()
 
 
+@pytest.mark.parametrize("remote", [SSH, pytest.param(WEBDAV, id="webdav"), SLOW[1]], indirect=True)
 def test_damage_on_the_server_is_found_and_repaired(shared, remote):
     remote.give_to(shared)
     shared.run("push")

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from classifier.__main__ import app
 from classifier.base.errors import UserError
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
-from classifier.commands.sweep.command import direction_of
-from classifier.commands.sweep.experiments import Baseline, head
+from classifier.commands.sweep.command import Results, against_default, direction_of
+from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.overrides import Range, parse_overrides
 from classifier.commands.sweep.search import Search
 from classifier.dvc_lock import md5_of
@@ -91,18 +91,29 @@ def listening() -> list[Any]:
     return [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
 
 
-def test_a_sweep_goes_on_where_it_was(swept):
-    first = json.loads(swept.sweep("-S", "train.seed=1", "--json").stdout)
-    again = json.loads(swept.sweep("-S", "train.seed=1,42", "--json").stdout)
-    assert swept.runs == []  # a seed of 42 is the default
-    assert first["finished"][0] in again["finished"]
-    assert [found["params"] for found in again["finished"]] == [
-        {"train.seed": 1}, {"train.seed": 42},
-    ]  # fmt: skip
-    assert again["best_against_default"]["verdict"] == "no more than noise"
-    swept.dvc("exp", "apply", first["finished"][0]["experiment"])
-    assert "seed: 1\n" in swept.read("params.yaml").partition("train:")[2]
-    assert swept.read("models/model.txt").endswith(" 1")
+@pytest.fixture
+def again(grid, tmp_path: Path) -> Swept:
+    """A copy of the clone with the experiments of the grid, to sweep in again."""
+    folder = shutil.copytree(grid[0].path.parent, tmp_path / "all", symlinks=True)
+    return Swept(folder / "clone")
+
+
+def test_a_sweep_goes_on_where_it_was(again):
+    before = again.experiments()
+    rates = ["-S", "train.learning_rate=0.2,0.001", "-S", "train.seed=42"]
+    found = json.loads(again.sweep(*rates, "--json").stdout)
+    assert again.runs == []  # 0.001 is the default
+    default, first = found["finished"]
+    assert (default["params"], first["params"]) == (
+        {"train.learning_rate": 0.001, "train.seed": 42},
+        {"train.learning_rate": 0.2, "train.seed": 42},
+    )
+    assert before.items() < again.experiments().items()
+    assert first["experiment"] in before
+    assert found["best_against_default"]["verdict"] == "no more than noise"
+    again.dvc("exp", "apply", first["experiment"])
+    assert "learning_rate: 0.2\n" in again.read("params.yaml").partition("train:")[2]
+    assert again.read("models/model.txt").startswith("0.2 ")
 
 
 def test_a_search_goes_on_where_it_was(swept):
@@ -252,13 +263,15 @@ def test_what_is_not_committed_is_told(swept, monkeypatch):
     assert told == "not committed, so not in the trials: params.yaml\n"
 
 
-def test_a_default_that_was_not_reproduced_is_not_compared_with(swept):
-    swept.edit("params.yaml", "epochs: 150", "epochs: 100")
-    swept.commit("Not reproduced")
-    commit = swept.git("rev-parse", "--short=7", "HEAD").strip()
-    told = swept.sweep("-S", "train.seed=1").stdout
-    assert (
-        f"No comparison with the default: {commit} holds the metrics of another train.epo" in told
+def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypatch):
+    again.edit("params.yaml", "epochs: 150", "epochs: 100")
+    again.commit("Not reproduced")
+    commit = again.git("rev-parse", "--short=7", "HEAD").strip()
+    monkeypatch.chdir(again.path)
+    results = Results(head(), "crossval.accuracy.mean", "maximize")
+    results.finished["any"] = Trial(min(again.experiments()), {}, {}, ()), {results.metric: 1}
+    assert against_default(results) == (
+        f"No comparison with the default: {commit} holds the metrics of another train.epochs."
     )
 
 
