@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -27,6 +26,7 @@ from classifier.commands.report.page import plain
 from classifier.rows.dataset import open_dataset
 from classifier.table.schema import Schema
 from tests.conftest import ROOT, Clone
+from tests.sweeping import wait_until
 
 SCRIPT = "<script>alert(1)</script>"
 BELL = "<b>\a"  # which XML cannot hold
@@ -548,15 +548,10 @@ def test_dvc_plots_shows_the_curve_while_training_goes_on(copied):
         start_new_session=True,
     )
     try:
-        seen = 0
-        for _ in range(60):
-            shown = json.loads(copied.dvc("plots", "show", "--json", "metrics/history.csv"))
-            plots = [plot for plots in shown["data"].values() for plot in plots]
-            seen = sum(len(plot["content"]["data"]["values"]) for plot in plots)
-            if seen or repro.poll() is not None:
-                break
-            time.sleep(0.5)
-        assert 0 < seen < 1_000_000
+        wait_until((copied.path / "metrics/history.csv").exists)
+        shown = json.loads(copied.dvc("plots", "show", "--json", "metrics/history.csv"))
+        ((plot,),) = shown["data"].values()
+        assert 0 < len(plot["content"]["data"]["values"]) < 1_000_000
         assert repro.poll() is None
     finally:
         os.killpg(repro.pid, signal.SIGKILL)

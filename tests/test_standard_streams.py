@@ -126,10 +126,11 @@ def test_a_command_without_standard_output_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("command", "buffered"), [("--help", ""), ("predict 5.1 3.5 1.4 0.2", "1"), ("compare", "")]
+    ("command", "unbuffered"),
+    [("--help", ""), ("predict 5.1 3.5 1.4 0.2", "1"), ("predict 5.1 3.5 1.4 0.2", "")],
 )
-def test_an_answer_that_a_full_disk_does_not_take_is_one_line(reproduced, command, buffered):
-    shell = f"PYTHONUNBUFFERED={buffered} classifier {command} > /dev/full"
+def test_an_answer_that_a_full_disk_does_not_take_is_one_line(reproduced, command, unbuffered):
+    shell = f"PYTHONUNBUFFERED={unbuffered} classifier {command} > /dev/full"
     done = reproduced.run("sh", "-c", shell, check=False)
     assert (done.returncode, done.stderr) == (
         1, "error: standard output: No space left on device\n",
