@@ -1,0 +1,77 @@
+"""What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
+
+from typing import Any
+
+import pytest
+
+NAMED: dict[str, Any] = {"header": True, "label": "y"}
+TEXT = "c,y\np,a\nq,b\np,a\nq,b\n"
+
+# what is odd | the table | the params that differ | what is said of it
+ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "a header that prepare.header denies": (
+        TEXT, {"header": False, "label": 1},
+        ["row 1: its class, y, has no other row; if it is a header, set prepare.header: true"]),
+    "a header that prepare.header gives other names": (
+        TEXT, {"header": ["colour", "kind"], "label": "kind"},
+        ["row 1: its class, y, has no other row; if it is a header, set prepare.header: true"]),
+    "classes that differ by case": (
+        "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
+    "classes that are one number": (
+        "x,y\n1,1\n3,0\n4,1.0\n", NAMED, ["column y: '1' and '1.0' are two values of it"]),
+    "classes that differ by a character that is not seen": (
+        "x,y\n1,no\n3,yes\n4,ye\u200bs\n", NAMED, ["column y: 'yes' and 'ye\\u200bs' are two"]),
+    "classes of which there are several, by their encoding, space and width": (
+        "x,y\n1,é a\n3,e\u0301 a\n4,É\u00a0 a\n2,\uff42\n5,b\n", NAMED,
+        ["column y: '\\xe9 a' and 'e\\u0301 a' are two values of it, and so are 2 more"]),
+    "categories that differ by case": (
+        "c,y\np,a\nP,b\np,b\n", NAMED, ["column c: 'p' and 'P' are two values of it"]),
+    "the index of pandas": (
+        ",x,y\n0,3,a\n1,3,a\n2,4,b\n", NAMED, ["column 0: counts the rows; if it is no more than"]),
+    "the index of pandas, of which rows were drawn": (
+        ",x,y\n7,3,a\n1,3,a\n4,4,b\n", NAMED, ["column 0: has no name; if it is no more than a"]),
+    "names of rows as R writes them": (
+        ",x,y\nr1,3,a\nr2,3,a\nr3,4,b\n", NAMED, ["column 0: has another value in each row; if"]),
+    "numbers of rows": (
+        "x,Id,y\n3,1,a\n3,2,a\n4,3,b\n", NAMED, ["column Id: counts the rows; if it is no more"]),
+    "names of rows": (
+        "x,file,y\n3,f1,a\n3,f2,a\n4,f9,b\n", NAMED, ["column file: has another value in e"]),
+}  # fmt: skip
+
+PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "text without a header": (TEXT.removeprefix("c,y\n"), {"header": False, "label": 1}),
+    "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
+    "numbers that grow, a category in several rows": (
+        "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
+    "columns named by numbers": ("0,1,2\n5,3,a\n7,3,b\n", {"header": True, "label": "2"}),
+    "an index that is left out": (",x,y\n0,3,a\n1,3,b\n", NAMED | {"features": ["x"]}),
+    "a label without a name": ("x,\n3,a\n3,b\n", {"header": True, "label": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_odd_is_said_in_a_line(prepared, capsys, case):
+    table, settings, lines = ODD[case]
+    prepared(table, **settings)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == len(lines), said
+    for line, words in zip(said, lines, strict=True):
+        assert line.startswith(f"data/raw.csv: {words}")
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
+    table, settings = PLAIN[case]
+    prepared(table, **settings)
+    assert capsys.readouterr().err == ""
+
+
+def test_rows_are_counted_from_block_to_block(prepared, capsys, monkeypatch):
+    from classifier.preparing import storing
+
+    monkeypatch.setattr(storing, "BLOCK_CELLS", 4)
+    rows = [f"{n},{n % 2},{'ab'[n % 2]}\n" for n in range(20)]
+    prepared("n,x,y\n" + "".join(rows), **NAMED)
+    assert "column n: counts the rows" in capsys.readouterr().err
+    prepared("n,x,y\n" + "".join([*rows[:-1], "29,1,b\n"]), **NAMED)
+    assert capsys.readouterr().err == ""
