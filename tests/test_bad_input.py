@@ -85,7 +85,13 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "5.1,a\n4.9,b\n4.7,a\n", {"label": -1}, "column a: a class has its name; is row 1"),
     "times that float32 does not tell apart": (
         "".join(f"{1_790_000_000 + n if n else 'x'},{'yab'[n and 1 + n % 2]}\n" for n in range(9)),
-        {}, "column x: float32 makes one number of all its values, '1790000001' and '1790000002'"),
+        {}, "column x: float32 makes one number of '1790000001' and '1790000002', and fewer than"),
+    "times of which float32 leaves a handful": (
+        "x,y\n" + "".join(f"{1_790_000_000 + n},{'ab'[n % 2]}\n" for n in range(600)),
+        {}, "column x: float32 makes one number of '1790000000' and '1790000001', and fewer than"),
+    "numbers too small for float32": (
+        "x,y\n1.1e-45,a\n1.2e-45,b\n9e-45,b\n", {},
+        "column x: float32 makes one number of '1.1e-45' and '1.2e-45', and fewer than 100 of al"),
     "an all-missing column": ("x,z,y\n1,,a\n2,NA,b\n", {}, "column z: has no values"),
     "a gap": ("x,y\n1,a\n,b\n", {}, "row 3, column x: has no value (found '')"),
     "a gap that is a number": (

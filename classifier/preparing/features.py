@@ -13,7 +13,8 @@ from classifier.preparing.storing import StoredRows
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
-LOOKED_AT = 100_000  # rows of a column that float32 makes constant
+FEW = 100  # numbers of float32 between the lowest and the highest of a column
+LOOKED_AT = 100_000  # rows of a column of which float32 may leave few numbers
 
 
 def find_features(
@@ -22,7 +23,7 @@ def find_features(
     """Return the features, their categories in order of first appearance in the training rows.
 
     Raises:
-        UserError: no training row has a value of a feature, or float32 makes one number of them.
+        UserError: no training row has a value of a feature, or float32 leaves few numbers of them.
     """
     lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
@@ -33,10 +34,11 @@ def find_features(
         for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
             found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
         is_all = (len(codes) == len(rows.vocabularies[n].places) for n, codes in found.items())
-        if (lowest < highest).all() and all(is_all):
+        room = numbers_between(lowest, highest)
+        if (room >= FEW).all() and all(is_all):
             break
     numbers = np.array(columns.table.numbers, object)
-    require_told_apart(columns.table, numbers[lowest == highest])
+    require_told_apart(columns.table, numbers[room < FEW])
     empty = {*numbers[np.isnan(lowest)]}
     for name in columns.features:
         if name in empty or (name in found and not len(found[name])):
@@ -45,20 +47,31 @@ def find_features(
     return [feature_of(name, rows, found) for name in columns.features]
 
 
-def require_told_apart(table: Table, constant: Iterable[str]) -> None:
-    """Raise `UserError` for a column that is constant in float32 and not in the table."""
-    first: dict[str, str] = {}
-    places = {name: table.names.index(name) for name in constant}
+def numbers_between(
+    lowest: npt.NDArray[np.float32], highest: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """Return how many steps of float32, as wide as at the larger end, lead from one to the other.
+
+    NaN where there is none.
+    """
+    step = np.spacing(np.maximum(np.abs(lowest), np.abs(highest)))
+    return (highest.astype(float) - lowest) / step
+
+
+def require_told_apart(table: Table, narrow: Iterable[str]) -> None:
+    """Raise `UserError` for a column of few float32 numbers that is of more in the table."""
+    first: dict[tuple[str, np.float32], str] = {}
+    places = {name: table.names.index(name) for name in narrow}
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
             if table.layout.is_missing_number(row[at]):
                 continue
-            one, other = first.setdefault(name, row[at]), row[at]
-            before, now = float(one), float(other)
-            if before != now and np.float32(before) == np.float32(now):
+            one, other = first.setdefault((name, np.float32(row[at])), row[at]), row[at]
+            if float(one) != float(other):
                 raise UserError(
-                    f"{table.path}: column {shown(name)}: float32 makes one number of all its "
-                    f"values, {quoted(one)} and {quoted(other)} too; subtract what they share"
+                    f"{table.path}: column {shown(name)}: float32 makes one number of "
+                    f"{quoted(one)} and {quoted(other)}, and fewer than {FEW} of all its values; "
+                    "subtract what they share, or take another unit"
                 )
 
 
