@@ -43,8 +43,9 @@ class CommandOfValues(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; raise `click.UsageError` for an unknown option."""
-        self.make_parser(ctx).parse_args([arg for arg in args if not re.match(r"-[\d.]", arg)])
-        ctx.ignore_unknown_options = True  # none is left but negative numbers
+        options = [arg for arg in args if not re.fullmatch(r"-[\d.][^h]*", arg)]
+        self.make_parser(ctx).parse_args(options)
+        ctx.ignore_unknown_options = True  # none is left but negative numbers, and no -h in one
         return super().parse_args(ctx, args)
 
 

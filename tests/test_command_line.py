@@ -13,14 +13,14 @@ from classifier.base.errors import one_line
 from tests.conftest import ROOT, Clone
 
 
-@pytest.mark.parametrize("option", ["--jso", "--version", "-x", "-inf"])
+@pytest.mark.parametrize("option", ["--jso", "--version", "-x", "-inf", "-9h"])
 def test_a_misspelt_option_is_no_value(option):
     done = Clone(ROOT).classifier("predict", option, "5.1", check=False)
     assert done.returncode == 2
     assert "No such option: -" in done.stderr
 
 
-@pytest.mark.parametrize("value", ["-1.5", "-0.2e3", "-.5", "-1e999", "-1,5", "-- -x"])
+@pytest.mark.parametrize("value", ["-1.5", "-0.2e3", "-.5", "-1e999", "-1,5", "-- -9h"])
 def test_a_negative_number_is_a_value(fresh, value):
     done = fresh.classifier("predict", *value.split(), check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
