@@ -12,7 +12,14 @@ import classifier.evaluating.blas  # noqa: F401, before NumPy
 
 # isort: split
 from classifier.base.files import replaced_folder, rounded, write_json
-from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA, TRAINING_ROWS
+from classifier.base.paths import (
+    EVALUATION,
+    ONNX_MODEL,
+    PREDICTIONS,
+    PREPARED,
+    SCHEMA,
+    TRAINING_ROWS,
+)
 from classifier.base.process import run
 from classifier.dvc_lock import require_read, require_recorded
 from classifier.evaluating.forward import load_network
@@ -28,6 +35,7 @@ def main() -> None:
     # Run by hand, train leaves no record.
     if "DVC_STAGE" in os.environ:
         require_recorded(ONNX_MODEL)
+        require_recorded(PREPARED)
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network = load_network(ONNX_MODEL, schema)
     evaluation = {}

@@ -74,6 +74,10 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "row 1: is a header, set prepare.header: true"),
     "a header that prepare.header names in another case": (
         "C,Y\np,a\nq,b\n", {"header": ["c", "y"]}, "row 1: is a header, set prepare.header"),
+    "positions above columns that prepare.header names": (
+        "0,1,2\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]}, "row 1: is a header, set prepare"),
+    "a header of which prepare.header names the label": (
+        "400,410,y\n1,2,a\n2,3,b\n", {"header": ["u", "v", "y"]}, "row 1: is a header, set"),
     "a word in most rows of a column of numbers": (
         "x,c,y\n" + "".join(f"{n},{n if n % 3 == 0 else 'N/A'},{'ab'[n % 2]}\n" for n in range(9)),
         {}, "column c: is numbers but for 'N/A', which most rows have; if it stands for no value"),
@@ -122,6 +126,12 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "thousands separated": ('x,y\n1,a\n"1,000",b\n', {}, "row 3, column x: found '1,000'"),
     "thousands separated at first": (
         'x,y\n"1,234.5",a\n2,b\n', {}, "row 2, column x: found '1,234.5', expected a number with"),
+    "thousands apart by spaces": (
+        "x;y\n1 000;a\n2 500,5;b\n", {"delimiter": ";"}, "row 2, column x: found '1 000', expected"),
+    "thousands apart by apostrophes": (
+        "x,y\n1'000,a\n12'500,b\n", {}, "row 2, column x: found \"1'000\", expected a number with"),
+    "thousands apart by dots": (
+        "x,y\n1.000.000,a\n2.500.000,b\n", {}, "row 2, column x: found '1.000.000', expected a"),
     "an underscore": ("x,y\n1,a\n1_0,b\n", {}, "row 3, column x: found '1_0', expected a number;"),
     "a no-break space before a number": (
         "x,y\n1,a\n\u00a02,b\n", {}, "row 3, column x: found '\\xa02', expected a number"),

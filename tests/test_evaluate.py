@@ -94,6 +94,15 @@ def test_on_every_shipped_table_it_says_what_keras_says(fresh, table):
         assert ours["accuracy"] == pytest.approx(keras["accuracy"], abs=1e-5)
 
 
+def test_prepared_rows_that_are_not_those_of_the_lock_are_not_evaluated(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    with Path("data/prepared/schema.json").open("a") as schema:
+        schema.write(" ")
+    with pytest.raises(UserError, match=r"^data/prepared: is not the folder that dvc\.lock names"):
+        evaluate.main()
+
+
 def test_it_imports_no_tensorflow(reproduced):
     script = "from stages import evaluate; evaluate.main(); import sys; print(*sys.modules)"
     listing = reproduced.run(sys.executable, "-c", script).stdout.split()

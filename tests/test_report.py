@@ -390,6 +390,26 @@ def test_a_file_that_is_broken_in_the_other_revision_is_no_change(own, path):
         report(against="HEAD")
 
 
+@pytest.mark.parametrize("path", ["metrics/evaluation.json", "metrics/history.csv"])
+def test_results_that_were_edited_in_the_other_revision_are_refused(own, path):
+    whole = own.read(path)
+    (own.path / path).write_text(whole.replace("0.9", "0.99", 1))
+    own.commit("Edit it")
+    (own.path / path).write_text(whole)
+    with pytest.raises(UserError, match=rf"^HEAD: {path}: is not of its dvc\.lock; run"):
+        report(against="HEAD")
+
+
+def test_results_of_other_params_in_the_other_revision_are_told(own, capsys):
+    whole = own.read("params.yaml")
+    edited = re.sub(r"(?s)(train:.*?)  seed: 42", r"\1  seed: 7", whole)
+    (own.path / "params.yaml").write_text(edited)
+    own.commit("Another start")
+    (own.path / "params.yaml").write_text(whole)
+    report(against="HEAD", markdown=True)
+    assert "HEAD: its results are of another train.seed\n" in capsys.readouterr().err
+
+
 def test_predictions_of_another_run_are_not_shown(own):
     path = own.path / "metrics/predictions/train.csv"
     path.write_text(path.read_text().replace("0.", "0.0", 1))

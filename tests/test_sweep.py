@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -22,6 +22,7 @@ from classifier.commands.sweep.command import Results, against_default, directio
 from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.overrides import Range, parse_overrides
 from classifier.commands.sweep.search import Search
+from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
 from classifier.dvc_lock import md5_of
 from tests.conftest import Clone
 from tests.sharing import flip_a_bit
@@ -225,6 +226,23 @@ def test_a_damaged_cache_is_not_swept_with(copied, monkeypatch):
     flip_a_bit(Path(".dvc/cache/files/md5", md5[:2], md5[2:]))
     with pytest.raises(UserError, match=r": damaged \(cache\), so trials would be; run `class"):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
+
+
+def test_a_trial_works_in_no_repository_but_its_own(monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/somewhere/.git")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -4")
+    environment = of_no_repository()
+    assert "GIT_DIR" not in environment
+    assert environment["GIT_SSH_COMMAND"] == "ssh -4"
+
+
+def test_a_trial_runs_in_a_folder_of_any_name(tmp_path):
+    scratch = tmp_path / "\u00fcn\u00ef/trial"
+    (scratch / "clone/.dvc").mkdir(parents=True)
+    setup = {"author": {}, "config": {"core": {"remote": "\u00fc"}}}
+    with (tmp_path / "log").open("w+b") as log:
+        Commands(scratch, log, lambda: True, cast(Setup, setup)).write_config()
+    assert "\u00fcn\u00ef/cache" in (scratch / "clone/.dvc/config.local").read_text("utf-8")
 
 
 def test_a_commit_that_is_not_pushed_cannot_be_swept_elsewhere(swept, monkeypatch):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,8 +110,11 @@ def compare(
         raise typer.Exit(1)
 
 
-def load_side(name: str) -> Side:
+def load_side(name: str, stages: Sequence[str] = LEADING_TO_CROSSVAL) -> Side:
     """Return the results of a revision, or of the workspace.
+
+    It says on standard error where those of the stages, all if there are none, are of other params
+    or files.
 
     Raises:
         UserError: there is no such revision, or it was not cross-validated.
@@ -134,10 +138,8 @@ def load_side(name: str) -> Side:
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{name}: is not a commit, branch, tag or experiment") from error
     lock = parse_lock(text, f"{name}: {LOCK}")
-    side = side_of(name, folds, lock)
-    revision = None if name == WORKSPACE else name
-    warn_of_changes(revision, lock, *LEADING_TO_CROSSVAL)
-    return side
+    warn_of_changes(None if name == WORKSPACE else name, lock, *stages)
+    return side_of(name, folds, lock)
 
 
 def side_of(name: str, folds: str, lock: "Lock") -> Side:

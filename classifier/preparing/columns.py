@@ -8,11 +8,12 @@ from pathlib import Path
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.csv_text import first_row, rows_below_header
-from classifier.table.layout import Layout, counted, is_meant_as_number
+from classifier.table.layout import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.opening import required_columns
 from classifier.table.reader import Table, check_width
 
 SAMPLE_ROWS = 1_000  # that show which columns hold numbers
+IS_HEADER = "is a header, set prepare.header: true"
 ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
 
 
@@ -49,6 +50,8 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     )
     names = column_names(path, layout, settings.header)
     (label,) = find_columns(names, [settings.label], "prepare.label")
+    if isinstance(settings.header, list) and first_row(path, layout)[names.index(label)] == label:
+        raise UserError(f"{path}: row 1: {IS_HEADER}")
     features = feature_names(names, label, settings)
     texts = set(find_columns(names, settings.text, "prepare.text"))
     hold_numbers = {*numbers_among(path, layout, names, features)} - texts
@@ -64,8 +67,8 @@ def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[s
     if len(names) != len(row):
         found = counted(len(row), "column")
         raise UserError(f"{path}: row 1: has {found}, prepare.header names {len(names)}")
-    if isinstance(header, list) and same_names(row, header):
-        raise UserError(f"{path}: row 1: is a header, set prepare.header: true")
+    if isinstance(header, list) and (same_names(row, header) or are_positions(row)):
+        raise UserError(f"{path}: row 1: {IS_HEADER}")
     named = [name or str(position) for position, name in enumerate(names)]
     for name, uses in Counter(named).items():
         if uses > 1:

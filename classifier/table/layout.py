@@ -17,7 +17,13 @@ FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # What the parser of pandas reads as a finite number, and nothing that Python alone would read.
 NUMBER = re.compile(r"[ \t-\r]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t-\r]*", re.ASCII)
 NOT_FINITE = re.compile(r"[-+]?(inf|infinity|nan)", re.IGNORECASE)
-SEPARATED = re.compile(r"[-+]?[\d.,]*,[\d.,]*\d", re.ASCII)  # 2,5 and 1.234,5 and 1,234.5
+# 2,5 and 1.234,5 and 1,234.5, and thousands apart by spaces, apostrophes and the like.
+SEPARATED = re.compile(
+    r"[-+\u2212]?([\d.,]*,[\d.,]*\d"
+    r"|\d{1,3}([ \u00a0\u202f'\u2019_]\d{3})+([.,]\d+)?"
+    r"|\d{1,3}(\.\d{3}){2,})",
+    re.ASCII,
+)
 
 
 class Layout(BaseModel):

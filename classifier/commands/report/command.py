@@ -1,6 +1,7 @@
 """report: what was run and how well it did, as one page or as Markdown."""
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.base.errors import UserError
-from classifier.base.paths import EVALUATION, FOLDS, HISTORY, PARAMS
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, PARAMS
 from classifier.commands.compare import (
     WORKSPACE,
     cells,
@@ -67,6 +68,7 @@ def report(
         if path:
             refuse_to_replace(path)
         if against is not None:
+            require_own_results(against)
             changes, others = [changes_since(against, run)], {against: drawn_of(against)}
     except DvcException as error:
         raise UserError(str(error)) from error
@@ -84,6 +86,23 @@ def name_of(run: "Run") -> str:
     return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
 
 
+def require_own_results(revision: str) -> None:
+    """Raise `UserError` where a revision's results are not those that its dvc.lock names."""
+    from dvc.api import DVCFileSystem
+
+    from classifier.dvc_lock import parse_lock
+
+    if not revision:
+        raise UserError("an empty name is not a revision")
+    with contextlib.suppress(FileNotFoundError, AttributeError):  # which what follows tells
+        files = DVCFileSystem(rev=revision)
+        recorded = parse_lock(files.read_text(str(LOCK)), f"{revision}: {LOCK}").outs()
+        for path in map(str, (EVALUATION, HISTORY)):
+            md5 = hashlib.md5(files.read_bytes(path), usedforsecurity=False).hexdigest()
+            if path in recorded and md5 != recorded[path].md5:
+                raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
+
+
 def changes_since(revision: str, run: "Run") -> "Section":
     """Return what has changed since a revision: params, metrics, and whether it is noise.
 
@@ -94,8 +113,6 @@ def changes_since(revision: str, run: "Run") -> "Section":
 
     from classifier.commands.report.page import Section
 
-    if not revision:
-        raise UserError("an empty name is not a revision")
     try:
         with Repo() as repo:
             params = changed(repo.params.diff(a_rev=revision), PARAMS)
@@ -149,7 +166,10 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
     from classifier.commands.report.page import Table
 
     try:
-        before, after = load_side(revision), side_of(WORKSPACE, FOLDS.read_text(), run.lock)
+        before, after = (
+            load_side(revision, stages=()),
+            side_of(WORKSPACE, FOLDS.read_text(), run.lock),
+        )
     except UserError as error:
         return [f"Cross-validations are not compared. {error}."]
     paired = after.has_the_folds_of(before)

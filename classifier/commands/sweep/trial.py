@@ -78,7 +78,7 @@ class Commands:
     ) -> None:
         self.clone, self.cache = scratch / "clone", scratch.parent / "cache"
         self.log, self.wanted, self.setup = log, wanted, setup
-        self.environment = os.environ | setup["author"] | {
+        self.environment = of_no_repository() | setup["author"] | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "DVC_SITE_CACHE_DIR": str(scratch / "site-cache"),
             "GIT_TERMINAL_PROMPT": "0",
@@ -102,7 +102,9 @@ class Commands:
         """Have all trials of a worker use one cache, unless another is shared."""
         from configobj import ConfigObj
 
-        config = ConfigObj({"cache": CACHE | {"dir": str(self.cache)}} | self.setup["config"])
+        config = ConfigObj(
+            {"cache": CACHE | {"dir": str(self.cache)}} | self.setup["config"], encoding="utf-8"
+        )
         config.filename = str(self.clone / ".dvc/config.local")
         config.write()
 
@@ -150,6 +152,16 @@ class Commands:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
                     raise NotWantedError from None
+
+
+def of_no_repository() -> dict[str, str]:
+    """Return the environment without what ties git to one repository.
+
+    Git sets GIT_DIR and the like for aliases and hooks; a trial's commands would work there.
+    """
+    command = ["git", "rev-parse", "--local-env-vars"]
+    local = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return {name: value for name, value in os.environ.items() if name not in local}
 
 
 def end_with_worker() -> Callable[[], None]:
