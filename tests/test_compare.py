@@ -51,6 +51,18 @@ def test_a_revision_and_its_own_workspace_do_not_differ(compared):
     assert "Paired: the same 100 folds on both sides." in shown
 
 
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_a_branch_that_is_named_as_the_files_are_is_told_apart(compared, tmp_path, kind):
+    clone = compared.copy(tmp_path / "clone")
+    assert compare(clone).stderr == ""
+    clone.git(kind, "workspace", "HEAD~1")
+    told = compare(clone).stderr
+    start, _, ref = told.partition(" of refs/")
+    assert start == "workspace: the files as they are; it is also the name"
+    named = as_json(clone, f"refs/{ref.strip()}", "HEAD")
+    assert named["metrics"] == as_json(clone, "HEAD~1", "HEAD")["metrics"]
+
+
 def test_markdown_is_a_table_and_worse_can_fail(compared):
     failed = compare(compared, "HEAD~1", "HEAD", "--markdown", "--fail-if-worse", check=False)
     assert failed.returncode == 1

@@ -122,11 +122,13 @@ def load_side(name: str, stages: Sequence[str] = LEADING_TO_CROSSVAL) -> Side:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    from classifier.commands.revisions import warn_of_changes
+    from classifier.commands.revisions import warn_of_changes, warn_of_namesakes
     from classifier.dvc_lock import parse_lock
 
     if not name:
         raise UserError("an empty name is not a revision")
+    if name == WORKSPACE:
+        warn_of_namesakes(name)
     try:
         files = DVCFileSystem(rev=None if name == WORKSPACE else name)
         folds, text = (files.read_text(str(path)) for path in (FOLDS, LOCK))

@@ -47,6 +47,12 @@ def _json_of(revision: str, path: str) -> Any:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
 
+def warn_of_namesakes(name: str) -> None:
+    """Say on standard error which branch or tag has the name that DVC gives to the workspace."""
+    for ref in git("for-each-ref", "--format=%(refname)", f"refs/*/{name}").split():
+        print(f"{name}: the files as they are; it is also the name of {ref}", file=sys.stderr)
+
+
 def warn_of_changes(revision: str | None, lock: Lock, *stages: str) -> None:
     """Say on standard error what `changed_since` returns."""
     for changed in changed_since(revision, lock, *stages):
