@@ -127,7 +127,7 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "thousands separated at first": (
         'x,y\n"1,234.5",a\n2,b\n', {}, "row 2, column x: found '1,234.5', expected a number with"),
     "thousands apart by spaces": (
-        "x;y\n1 000;a\n2 500,5;b\n", {"delimiter": ";"}, "row 2, column x: found '1 000', expected"),
+        "x;y\n1 000;a\n2 500,5;b\n", {"delimiter": ";"}, "row 2, column x: found '1 000', exp"),
     "thousands apart by apostrophes": (
         "x,y\n1'000,a\n12'500,b\n", {}, "row 2, column x: found \"1'000\", expected a number with"),
     "thousands apart by dots": (

@@ -18,7 +18,13 @@ from typer.testing import CliRunner
 from classifier.__main__ import app
 from classifier.base.errors import UserError
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
-from classifier.commands.sweep.command import Results, against_default, direction_of
+from classifier.commands.sweep.command import (
+    Results,
+    against_default,
+    direction_of,
+    to_json,
+    to_text,
+)
 from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.overrides import Range, parse_overrides
 from classifier.commands.sweep.search import Search
@@ -377,6 +383,18 @@ def test_an_experiment_whose_metric_is_no_number_counts_all_the_same(value):
     trial = searched.ask()
     assert trial
     assert trial.params == {"train.epochs": 6}
+
+
+def test_trials_without_the_metric_are_told_in_every_form():
+    results = Results(BASELINE, "evaluation.test.loss", "minimize")
+    for epochs, metrics in ((3, {results.metric: 0.5}), (4, {}), (5, {results.metric: math.nan})):
+        trial = BASELINE.trial({"train.epochs": str(epochs)})
+        results.finished[trial.name] = trial, metrics
+    assert "3 finished, 2 of them without evaluation.test.loss, 0 failed. " in to_text(results)
+    found = json.loads(to_json(results))
+    assert [trial["params"] for trial in found["finished"]] == [{"train.epochs": 3}]
+    without = [trial["params"] for trial in found["without_metric"]]
+    assert without == [{"train.epochs": 4}, {"train.epochs": 5}]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,12 @@ class Results:
             having, key=lambda pair: self.value(pair[1]), reverse=self.direction == "maximize"
         )
 
+    def without_metric(self) -> list["Trial"]:
+        """Return the trials that have finished without the metric; NaN and infinite are none."""
+        return [
+            trial for trial, metrics in self.finished.values() if not isfinite(self.value(metrics))
+        ]
+
     def value(self, metrics: dict[str, float]) -> float:
         return metrics.get(self.metric, float("nan"))
 
@@ -319,8 +325,9 @@ def to_text(results: Results) -> str:
     """Return a table of the best, how the best compares with the default, and what has failed."""
     from tabulate import tabulate
 
-    best = results.best_first()
-    count = f"{len(results.finished)} finished, {len(results.failed)} failed"
+    best, others = results.best_first(), len(results.without_metric())
+    without = f", {others} of them without {results.metric}" if others and best else ""
+    count = f"{len(results.finished)} finished{without}, {len(results.failed)} failed"
     if not best:
         return f"{count}; none has {results.metric}"
     table = tabulate(
@@ -347,7 +354,7 @@ def verdict(results: Results) -> str:
     return (
         f"The best against the default, {results.baseline.commit[:7]}: "
         f"{change.difference.mean:+.4f} ({ends}), {change.verdict}.\n"
-        f"It was chosen from {len(results.finished)}{by}, so the difference flatters it."
+        f"It was chosen from {len(results.best_first())}{by}, so the difference flatters it."
     )
 
 
@@ -360,6 +367,9 @@ def to_json(results: Results) -> str:
         "finished": [
             {"experiment": trial.name, "params": trial.params, "metrics": metrics}
             for trial, metrics in results.best_first()
+        ],
+        "without_metric": [
+            {"experiment": trial.name, "params": trial.params} for trial in results.without_metric()
         ],
         "failed": [
             {"experiment": trial.name, "params": trial.params, "reason": outcome["failed"]}
