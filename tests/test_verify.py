@@ -291,11 +291,17 @@ def test_a_damaged_cache_is_not_pushed(shared):
 def test_a_push_without_a_cache_sees_what_the_remote_lacks(shared):
     shared.path(REMOTE, SCHEMA).unlink()
     cut_off(shared.path(REMOTE))
+    cut_off(shared.path(REMOTE, FEATURES))
     shutil.rmtree(shared.clone.path / ".dvc/cache")
     code, shown = shared.run("push")
-    assert (code, shown.splitlines()[:2]) == (
-        1, [f"{SCHEMA}: missing (remote beside)", f"{MODEL}: damaged (remote beside)"],
-    )  # fmt: skip
+    assert (code, {*shown.splitlines()[:3]}) == (
+        1,
+        {
+            f"{SCHEMA}: missing (remote beside)",
+            f"{MODEL}: damaged (remote beside)",
+            f"{FEATURES}: damaged (remote beside)",
+        },
+    )
 
 
 def test_files_in_a_folder_that_is_to_be_empty_are_found(shared):

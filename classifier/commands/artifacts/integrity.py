@@ -34,7 +34,6 @@ from classifier.dvc_lock import MD5, read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
 
-MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 MD5_OF_NO_FILES = "d751713988987e9331980363e24189ce.dir"  # of the list of an empty folder
 READ_BY_DVC = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
 
@@ -335,15 +334,15 @@ def same_bytes(copy: Copy, file: File, reading: Any) -> bool:
 
 
 def same_size(copy: Copy, file: File, _: Any) -> bool:
-    """Say, without reading, whether the copy has the size of the one in the cache, or in dvc.lock.
+    """Say whether the copy has the size of the one in the cache, or in dvc.lock.
 
-    dvc.lock has the size of a folder as a whole: of a file in it, that it is not empty has to do.
+    dvc.lock has the size of a folder as a whole: a file in it that the cache lacks is read.
     """
-    size, cached = copy.fs.size(copy.path), Path(file.out.cache.oid_to_path(file.md5))
+    cached = Path(file.out.cache.oid_to_path(file.md5))
+    size = None if file.out.hash_info.isdir else file.out.meta.size
     if cached.exists():
-        return bool(size == cached.stat().st_size)
-    recorded = None if file.out.hash_info.isdir else file.out.meta.size
-    return bool(size == recorded if recorded is not None else size or file.md5 == MD5_OF_NOTHING)
+        size = cached.stat().st_size
+    return same_bytes(copy, file, None) if size is None else bool(copy.fs.size(copy.path) == size)
 
 
 def is_there(copy: Copy, *_: Any) -> bool:
