@@ -226,6 +226,30 @@ def test_a_commit_that_is_damaged_is_one_line(swept, monkeypatch, path, content,
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 
 
+FOLDER = """
+if stage == "prepare":
+    os.mkdir("data/folder")
+    open("data/folder/rows", "w").write("whole")
+assert open("data/folder/rows").read() == "whole"
+"""
+
+
+def test_what_is_damaged_on_the_remote_is_made_anew_by_a_trial(swept):
+    """Also where its configuration does not ask for that."""
+    swept.edit(".dvc/config", "    verify = true\n", "")
+    (swept.path / "stage.py").write_text(swept.read("stage.py") + FOLDER)
+    swept.edit("dvc.yaml", "outs: [data/prepared.txt]", "outs: [data/prepared.txt, data/folder]")
+    swept.dvc("repro")
+    swept.commit("A folder of rows")
+    swept.git("push", "--quiet", "origin", "main")
+    swept.dvc("push")
+    md5 = md5_of(swept.path / "data/folder/rows")
+    flip_a_bit(swept.path.parent / "dvc-remote/files/md5" / md5[:2] / md5[2:])
+    done = swept.sweep("-S", "train.seed=1", "--git-remote", "origin")
+    assert "1 finished, 0 failed." in done.stdout, done.stderr
+    assert swept.runs == ["prepare 0.001 150 1", "train 0.001 150 1"]
+
+
 def test_a_damaged_cache_is_not_swept_with(copied, monkeypatch):
     monkeypatch.chdir(copied.path)
     md5 = md5_of(Path("models/classifier.onnx"))

@@ -245,7 +245,7 @@ def wrong_rows(run: Run, name: str) -> list[Block]:
         [f"{one.row}", str(one.actual), str(one.predicted), f"{one.probability:.3f}", *cells]
         for one, *cells in zip(wrong.itertuples(), *shown.values(), strict=True)
     ]
-    words = "Rows are counted within this data set."
+    words = "Rows are counted within this data set, without those that were held out or left out."
     return [Table(f"{title_of(run, name)}: most confidently wrong rows", head, rows), words]
 
 

@@ -131,11 +131,13 @@ def dvc_config(shared: bool) -> dict[str, dict[str, str]]:
             return {"cache": CACHE | {"dir": repo.cache.local_cache_dir}}
         committed = repo.config.load_one("repo").get("cache", {}).get("dir")
     cache = {"cache": {"dir": str(committed)}} if committed else {}
-    return cache | {f'remote "{name}"': {"url": url} for name, url in remote_folder().items()}
+    return cache | {f'remote "{name}"': remote for name, remote in default_remote().items()}
 
 
-def remote_folder() -> dict[str, str]:
-    """Return the name of DVC's default remote with its absolute path, if it is a folder.
+def default_remote() -> dict[str, dict[str, str]]:
+    """Return the name of DVC's default remote with what to set of it besides what is committed.
+
+    What comes from it is verified; what is damaged does not come. A folder's path is absolute.
 
     Raises:
         UserError: there is no remote, or not the package for it.
@@ -152,7 +154,7 @@ def remote_folder() -> dict[str, str]:
             remote, _, path = get_cloud_fs(repo.config, name=name)
         except DvcException as error:
             raise UserError(f"{name}: {error}") from error
-    return {name: path} if remote.protocol == "local" else {}
+    return {name: {"verify": "true"} | ({"url": path} if remote.protocol == "local" else {})}
 
 
 def author() -> dict[str, str]:
@@ -251,8 +253,7 @@ def pull_artifacts(revisions: list[str]) -> None:
     from dvc.repo import Repo
 
     # For a commit DVC takes a relative path from / (https://github.com/treeverse/dvc/issues/10054).
-    remotes = {name: {"url": url} for name, url in remote_folder().items()}
-    with Repo(config={"remote": remotes}) as repo:
+    with Repo(config={"remote": default_remote()}) as repo:
         try:
             repo.fetch(revs=revisions, workspace=False, run_cache=True)
         except (DvcException, OSError) as error:
