@@ -187,6 +187,13 @@ def test_a_number_that_stands_for_a_gap_is_no_other_number(prepared, gap, other)
     assert load(folder, "train")[0].tolist() == [[np.float32(other)], [5]]
 
 
+def test_large_numbers_that_float32_tells_apart_are_no_fault(prepared):
+    """Few would fit between them, but none is lost."""
+    text = "x,z,y\n" + "".join(f"{10**6 + n % 2},7.1,{'aab'[n % 3]}\n" for n in range(12))
+    folder = prepared(text, header=True, label="y")
+    assert load(folder, "train")[0][:2, 0].tolist() == [10**6, 10**6 + 1]
+
+
 def test_a_name_with_any_line_break_is_in_quotes(prepared):
     folder = prepared('x,y\n1,"a\rb"\n2,"c\nd"\n', header=True, label="y")
     rows = [*csv.reader((folder / "preview.csv").open(newline=""))]
