@@ -386,7 +386,7 @@ def test_a_file_that_is_broken_in_the_other_revision_is_no_change(own, path):
     (own.path / path).write_text("{")
     own.commit("Break it")
     (own.path / path).write_text(whole)
-    with pytest.raises(UserError, match=f"HEAD: {path}: "):
+    with pytest.raises(UserError, match=f"^HEAD: {path}: |^{path} of HEAD: "):
         report(against="HEAD")
 
 

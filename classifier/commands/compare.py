@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,11 +109,17 @@ def compare(
         raise typer.Exit(1)
 
 
-def load_side(name: str, stages: Sequence[str] = LEADING_TO_CROSSVAL) -> Side:
-    """Return the results of a revision, or of the workspace.
+def load_side(name: str) -> Side:
+    """Return what `read_side` does, and say on standard error if it is of other params or files."""
+    from classifier.commands.revisions import warn_of_changes
 
-    It says on standard error where those of the stages, all if there are none, are of other params
-    or files.
+    side = read_side(name)
+    warn_of_changes(None if name == WORKSPACE else name, side.lock, *LEADING_TO_CROSSVAL)
+    return side
+
+
+def read_side(name: str) -> Side:
+    """Return the results of a revision, or of the workspace.
 
     Raises:
         UserError: there is no such revision, or it was not cross-validated.
@@ -122,7 +127,7 @@ def load_side(name: str, stages: Sequence[str] = LEADING_TO_CROSSVAL) -> Side:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    from classifier.commands.revisions import warn_of_changes, warn_of_namesakes
+    from classifier.commands.revisions import warn_of_namesakes
     from classifier.dvc_lock import parse_lock
 
     if not name:
@@ -139,9 +144,7 @@ def load_side(name: str, stages: Sequence[str] = LEADING_TO_CROSSVAL) -> Side:
         raise UserError(str(error)) from error
     except AttributeError as error:  # of git, about a file or a folder
         raise UserError(f"{name}: is not a commit, branch, tag or experiment") from error
-    lock = parse_lock(text, f"{name}: {LOCK}")
-    warn_of_changes(None if name == WORKSPACE else name, lock, *stages)
-    return side_of(name, folds, lock)
+    return side_of(name, folds, parse_lock(text, f"{name}: {LOCK}"))
 
 
 def side_of(name: str, folds: str, lock: "Lock") -> Side:

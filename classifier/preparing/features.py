@@ -54,7 +54,8 @@ def numbers_between(
 
     NaN where there is none.
     """
-    step = np.spacing(np.maximum(np.abs(lowest), np.abs(highest)))
+    with np.errstate(over="ignore"):  # there is none after the largest
+        step = np.spacing(np.maximum(np.abs(lowest), np.abs(highest)))
     return (highest.astype(float) - lowest) / step
 
 

@@ -16,7 +16,7 @@ from classifier.commands.compare import (
     cells,
     change_of,
     how_tested,
-    load_side,
+    read_side,
     side_of,
 )
 from classifier.scoring.scores import METRICS
@@ -87,20 +87,26 @@ def name_of(run: "Run") -> str:
 
 
 def require_own_results(revision: str) -> None:
-    """Raise `UserError` where a revision's results are not those that its dvc.lock names."""
+    """Say on standard error of which other params or files a revision's results are.
+
+    Raises:
+        UserError: they are not those that its dvc.lock names.
+    """
     from dvc.api import DVCFileSystem
 
+    from classifier.commands.revisions import warn_of_changes
     from classifier.dvc_lock import parse_lock
 
     if not revision:
         raise UserError("an empty name is not a revision")
     with contextlib.suppress(FileNotFoundError, AttributeError):  # which what follows tells
         files = DVCFileSystem(rev=revision)
-        recorded = parse_lock(files.read_text(str(LOCK)), f"{revision}: {LOCK}").outs()
+        lock = parse_lock(files.read_text(str(LOCK)), f"{revision}: {LOCK}")
         for path in map(str, (EVALUATION, HISTORY)):
             md5 = hashlib.md5(files.read_bytes(path), usedforsecurity=False).hexdigest()
-            if path in recorded and md5 != recorded[path].md5:
+            if path in lock.outs() and md5 != lock.outs()[path].md5:
                 raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
+        warn_of_changes(revision, lock)
 
 
 def changes_since(revision: str, run: "Run") -> "Section":
@@ -167,7 +173,7 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
 
     try:
         before, after = (
-            load_side(revision, stages=()),
+            read_side(revision),
             side_of(WORKSPACE, FOLDS.read_text(), run.lock),
         )
     except UserError as error:
