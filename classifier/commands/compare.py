@@ -179,11 +179,14 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
 
 def is_of(lock: "Lock", folds: str, models: int) -> bool:
     """Return whether a lock names these folds by their md5, and by the number of models."""
-    recorded, params = lock.outs().get(str(FOLDS)), lock.params("crossval")
+    params = lock.params("crossval")
     if models != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
         return False
-    md5 = hashlib.md5(folds.encode(), usedforsecurity=False).hexdigest()
-    return recorded is not None and md5 == recorded.md5
+    return str(FOLDS) in lock.outs() and has_md5(folds.encode(), lock.outs()[str(FOLDS)].md5)
+
+
+def has_md5(content: bytes, md5: str) -> bool:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
 
 
 def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:

@@ -1,7 +1,6 @@
 """report: what was run and how well it did, as one page or as Markdown."""
 
 import contextlib
-import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from classifier.commands.compare import (
     WORKSPACE,
     cells,
     change_of,
+    has_md5,
     how_tested,
     read_side,
     side_of,
@@ -103,8 +103,8 @@ def require_own_results(revision: str) -> None:
         files = DVCFileSystem(rev=revision)
         lock = parse_lock(files.read_text(str(LOCK)), f"{revision}: {LOCK}")
         for path in map(str, (EVALUATION, HISTORY)):
-            md5 = hashlib.md5(files.read_bytes(path), usedforsecurity=False).hexdigest()
-            if path in lock.outs() and md5 != lock.outs()[path].md5:
+            content, outs = files.read_bytes(path), lock.outs()
+            if path in outs and not has_md5(content, outs[path].md5):
                 raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
         warn_of_changes(revision, lock)
 
@@ -172,10 +172,8 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
     from classifier.commands.report.page import Table
 
     try:
-        before, after = (
-            read_side(revision),
-            side_of(WORKSPACE, FOLDS.read_text(), run.lock),
-        )
+        before = read_side(revision)
+        after = side_of(WORKSPACE, FOLDS.read_text(), run.lock)
     except UserError as error:
         return [f"Cross-validations are not compared. {error}."]
     paired = after.has_the_folds_of(before)
