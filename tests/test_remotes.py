@@ -104,10 +104,8 @@ def s3(_: Path, port: int) -> Remote:
 
 SSH = pytest.param((servers.ssh_server, ssh), id="ssh")
 WEBDAV, S3 = (servers.webdav_server, webdav), (servers.s3_server, s3)
-SLOW = [
-    pytest.param(WEBDAV, id="webdav", marks=pytest.mark.slow),
-    pytest.param(S3, id="s3", marks=pytest.mark.slow),
-]
+SLOW = [pytest.param(WEBDAV, id="webdav", marks=pytest.mark.slow),
+        pytest.param(S3, id="s3", marks=pytest.mark.slow)]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

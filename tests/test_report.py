@@ -460,19 +460,11 @@ def test_nothing_that_git_or_dvc_keeps_is_replaced(own):
     (own.path / "hard link").hardlink_to("params.yaml")
     before = own.files()
     for place in (
-        "params.yaml",
-        "models/classifier.keras",
-        "models/../models/classifier.onnx",
-        "data/prepared/report.html",
-        "data/test_sets/mine.csv",
-        "metrics/predictions",
-        ".dvc/config",
-        ".git/config",
-        ".dvc/cache/report.html",
-        "link",
-        "folder/params.yaml",
-        "hard link",
-    ):
+        "params.yaml", "models/classifier.keras", "models/../models/classifier.onnx",
+        "data/prepared/report.html", "data/test_sets/mine.csv", "metrics/predictions",
+        ".dvc/config", ".git/config", ".dvc/cache/report.html",
+        "link", "folder/params.yaml", "hard link",
+    ):  # fmt: skip
         with pytest.raises(UserError, match=f"^{place}: is of the project; choose another file$"):
             refuse_to_replace(Path(place))
     with pytest.raises(UserError, match=r"^params\.yaml: is of the project"):

@@ -111,12 +111,9 @@ def test_a_sweep_goes_on_where_it_was(again):
     found = json.loads(again.sweep(*rates, "--json").stdout)
     assert again.runs == []  # 0.001 is the default
     default, first = found["finished"]
-    assert (default["params"], first["params"]) == (
-        {"train.learning_rate": 0.001, "train.seed": 42},
-        {"train.learning_rate": 0.2, "train.seed": 42},
-    )
-    assert before.items() < again.experiments().items()
+    assert [one["params"]["train.learning_rate"] for one in (default, first)] == [0.001, 0.2]
     assert first["experiment"] in before
+    assert before.items() < again.experiments().items()
     assert found["best_against_default"]["verdict"] == "no more than noise"
     again.dvc("exp", "apply", first["experiment"])
     assert "learning_rate: 0.2\n" in again.read("params.yaml").partition("train:")[2]
