@@ -2,15 +2,17 @@
 
 import shutil
 import sys
+import time
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from distributed import KilledWorker
+from distributed import Client, KilledWorker
 
-from classifier.commands.sweep.cluster import outcome_of
+from classifier.commands.sweep import cluster as sweep_cluster
+from classifier.commands.sweep.cluster import local_cluster, outcome_of, run_trials
 from classifier.commands.sweep.trial import Commands, Setup
 from tests.conftest import Clone
 from tests.servers import HERE, ssh_server
@@ -130,6 +132,29 @@ def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():
     outcome = outcome_of(None, future)
     assert outcome["failed"].startswith("Attempted to run task 'sweep-1' on 4 different workers")
     assert outcome["log"] == ""
+
+
+def test_an_outcome_that_was_lost_with_its_worker_is_made_again(monkeypatch):
+    def start(client, trial, _setup):
+        outcome = {"failed": "", "log": trial.name}
+        return client.submit(lambda: time.sleep(0.5) or outcome, key=trial.name)
+
+    def lose_the_other(_trial, outcome):
+        told.append(outcome["log"])
+        if len(told) == 1:
+            (other,) = {"first", "second"} - set(told)
+            wait_until(lambda: client.futures[other].status == "finished")
+            client.sync(next(worker.close for worker in workers.values() if other in worker.data))
+            wait_until(lambda: client.futures[other].status == "lost")
+
+    told, trials = [], iter([SimpleNamespace(name="first"), SimpleNamespace(name="second")])
+    monkeypatch.setattr(sweep_cluster, "submit", start)
+    with local_cluster(1) as cluster, Client(cluster) as client:
+        cluster.scale(2)
+        client.wait_for_workers(2)
+        workers = dict(cluster.workers)
+        run_trials(client, {}, lambda: next(trials, None), lose_the_other, str, one_by_one=False)
+    assert sorted(told) == ["first", "second"]
 
 
 def test_an_error_without_words_is_a_failure():

@@ -192,7 +192,8 @@ def run_trials(
             if not running:
                 return
             for future in first_ended(client, running, partial(watch, min(len(running), threads))):
-                ended(running.pop(future), outcome_of(client, future))
+                if future.status != "lost":  # with its worker; Dask runs the trial again
+                    ended(running.pop(future), outcome_of(client, future))
     except (CommClosedError, OSError) as error:
         if client.status == "running":
             raise
