@@ -314,7 +314,7 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypat
     commit = again.git("rev-parse", "--short=7", "HEAD").strip()
     monkeypatch.chdir(again.path)
     results = Results(head(), "crossval.accuracy.mean", "maximize")
-    results.finished["any"] = Trial(min(again.experiments()), {}, {}, ()), {results.metric: 1}
+    results.finished["any"] = Trial(min(again.experiments()), {}, ()), {results.metric: 1}
     assert against_default(results) == (
         f"No comparison with the default: {commit} holds the metrics of another train.epochs."
     )

@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +14,13 @@ from distributed import Client, KilledWorker
 
 from classifier.commands.sweep import cluster as sweep_cluster
 from classifier.commands.sweep.cluster import local_cluster, outcome_of, run_trials
+from classifier.commands.sweep.experiments import Trial
 from classifier.commands.sweep.trial import Commands, Setup
 from tests.conftest import Clone
 from tests.servers import HERE, ssh_server
 from tests.sweeping import Cluster, Swept, documented, living, push_all, wait_until
+
+SETUP = Setup(commit="", refs="refs/exps/ab/cd/", git="", config={}, shared=True, author={})
 
 
 @pytest.fixture
@@ -135,9 +139,12 @@ def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():
 
 
 def test_an_outcome_that_was_lost_with_its_worker_is_made_again(monkeypatch):
+    def end_slowly(name):
+        time.sleep(0.5)
+        return {"failed": "", "log": name}
+
     def start(client, trial, _setup):
-        outcome = {"failed": "", "log": trial.name}
-        return client.submit(lambda: time.sleep(0.5) or outcome, key=trial.name)
+        return client.submit(end_slowly, trial.name, key=trial.name)
 
     def lose_the_other(_trial, outcome):
         told.append(outcome["log"])
@@ -147,13 +154,16 @@ def test_an_outcome_that_was_lost_with_its_worker_is_made_again(monkeypatch):
             client.sync(next(worker.close for worker in workers.values() if other in worker.data))
             wait_until(lambda: client.futures[other].status == "lost")
 
-    told, trials = [], iter([SimpleNamespace(name="first"), SimpleNamespace(name="second")])
+    told: list[str] = []
+    trials = iter([Trial("first", {}, ()), Trial("second", {}, ())])
     monkeypatch.setattr(sweep_cluster, "submit", start)
     with local_cluster(1) as cluster, Client(cluster) as client:
         cluster.scale(2)
         client.wait_for_workers(2)
         workers = dict(cluster.workers)
-        run_trials(client, {}, lambda: next(trials, None), lose_the_other, str, one_by_one=False)
+        run_trials(
+            client, SETUP, partial(next, trials, None), lose_the_other, print, one_by_one=False
+        )
     assert sorted(told) == ["first", "second"]
 
 
@@ -166,10 +176,7 @@ def test_of_two_workers_with_the_same_trial_the_first_counts(tmp_path):
     """git refuses the second push, which is not a failure."""
     shared = Clone(tmp_path)
     shared.git("init", "--quiet", "--bare", "shared")
-    setup: Setup = {
-        "commit": "", "refs": "refs/exps/ab/cd/", "git": str(tmp_path / "shared"), "config": {},
-        "shared": True, "author": {},
-    }  # fmt: skip
+    setup: Setup = {**SETUP, "git": str(tmp_path / "shared")}
     for name in ("first", "second"):
         clone = Clone(tmp_path / name / "clone")
         clone.path.mkdir(parents=True)

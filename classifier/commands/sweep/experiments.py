@@ -15,14 +15,10 @@ from classifier.dvc_lock import parse_lock
 
 @dataclass(frozen=True)
 class Trial:
-    """An experiment to be: its name, the params that are tried, and how `dvc exp run -S` sets them.
-
-    changes: those of the params that differ from the baseline's.
-    """
+    """An experiment to be: its name, the params it tries, and how `dvc exp run -S` sets them."""
 
     name: str
     params: dict[str, Any]
-    changes: dict[str, Any]
     overrides: tuple[str, ...]
 
 
@@ -48,10 +44,9 @@ class Baseline:
             key: as_number_like(self.params.get(key), value_of(key, text), f"{key}={text}")
             for key, text in texts.items()
         }
-        changes = self.changes(params)
-        identity = json.dumps([self.commit, changes], sort_keys=True)
+        identity = json.dumps([self.commit, self.changes(params)], sort_keys=True)
         name = f"sweep-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
-        return Trial(name, params, changes, tuple(f"{key}={text}" for key, text in texts.items()))
+        return Trial(name, params, tuple(f"{key}={text}" for key, text in texts.items()))
 
     def not_reproduced(self) -> list[str]:
         """Return the params and files that the commit's cross-validation is not of."""
