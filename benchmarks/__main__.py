@@ -31,6 +31,7 @@ RESULTS = ROOT / "benchmarks/results.json"
 DOCUMENT = ROOT / "docs/performance.md"
 GROWTH = ROOT / "docs/growth.svg"
 TABLE_STARTS, TABLE_ENDS = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
+HEAD = "| what | against | must be | measured |\n| --- | --- | --- | --- |\n"
 IRIS = "data/source/iris.data"
 ROW = ["5.1", "3.5", "1.4", "0.2"]
 ECHO = "echo"
@@ -104,6 +105,7 @@ def prepare_large(clone: Path) -> None:
         shutil.copytree(clone / "models", folder / "models")
         for name in ("params.yaml", "dvc.lock"):
             shutil.copy(clone / name, folder)
+        (folder / "dvc.yaml").write_text("stages: {}\n")  # predict wants to be run in a project
         write_table(folder / "data/raw.csv", LARGE_ROWS)
         measure(PREPARE, folder, clone)
 
@@ -153,7 +155,6 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         clone = clone_in(Path(folder))
         results = run_all(chosen(quick), clone)
-        print(to_table(results))
         if not quick:
             write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
             growth = measure_growth(clone)
@@ -177,9 +178,14 @@ def clone_in(folder: Path) -> Path:
 
 
 def run_all(comparisons: list[Comparison], clone: Path) -> list[dict[str, Any]]:
-    rounds = sum(comparison.rounds for comparison in comparisons)
+    """Return the results, and print each once it is there."""
+    rounds, results = sum(comparison.rounds for comparison in comparisons), []
+    print(HEAD, end="", flush=True)
     with Progress(desc="bench", total=rounds, unit="round") as bar:
-        return [compare(comparison, clone, bar) for comparison in comparisons]
+        for comparison in comparisons:
+            results.append(compare(comparison, clone, bar))
+            print(to_rows(results[-1]), end="", flush=True)
+    return results
 
 
 def compare(comparison: Comparison, clone: Path, bar: Progress) -> dict[str, Any]:
@@ -217,16 +223,17 @@ def machine() -> dict[str, Any]:
 
 
 def to_table(results: list[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table, with a line for memory where it has a limit."""
-    lines = ["| what | against | must be | measured |", "| --- | --- | --- | --- |"]
-    for r in results:
-        pair = f"| {r['what']} | {r['against']} |"
-        lines.append(f"{pair} ≤ {r['limit']:.2f} | {r['ratio']:.2f} |")
-        if r["memory_limit"]:
-            lines.append(
-                f"{pair} memory ≤ {r['memory_limit']:.2f} | memory {r['memory_ratio']:.2f} |"
-            )
-    return "\n".join(lines) + "\n"
+    """Return the results as a Markdown table."""
+    return HEAD + "".join(map(to_rows, results))
+
+
+def to_rows(result: dict[str, Any]) -> str:
+    """Return the row of a result, and another for memory where it has a limit."""
+    pair = f"| {result['what']} | {result['against']} |"
+    rows = f"{pair} ≤ {result['limit']:.2f} | {result['ratio']:.2f} |\n"
+    if limit := result["memory_limit"]:
+        rows += f"{pair} memory ≤ {limit:.2f} | memory {result['memory_ratio']:.2f} |\n"
+    return rows
 
 
 def with_table(document: str, table: str) -> str:

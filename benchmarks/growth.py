@@ -9,9 +9,9 @@ import yaml
 
 from benchmarks.measure import PREPARE, measure, predict_to_file
 from benchmarks.tables import write_table
+from classifier.base.md5 import md5_of
 from classifier.base.paths import ONNX_MODEL
 from classifier.base.progress import Progress
-from classifier.dvc_lock import md5_of
 
 SIZES = [(10**4, 4), (10**5, 4), (10**6, 4), (10**7, 4), (10**5, 40), (10**5, 400)]
 STEPS = {

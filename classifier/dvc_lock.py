@@ -1,7 +1,5 @@
 """What dvc.lock says of the last run: what each stage read, what it wrote, with which params."""
 
-import hashlib
-import json
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -11,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
 from classifier.base.files import parse_yaml
+from classifier.base.md5 import md5_of
 from classifier.base.paths import LOCK, PARAMS, RAW
 
 # What prepare does to the values of a row, not to which rows there are.
@@ -32,6 +31,7 @@ class Entry(BaseModel):
 class Stage(BaseModel):
     """What is recorded of a stage."""
 
+    cmd: Any = None
     deps: list[Entry] = []
     outs: list[Entry] = []
     params: dict[str, dict[str, Any]] = {}
@@ -64,7 +64,15 @@ class Lock(BaseModel):
             for key, value in flat(section, values)
         }
 
-    def changed(self, params: dict[str, Any], *stages: str) -> list[str]:
+    def changed_commands(self, commands: dict[str, Any]) -> list[str]:
+        """Return of which stages the command is another, as "cmd of STAGE"."""
+        return [
+            f"cmd of {name}"
+            for name, command in commands.items()
+            if name in self.stages and self.stages[name].cmd != command
+        ]
+
+    def changed_params(self, params: dict[str, Any], *stages: str) -> list[str]:
         """Return which of the stages' params are not, or not any more, as in `params`."""
         recorded = self.params(*stages)
         return [key for key in recorded if (key, recorded[key]) not in params.items()]
@@ -139,6 +147,11 @@ def read_lock(path: Path = LOCK) -> Lock:
         UserError: there is no lock, it is damaged, or an output in it is not in the project.
     """
     content = require_file(path, REPRO_FIRST).read_bytes()
+    if content.startswith(b"<<<<<<< ") or b"\n<<<<<<< " in content:
+        raise UserError(
+            f"{path}: has both sides of a merge; choose one, as with `git checkout --ours {path}`, "
+            "then run `dvc repro`"
+        )
     try:
         if not content.endswith(b"\n"):
             raise UserError(f"{path}: is damaged: it is cut off")
@@ -159,24 +172,9 @@ def parse_lock(text: str | bytes, name: str) -> Lock:
         raise UserError(f"{name}: is damaged: {place}: {found}{why}") from error
 
 
-def md5_of(path: Path) -> str:
-    """Return the md5 of a file's bytes, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def md5_of_folder(path: Path) -> str:
-    """Return the md5 that DVC gives a folder: that of its list of files, and .dir."""
-    files = [file for file in path.rglob("*") if file.is_file()]
-    entries = [{"md5": md5_of(f), "relpath": f.relative_to(path).as_posix()} for f in files]
-    entries.sort(key=lambda entry: entry["relpath"])
-    content = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
-
-
 def require_read(stage: str, folder: Path, lock: Path = LOCK) -> None:
     """Raise `UserError` unless the folder is as the stage has read it."""
-    if read_lock(lock)._deps(stage).get(folder.as_posix()) != md5_of_folder(folder):
+    if read_lock(lock)._deps(stage).get(folder.as_posix()) != md5_of(folder):
         raise UserError(f"{folder}: is not what {stage} has read; run `dvc repro`")
 
 
@@ -187,8 +185,8 @@ def require_recorded(path: Path, lock: Path = LOCK) -> Path:
     expected = read_lock(lock).outs().get(path.as_posix())
     if expected is None:
         raise UserError(f"{path}: {lock} does not name it; run `dvc repro`")
-    kind, md5 = ("folder", md5_of_folder) if path.is_dir() else ("file", md5_of)
-    if md5(path) != expected.md5:
+    if md5_of(path) != expected.md5:
+        kind = "folder" if path.is_dir() else "file"
         raise UserError(
             f"{path}: is not the {kind} that {lock} names; "
             "`classifier verify --repair` brings that back, `dvc repro` makes a new one"

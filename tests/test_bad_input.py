@@ -1,6 +1,7 @@
 """Bad input: one line that names file, row and column; nothing half-written; nothing lost."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -277,11 +278,31 @@ def test_a_file_that_is_not_there_is_no_value_of_the_only_feature(prepared):
         file_named(["a.csv", "b.csv"], schema)
 
 
-def test_new_rows_whose_header_differs_by_case_are_no_table_without_one(prepared, tmp_path):
-    folder = prepared("p,a\nq,b\n", header=["c", "y"], label="y", unknown="ignore")
-    (tmp_path / "new.csv").write_text("C\np\n")
-    with pytest.raises(UserError, match=r"new.csv: row 1: has no column 'c'"):
+# what new rows may be | the rows | what is said of them
+LISTED = {"header": ["x", "c", "y"], "label": "y"}
+NEW_ROWS = {
+    "a header in another case": ("X,C\n1,p\n", "row 1: has no column 'x'"),
+    "a header of positions": ("0,1\n1,p\n", "row 1: found positions, expected x, c"),
+    "an index in front, and no label": ("0,1,p\n1,2,q\n", "row 1: column y: found 'p', which the"),
+    "the same from the second row on": ("0,1,a\n1,2,q\n", "row 2: column y: found 'q', which the"),
+}
+
+
+@pytest.mark.parametrize("case", NEW_ROWS)
+def test_new_rows_that_are_not_as_the_known_ones_are_one_line(prepared, tmp_path, case):
+    rows, words = NEW_ROWS[case]
+    folder = prepared("1,p,a\n2,q,b\n", **LISTED, unknown="ignore")
+    (tmp_path / "new.csv").write_text(rows)
+    with pytest.raises(UserError, match=re.escape(f"new.csv: {words}")):
         open_new_rows(tmp_path / "new.csv", Schema.load(folder / "schema.json"), needs_label=False)
+
+
+def test_a_category_may_be_named_as_a_column(prepared, tmp_path):
+    folder = prepared("1,C,a\n2,q,b\n", **LISTED)
+    (tmp_path / "new.csv").write_text("3,C\n4,q\n")
+    schema = Schema.load(folder / "schema.json")
+    (chunk,) = open_new_rows(tmp_path / "new.csv", schema, needs_label=False).chunks()
+    assert chunk.numbers.tolist() == [[3], [4]]
 
 
 def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from classifier.dvc_lock import md5_of
+from classifier.base.md5 import md5_of
+from classifier.base.paths import LOCK, PARAMS
+from classifier.commands.revisions import files_at
 from tests.conftest import Clone
 
 METRICS = ["accuracy", "loss", "macro_f1"]
@@ -143,7 +145,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr("dvc.api.DVCFileSystem", refuse)
+    monkeypatch.setattr("classifier.commands.revisions.Repo", refuse)
     assert "error: DVC cannot use its database in" in compare(copied, check=False).stderr
 
 
@@ -206,9 +208,11 @@ def test_a_commit_whose_results_are_of_something_else_is_told(copied):
 def test_params_that_have_changed_since_are_told(copied):
     copied.edit("params.yaml", "hidden: [8]", "hidden: [16]")
     copied.edit("params.yaml", "test_size: 0.0", "test_size: 0.2")
+    copied.edit("dvc.yaml", "python -m stages.crossval", "python -O -m stages.crossval")
     assert compare(copied).stderr.splitlines() == [
         "prepare.test_size has changed since; run `dvc repro`",
         "train.hidden has changed since; run `dvc repro`",
+        "cmd of crossval has changed since; run `dvc repro`",
     ]
 
 
@@ -231,6 +235,16 @@ def test_folds_written_before_they_told_their_rows_are_compared_unpaired(copied)
     folds.to_csv(path, index=False)
     copied.edit("dvc.lock", before, md5_of(path))
     assert not as_json(copied)["paired"]
+
+
+def test_a_file_of_a_revision_is_not_read_by_the_stream_that_may_wait_for_ever(
+    compared, monkeypatch
+):
+    monkeypatch.chdir(compared.path)
+    monkeypatch.setattr("pygit2.BlobIO", None)
+    assert files_at("HEAD~1", LOCK, PARAMS / "nosuch") == {
+        LOCK: compared.git("show", f"HEAD~1:{LOCK}").encode()
+    }
 
 
 def test_help_has_examples(reproduced):

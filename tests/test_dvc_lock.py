@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.dvc_lock import Lock, md5_of, parse_lock, read_lock, require_recorded
+from classifier.base.md5 import md5_of
+from classifier.dvc_lock import Lock, parse_lock, read_lock, require_recorded
 from tests.conftest import ROOT
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"
@@ -208,11 +209,18 @@ def test_what_has_changed_is_named_also_where_the_param_is_gone():
     lock = Lock.model_validate({"stages": PIPELINE})
     now = lock.params() | {"train.epochs": 151, "new.one": 1}
     del now["crossval.seed"]
-    assert lock.changed(now) == ["crossval.seed", "train.epochs"]
-    assert lock.changed(now, "prepare") == []
+    assert lock.changed_params(now) == ["crossval.seed", "train.epochs"]
+    assert lock.changed_params(now, "prepare") == []
 
 
 def test_numbers_are_read_as_dvc_writes_them():
     """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
     text = "stages: {train: {params: {params.yaml: {train: {learning_rate: 1e-05}}}}}"
     assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
+
+
+def test_both_sides_of_a_merge_are_told(tmp_path):
+    path = tmp_path / "dvc.lock"
+    path.write_text("schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> other\n")
+    with pytest.raises(UserError, match="has both sides of a merge; choose one, as with `git chec"):
+        read_lock(path)

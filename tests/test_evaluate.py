@@ -14,8 +14,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from classifier.base.errors import UserError
+from classifier.base.md5 import md5_of
 from classifier.commands.predict import load_model
-from classifier.dvc_lock import md5_of
 from classifier.evaluating import predictions
 from classifier.evaluating.forward import load_network, network_of, prepared_inputs
 from classifier.evaluating.predictions import write_predictions

@@ -15,6 +15,15 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a header that prepare.header gives other names": (
         TEXT, {"header": ["colour", "kind"], "label": "kind"},
         ["row 1: its class, y, has no other row; if it is a header, set prepare.header: true"]),
+    "a header of positions that prepare.header denies": (
+        "0,1,2\n5,3,a\n6,4,b\n", {"header": False, "label": 2},
+        ["row 1: counts the columns; if it is a header, set prepare.header: true"]),
+    "a row that is taken for a header": (
+        "5.1,3.5,c\n4.9,3,a\n7,3.2,b\n", {"header": True, "label": "c"},
+        ["row 1: names columns of numbers by numbers, such as 5.1; if it is a row, set prepare."]),
+    "UTF-8 that is read as Latin-1": (
+        "c,y\ngr\u00fcn,a\nrot,b\ngr\u00fcn,a\nrot,b\n", NAMED | {"encoding": "latin-1"},
+        ["'gr\u00c3\u00bcn' may stand for 'gr\u00fcn'; is prepare.encoding utf-8?"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
     "classes that are one number": (

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from classifier.base.md5 import md5_of
 from classifier.commands.predict import json_lines
-from classifier.dvc_lock import md5_of
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
@@ -61,6 +61,15 @@ def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
     schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
     table = open_new_rows(Path("data/raw.csv"), schema, needs_label=False)
     assert sum(map(len, table.chunks())) == 3
+
+
+def test_without_names_a_row_that_may_be_a_header_is_told(prepared, tmp_path, capsys):
+    schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
+    path = tmp_path / "new.csv"
+    path.write_text("0,1\n1,1\n")
+    open_new_rows(path, schema, needs_label=False)
+    words = "row 1: read as a row; if it is a header, remove it"
+    assert capsys.readouterr().err == f"{path}: {words}\n"
 
 
 @pytest.mark.parametrize("command", ["predict - <", "predict /dev/stdin <", "predict <(cat", "cat"])

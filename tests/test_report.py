@@ -502,6 +502,7 @@ def test_params_that_have_changed_since_are_told(own, capsys):
     report(markdown=True)
     written = capsys.readouterr()
     assert written.err == "train.hidden has changed since; run `dvc repro`\n"
+    assert written.err.replace("`", "\\`") in written.out
     assert "| train.hidden " in written.out
     assert "[16]" not in written.out
 

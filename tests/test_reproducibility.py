@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 import yaml
 
-from classifier.dvc_lock import md5_of, md5_of_folder
+from classifier.base.md5 import md5_of
 from tests.conftest import Clone
 
 EXCEPT_ENVIRONMENT = ":!metrics/environment.json"  # which says where results were made
@@ -88,5 +88,4 @@ def test_the_committed_lock_is_of_the_committed_code(origin):
     code = [path for path in locked if path.startswith(("classifier", "stages", "require"))]
     assert code
     for path in code:
-        md5 = md5_of_folder if (origin.path / path).is_dir() else md5_of
-        assert md5(origin.path / path) == locked[path], f"{path}: run `dvc repro`, commit"
+        assert md5_of(origin.path / path) == locked[path], f"{path}: run `dvc repro`, commit"

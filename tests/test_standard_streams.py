@@ -12,9 +12,9 @@ import pytest
 
 from classifier.__main__ import use
 from classifier.base.errors import UserError, one_line, quoted
+from classifier.base.md5 import md5_of
 from classifier.base.progress import Progress
 from classifier.base.standard_streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
-from classifier.dvc_lock import md5_of, md5_of_folder
 from classifier.model.learned import NOTHING
 from classifier.model.network import dense_layers
 from classifier.table.schema import Schema
@@ -39,13 +39,13 @@ class Terminal(io.StringIO):
 def tulips(copied: Clone) -> Clone:
     """A clone whose first class has a name that not every encoding and no terminal can have."""
     schema, model = (copied.path / name for name in ("data/prepared/schema.json", ONNX))
-    prepared = md5_of_folder(copied.path / "data/prepared")
+    prepared = md5_of(copied.path / "data/prepared")
     schema.write_text(schema.read_text().replace('"Iris-setosa"', json.dumps(NAME)))
     before, keras_model = md5_of(model), load_keras(copied.path / "models/classifier.keras")
     save_onnx(Schema.load(schema), NOTHING, dense_layers(keras_model), model)
     lock, folder = copied.path / "dvc.lock", copied.path / "data/prepared"
     text = lock.read_text().replace(before, md5_of(model))
-    lock.write_text(text.replace(prepared, md5_of_folder(folder)))
+    lock.write_text(text.replace(prepared, md5_of(folder)))
     return copied
 
 

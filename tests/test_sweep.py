@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from classifier.__main__ import app
 from classifier.base.errors import UserError
+from classifier.base.md5 import md5_of, md5_of_bytes
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,
@@ -29,7 +30,6 @@ from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.overrides import Range, parse_overrides
 from classifier.commands.sweep.search import Search
 from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
-from classifier.dvc_lock import md5_of
 from tests.conftest import Clone
 from tests.sharing import flip_a_bit
 from tests.sweeping import SWEEP, Swept, documented, living, wait_until
@@ -253,6 +253,26 @@ def test_a_damaged_cache_is_not_swept_with(copied, monkeypatch):
     flip_a_bit(Path(".dvc/cache/files/md5", md5[:2], md5[2:]))
     with pytest.raises(UserError, match=r": damaged \(cache\), so trials would be; run `class"):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
+
+
+def test_a_trial_that_the_cache_gave_damaged_artifacts_fails(swept):
+    swept.sweep("-S", "train.seed=1")
+    (trial,) = swept.experiments()
+    swept.dvc("exp", "remove", trial)
+    model = b"0.001 150 1"
+    object_of = (
+        swept.path / ".dvc/cache/files/md5" / md5_of_bytes(model)[:2] / md5_of_bytes(model)[2:]
+    )
+    flip_a_bit(object_of)
+    done = swept.sweep("-S", "train.seed=1", check=False)
+    assert "models/model.txt: came damaged from the cache" in done.stdout + done.stderr
+    assert (done.returncode, swept.runs, swept.experiments()) == (1, [], {})
+
+
+def test_a_project_in_a_folder_of_a_repository_is_not_swept(origin, monkeypatch):
+    monkeypatch.chdir(origin.path / "data")
+    with pytest.raises(UserError, match="sweeps need a git repository of the project's own, it is"):
+        head()
 
 
 def test_a_trial_works_in_no_repository_but_its_own(monkeypatch):

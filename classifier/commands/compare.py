@@ -1,9 +1,10 @@
 """compare: whether the cross-validated metrics of two revisions differ by more than noise."""
 
-import hashlib
 import io
 import json
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded
+from classifier.base.md5 import md5_of_bytes
 from classifier.base.paths import FOLDS, LOCK
 from classifier.scoring.scores import BETTER_WHEN, METRICS
 
@@ -111,10 +113,11 @@ def compare(
 
 def load_side(name: str) -> Side:
     """Return what `read_side` does, and say on standard error if it is of other params or files."""
-    from classifier.commands.revisions import warn_of_changes
+    from classifier.commands.revisions import lines_on_changes
 
-    side = read_side(name)
-    warn_of_changes(None if name == WORKSPACE else name, side.lock, *LEADING_TO_CROSSVAL)
+    side, revision = read_side(name), None if name == WORKSPACE else name
+    for line in lines_on_changes(revision, side.lock, *LEADING_TO_CROSSVAL):
+        print(line, file=sys.stderr)
     return side
 
 
@@ -124,39 +127,30 @@ def read_side(name: str) -> Side:
     Raises:
         UserError: there is no such revision, or it was not cross-validated.
     """
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-
-    from classifier.commands.revisions import warn_of_namesakes
-    from classifier.dvc_lock import parse_lock
+    from classifier.commands.revisions import files_at, warn_of_namesakes
 
     if not name:
         raise UserError("an empty name is not a revision")
     if name == WORKSPACE:
         warn_of_namesakes(name)
-    try:
-        files = DVCFileSystem(rev=None if name == WORKSPACE else name)
-        folds, text = (files.read_text(str(path)) for path in (FOLDS, LOCK))
-    except FileNotFoundError as error:
-        missing = f"{name}: has no {FOLDS} or no {LOCK}"
-        raise UserError(f"{missing}; `dvc repro` writes both") from error
-    except DvcException as error:
-        raise UserError(str(error)) from error
-    except AttributeError as error:  # of git, about a file or a folder
-        raise UserError(f"{name}: is not a commit, branch, tag or experiment") from error
-    return side_of(name, folds, parse_lock(text, f"{name}: {LOCK}"))
+    return side_of(name, files_at(None if name == WORKSPACE else name, FOLDS, LOCK))
 
 
-def side_of(name: str, folds: str, lock: "Lock") -> Side:
-    """Return a revision's side, from the text of its folds.
+def side_of(name: str, files: dict[Path, bytes]) -> Side:
+    """Return a revision's side, from the bytes of its folds and its lock.
 
     Raises:
         UserError: it was not cross-validated, or the folds are damaged or not of the lock.
     """
     import pandas as pd
 
+    from classifier.dvc_lock import parse_lock
+
+    if not {FOLDS, LOCK} <= files.keys():
+        raise UserError(f"{name}: has no {FOLDS} or no {LOCK}; `dvc repro` writes both")
+    lock, folds = parse_lock(files[LOCK], f"{name}: {LOCK}"), files[FOLDS]
     try:
-        table = pd.read_csv(io.StringIO(folds), dtype={"test_rows": str})
+        table = pd.read_csv(io.BytesIO(folds), dtype={"test_rows": str})
     except ValueError as error:
         raise UserError(f"{name}: {FOLDS}: is damaged") from error
     columns = ["repeat", "fold", *METRICS]
@@ -177,16 +171,12 @@ def side_of(name: str, folds: str, lock: "Lock") -> Side:
     return Side(name, table, lock)
 
 
-def is_of(lock: "Lock", folds: str, models: int) -> bool:
+def is_of(lock: "Lock", folds: bytes, models: int) -> bool:
     """Return whether a lock names these folds by their md5, and by the number of models."""
     params = lock.params("crossval")
     if models != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
         return False
-    return str(FOLDS) in lock.outs() and has_md5(folds.encode(), lock.outs()[str(FOLDS)].md5)
-
-
-def has_md5(content: bytes, md5: str) -> bool:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
+    return str(FOLDS) in lock.outs() and md5_of_bytes(folds) == lock.outs()[str(FOLDS)].md5
 
 
 def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:

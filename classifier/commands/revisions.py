@@ -3,9 +3,17 @@
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from dvc.dependency import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import Git
+from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.errors import UserError
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
@@ -25,7 +33,7 @@ def git(*arguments: str) -> str:
 
 def params_of(commit: str) -> dict[str, Any]:
     """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
-    text = git("show", f"{commit}:{PARAMS}")
+    text = git("show", f"{commit}:./{PARAMS}")
     return written_params(text, f"{PARAMS} of the commit {commit[:7]}")
 
 
@@ -42,7 +50,7 @@ def metrics_of(revision: str) -> dict[str, float]:
 
 def _json_of(revision: str, path: str) -> Any:
     try:
-        return json.loads(git("show", f"{revision}:{path}"))
+        return json.loads(git("show", f"{revision}:./{path}"))
     except ValueError as error:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
@@ -53,32 +61,80 @@ def warn_of_namesakes(name: str) -> None:
         print(f"{name}: the files as they are; it is also the name of {ref}", file=sys.stderr)
 
 
-def warn_of_changes(revision: str | None, lock: Lock, *stages: str) -> None:
-    """Say on standard error what `changed_since` returns."""
-    for changed in changed_since(revision, lock, *stages):
-        if revision:
-            print(f"{revision}: its results are of another {changed}", file=sys.stderr)
-        else:
-            print(f"{changed} has changed since; run `dvc repro`", file=sys.stderr)
+def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
+    """Return a line for each thing that `changed_since` returns."""
+    changed = changed_since(revision, lock, *stages)
+    if revision:
+        return [f"{revision}: its results are of another {name}" for name in changed]
+    return [f"{name} has changed since; run `dvc repro`" for name in changed]
 
 
 def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
-    """Return which params and files of a revision the results of the stages are not of.
+    """Return which params, commands and files of a revision the results of the stages are not of.
 
     revision: None stands for the files as they are; stages: by default all.
     """
-    from dvc.dependency import ParamsDependency
-    from dvc.repo import Repo
-
     name = f"{PARAMS} of {revision}" if revision else str(PARAMS)
     made, wanted = lock.outs().keys(), stages or tuple(lock.stages)
-    with Repo() as repo, repo.switch(revision) if revision else nullcontext():
+    with repo_at(revision) as repo:
         # Before DVC reads them, which says less of what is wrong.
         params = written_params(repo.dvcfs.read_bytes(str(PARAMS)), name)
-        changed = lock.changed(params, *stages)
-        deps = [dep for stage in repo.index.stages if stage.name in wanted for dep in stage.deps]
+        defined = [stage for stage in repo.index.stages if stage.name in wanted]
+        commands = {stage.name: stage.cmd for stage in defined}
+        deps = [dep for stage in defined for dep in stage.deps]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
         sources = (
             path for path in files if not any(Path(path).is_relative_to(out) for out in made)
         )
+        changed = lock.changed_params(params, *stages) + lock.changed_commands(commands)
         return changed + [path for path in sources if files[path].status()]
+
+
+class WholeBlobs(Pygit2Backend):  # type: ignore[misc]
+    """Files of git read as a whole: a stream of one may wait for ever (`pygit2.blob._BlobIO`)."""
+
+    def get_tree_obj(self, rev: str, **options: Any) -> Any:
+        tree = super().get_tree_obj(rev, **options)
+        tree.backend = None
+        return tree
+
+
+class GitOfWholeBlobs(Git):  # type: ignore[misc]
+    """git as DVC reads the files of a revision from it."""
+
+    @cached_property
+    def pygit2(self) -> WholeBlobs:
+        return WholeBlobs(self.root_dir)
+
+
+@contextmanager
+def repo_at(revision: str | None) -> Iterator[Repo]:
+    """Yield DVC's repository with the files of a revision, or as they are.
+
+    Raises:
+        UserError: there is no such revision.
+    """
+    with ExitStack() as stack:
+        try:
+            repo = stack.enter_context(Repo(scm=GitOfWholeBlobs()))
+            if revision is not None:
+                stack.enter_context(repo.switch(revision))
+        except DvcException as error:
+            raise UserError(str(error)) from error
+        except AttributeError as error:  # of git, about a file or a folder
+            raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
+        yield repo
+
+
+def files_at(revision: str | None, *paths: Path) -> dict[Path, bytes]:
+    """Return the files of a revision, or as they are; what it does not have is left out.
+
+    Raises:
+        UserError: there is no such revision.
+    """
+    found = {}
+    with repo_at(revision) as repo:
+        for path in paths:
+            with suppress(FileNotFoundError):
+                found[path] = repo.dvcfs.read_bytes(str(path))
+    return found

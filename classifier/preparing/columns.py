@@ -9,10 +9,9 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.csv_text import first_row, rows_below_header
 from classifier.table.layout import Layout, are_positions, counted, is_meant_as_number
-from classifier.table.opening import required_columns
+from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, check_width
 
-SAMPLE_ROWS = 1_000  # that show which columns hold numbers
 IS_HEADER = "is a header, set prepare.header: true"
 ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
 

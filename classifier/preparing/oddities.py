@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from unicodedata import normalize
 
 import numpy as np
@@ -10,26 +11,49 @@ import numpy.typing as npt
 from classifier.base.errors import quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
+from classifier.table.csv_text import first_row
 from classifier.table.layout import are_positions, is_number
 from classifier.table.schema import MISSING
 
 
 def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
     """Say on standard error what in a table is seldom meant."""
-    for line in (*odd_header(columns, rows), *odd_values(rows), *odd_features(columns, rows)):
+    for line in (
+        *odd_header(columns, rows),
+        *odd_encoding(columns, rows),
+        *odd_values(rows),
+        *odd_features(columns, rows),
+    ):
         print(f"{columns.table.path}: {line}", file=sys.stderr)
 
 
 def odd_header(columns: Columns, rows: StoredRows) -> Iterator[str]:
-    """Yield whether the first row may be a header, which no column of numbers could refuse."""
-    if columns.table.layout.header or columns.table.numbers or rows.labels[0] == MISSING:
+    """Yield whether the first row may be a header that is read as a row, or the reverse."""
+    table, is_header = columns.table, "if it is a header, set prepare.header: true"
+    if table.layout.header:
+        if table.numbers and all(map(is_number, table.numbers)) and not are_positions(table.names):
+            yield (
+                f"row 1: names columns of numbers by numbers, such as {table.numbers[0]}; "
+                "if it is a row, set prepare.header: false"
+            )
+    elif are_positions(first_row(table.path, table.layout)):
+        yield f"row 1: counts the columns; {is_header}"
+    elif table.numbers or rows.labels[0] == MISSING:
         return
-    if np.count_nonzero(rows.labels == rows.labels[0]) == 1:
+    elif np.count_nonzero(rows.labels == rows.labels[0]) == 1:
         name = shown(next(iter(rows.vocabularies[columns.label].places)))
-        yield (
-            f"row 1: its class, {name}, has no other row; "
-            "if it is a header, set prepare.header: true"
-        )
+        yield f"row 1: its class, {name}, has no other row; {is_header}"
+
+
+def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield whether the text looks as UTF-8 does that is read as something else: Ã¶ for ö."""
+    encoding = columns.table.layout.encoding
+    for value in (value for each in rows.vocabularies.values() for value in each.places):
+        with suppress(UnicodeError):
+            if not value.isascii() and value.encode(encoding).decode() != value:
+                meant = quoted(value.encode(encoding).decode())
+                yield f"{quoted(value)} may stand for {meant}; is prepare.encoding utf-8?"
+                return
 
 
 def odd_values(rows: StoredRows) -> Iterator[str]:

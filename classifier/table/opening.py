@@ -1,15 +1,19 @@
 """Which of a table's columns are read, and how: in new rows as in those that were learned from."""
 
-from collections import Counter
+import sys
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from classifier.base.errors import UserError, listed, quoted
-from classifier.table.csv_text import first_row
-from classifier.table.layout import are_positions, counted
+from classifier.base.errors import UserError, listed, quoted, shown
+from classifier.table.csv_text import first_row, rows_below_header
+from classifier.table.layout import are_positions, counted, is_number, unknown_value
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
+
+SAMPLE_ROWS = 1_000  # that show what a column holds
 
 
 def required_columns(missing: str, features: list[str], label: str) -> list[str]:
@@ -50,28 +54,59 @@ def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[s
     needed = dict.fromkeys([*features, schema.label] if needs_label else features)
     row = first_row(path, layout)
     # What has no name is named by its position, as prepare does, where it is needed.
-    row = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
-    uses = Counter(row)
+    names = [name or str(at) * (str(at) in needed) for at, name in enumerate(row)]
     # Without a header columns are named by their positions, and any row may hold those.
     is_positional = are_positions(schema.columns) and not layout.header
-    absent = [name for name in needed if name not in uses]
-    has_header = not absent and not is_positional
-    if has_header:
-        if twice := [name for name in needed if uses[name] > 1]:
+    absent = [name for name in needed if name not in names]
+    if not absent and not is_positional:
+        if twice := [name for name in needed if names.count(name) > 1]:
             raise UserError(f"{path}: row 1: more than one column has the name {quoted(twice[0])}")
-        return row, True
-    if not is_positional and {each.casefold() for each in row} & {*map(str.casefold, needed)}:
-        raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
+        return names, True
     known = {len(schema.columns): schema.columns}
     if not needs_label:
         known.setdefault(len(features), features)
-    if layout.header or len(row) not in known:
+    columns = [] if layout.header else known.get(len(row), [])
+    if is_positional and are_positions(row):
+        print(f"{path}: row 1: read as a row; if it is a header, remove it", file=sys.stderr)
+    elif are_positions(row):
+        raise UserError(f"{path}: row 1: found positions, expected {listed(absent)}")
+    elif not is_positional and names_columns(row, needed) and not has_numbers(row, columns, schema):
+        raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
+    if not columns:
         found = "no header" if layout.header else counted(len(row), "column")
         hint = f"; is {layout.delimiter!r} its delimiter?" if len(row) == 1 else ""
         counts = " or ".join(map(str, sorted(known)))
         expected = counts if is_positional else listed(absent)
         raise UserError(f"{path}: row 1: found {found}, expected {expected}{hint}")
-    return known[len(row)], False
+    if not needs_label and schema.label in columns:
+        require_known_classes(path, schema)
+    return columns, False
+
+
+def names_columns(row: Iterable[str], needed: Iterable[str]) -> bool:
+    """Return whether a cell is the name of a column, but for its case."""
+    return not {name.casefold() for name in row}.isdisjoint(name.casefold() for name in needed)
+
+
+def has_numbers(row: list[str], columns: list[str], schema: Schema) -> bool:
+    """Return whether a row has a number in one of the columns of numbers, as no header has."""
+    numbers = {feature.name for feature in schema.numbers}
+    return any(
+        name in numbers and is_number(cell) for name, cell in zip(columns, row, strict=False)
+    )
+
+
+def require_known_classes(path: Path, schema: Schema) -> None:
+    """Raise `UserError` unless the first rows have a known class, or none, where the label is.
+
+    If not, the label is missing and some other column is in front: all cells are one place off.
+    """
+    place, layout = schema.columns.index(schema.label), schema.layout
+    for line, row in islice(rows_below_header(path, layout), SAMPLE_ROWS):
+        for cell in map(str.strip, row[place : place + 1]):
+            if cell not in schema.classes and not layout.is_missing(cell):
+                found = unknown_value(cell, schema.classes)
+                raise UserError(f"{path}: row {line}: column {shown(schema.label)}: {found}")
 
 
 def read_features(table: Table, chunk: Chunk, schema: Schema) -> Rows:

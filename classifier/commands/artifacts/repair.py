@@ -60,7 +60,8 @@ def repair(repo: Repo, before: Survey, places: list[Place]) -> Outcome:
     failed: dict[Place, str] = {}
     while new:  # a folder's list that has come back tells what else is wrong
         good = good_copies(now, places)
-        for finding in now.findings:
+        # The workspace first: a link there leads to what is replaced in the cache.
+        for finding in sorted(now.findings, key=lambda finding: bool(finding.place.store)):
             try:
                 bring_back(finding, good, aside)
             except (UserError, OSError) as error:  # of a full disk, say, once is enough
@@ -168,4 +169,8 @@ def move_aside(path: str, kept: Path) -> None:
     """Keep what is there, if anything: perhaps those bytes are nowhere else."""
     if localfs.exists(path):  # or a link to nothing
         kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, kept)
+        if Path(path).is_symlink() and Path(path).is_file():
+            shutil.copyfile(path, kept)
+            Path(path).unlink()
+        else:
+            shutil.move(path, kept)

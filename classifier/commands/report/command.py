@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.base.errors import UserError
+from classifier.base.md5 import md5_of_bytes
 from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, PARAMS
 from classifier.commands.compare import (
     WORKSPACE,
     cells,
     change_of,
-    has_md5,
     how_tested,
-    read_side,
     side_of,
 )
 from classifier.scoring.scores import METRICS
@@ -57,19 +57,18 @@ def report(
     from classifier.commands.report.page import to_html, to_markdown
     from classifier.commands.report.results import commit, load_run
     from classifier.commands.report.sections import sections
-    from classifier.commands.revisions import warn_of_changes
 
     path = output or (None if markdown else REPORT)
     changes: list[Section] = []
     others: dict[str, dict[str, Records]] = {}
     try:
         run = load_run()
-        warn_of_changes(None, run.lock)
+        say(run.outdated)
         if path:
             refuse_to_replace(path)
         if against is not None:
-            require_own_results(against)
-            changes, others = [changes_since(against, run)], {against: drawn_of(against)}
+            files = results_of(against)
+            changes, others = [changes_since(against, files, run)], {against: drawn_of(files)}
     except DvcException as error:
         raise UserError(str(error)) from error
     content = sections(run, commit(), changes, others)
@@ -80,60 +79,61 @@ def report(
     print(path or text)
 
 
+def say(lines: list[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
 def name_of(run: "Run") -> str:
     """Return the label's name, or the table's where the label is known by its position."""
     label = run.schema.label
     return Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
 
 
-def require_own_results(revision: str) -> None:
-    """Say on standard error of which other params or files a revision's results are.
+def results_of(revision: str) -> dict[Path, bytes]:
+    """Return the files of a revision's results.
 
     Raises:
-        UserError: they are not those that its dvc.lock names.
+        UserError: there is no such revision, or they are not those that its dvc.lock names.
     """
-    from dvc.api import DVCFileSystem
-
-    from classifier.commands.revisions import warn_of_changes
+    from classifier.commands.revisions import files_at
     from classifier.dvc_lock import parse_lock
 
     if not revision:
         raise UserError("an empty name is not a revision")
-    with contextlib.suppress(FileNotFoundError, AttributeError):  # which what follows tells
-        files = DVCFileSystem(rev=revision)
-        lock = parse_lock(files.read_text(str(LOCK)), f"{revision}: {LOCK}")
-        for path in map(str, (EVALUATION, HISTORY)):
-            content, outs = files.read_bytes(path), lock.outs()
-            if path in outs and not has_md5(content, outs[path].md5):
+    files = files_at(revision, LOCK, EVALUATION, HISTORY, FOLDS)
+    if LOCK in files:
+        lock = parse_lock(files[LOCK], f"{revision}: {LOCK}")
+        for path in (EVALUATION, HISTORY):
+            recorded = lock.outs().get(str(path))
+            if path in files and recorded and md5_of_bytes(files[path]) != recorded.md5:
                 raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
-        warn_of_changes(revision, lock)
+    return files
 
 
-def changes_since(revision: str, run: "Run") -> "Section":
-    """Return what has changed since a revision: params, metrics, and whether it is noise.
-
-    Raises:
-        UserError, DvcException: there is no such revision.
-    """
-    from dvc.repo import Repo
-
+def changes_since(revision: str, files: dict[Path, bytes], run: "Run") -> "Section":
+    """Return what has changed since a revision: params, metrics, and whether it is noise."""
     from classifier.commands.report.page import Section
+    from classifier.commands.revisions import lines_on_changes, repo_at
+    from classifier.dvc_lock import parse_lock
 
-    try:
-        with Repo() as repo:
-            params = changed(repo.params.diff(a_rev=revision), PARAMS)
-            metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
-    except AttributeError as error:  # of git, about a file or a folder
-        raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
+    outdated = []
+    if LOCK in files:
+        outdated = lines_on_changes(revision, parse_lock(files[LOCK], f"{revision}: {LOCK}"))
+        say(outdated)
+    with repo_at(None) as repo:
+        params = changed(repo.params.diff(a_rev=revision), PARAMS)
+        metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
     whole = {
         key: change for key, change in metrics.items() if not is_of_a_class(key, run.evaluation)
     }
     return Section(
         f"Changes since {revision}",
         [
+            *outdated,
             difference("Parameters", revision, params),
             difference("Metrics of each data set", revision, whole),
-            *verdicts(revision, run),
+            *verdicts(revision, files),
         ],
     )
 
@@ -167,13 +167,13 @@ def difference(what: str, revision: str, changes: dict[str, Any]) -> "Block":
     return Table(f"{what} that differ", ["name", revision, WORKSPACE], rows)
 
 
-def verdicts(revision: str, run: "Run") -> "list[Block]":
+def verdicts(revision: str, files: dict[Path, bytes]) -> "list[Block]":
     """Return what `compare` says of the cross-validations, or why it says nothing."""
     from classifier.commands.report.page import Table
 
     try:
-        before = read_side(revision)
-        after = side_of(WORKSPACE, FOLDS.read_text(), run.lock)
+        before = side_of(revision, files)
+        after = side_of(WORKSPACE, {path: path.read_bytes() for path in (FOLDS, LOCK)})
     except UserError as error:
         return [f"Cross-validations are not compared. {error}."]
     paired = after.has_the_folds_of(before)
@@ -182,15 +182,14 @@ def verdicts(revision: str, run: "Run") -> "list[Block]":
     return [Table("Cross-validated metrics", head, rows), how_tested(before, after, paired)]
 
 
-def drawn_of(revision: str) -> "dict[str, Records]":
+def drawn_of(files: dict[Path, bytes]) -> "dict[str, Records]":
     """Return the rows to draw of another revision's files; what it has not is left out."""
     import pandas as pd
-    from dvc.api import DVCFileSystem
 
     from classifier.commands.report.results import drawn
 
-    files, found = DVCFileSystem(rev=revision), {}
-    for path in map(str, (HISTORY, FOLDS)):
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            found[path] = drawn(pd.read_csv(io.StringIO(files.read_text(path))))
+    found = {}
+    for path in (HISTORY, FOLDS):
+        with contextlib.suppress(KeyError, ValueError):
+            found[str(path)] = drawn(pd.read_csv(io.BytesIO(files[path])))
     return found

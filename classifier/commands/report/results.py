@@ -22,7 +22,7 @@ from classifier.base.paths import (
     SCHEMA,
 )
 from classifier.base.progress import Progress
-from classifier.commands.revisions import git
+from classifier.commands.revisions import git, lines_on_changes
 from classifier.dvc_lock import Lock, read_lock, require_recorded
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
@@ -53,7 +53,10 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Run:
-    """All that was recorded of a run; crossval has no metrics where none is of this model."""
+    """All that was recorded of a run; crossval has no metrics where none is of this model.
+
+    outdated: a line for each param or file that is not as it was run.
+    """
 
     schema: Schema
     lock: Lock
@@ -63,6 +66,7 @@ class Run:
     folds: pd.DataFrame
     environment: dict[str, Any]
     predictions: dict[str, Predictions]
+    outdated: list[str]
 
     @property
     def params(self) -> dict[str, dict[str, Any]]:
@@ -96,6 +100,7 @@ def load_run() -> Run:
             name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
             for name, found in evaluation.items()
         },
+        outdated=lines_on_changes(None, lock),
     )
     if run.params.keys() != Params.model_fields.keys():
         raise damaged(LOCK)

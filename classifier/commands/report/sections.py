@@ -44,6 +44,7 @@ PLOT_CATEGORIES = 8
 PLOT_FEATURES = 24  # those that tell the classes apart best
 ROW_FEATURES = 8  # that are shown of a row
 PAIRS = 10  # of classes, the one taken for the other
+ENVIRONMENT_CAPTION = "Environment of the last training here, which dvc.lock does not record"
 Z95 = 1.959964  # of the normal distribution, two-sided
 
 
@@ -92,6 +93,7 @@ def results(run: Run) -> Section:
     return Section(
         "Results",
         [
+            *run.outdated,
             f"{source}: {len(run.schema.features)} features, {len(run.schema.classes)} classes.",
             Table("Metrics, with 95% intervals", head, headline(run)),
             "Judge the model by rows that it was not trained on: by cross-validation, whose "
@@ -420,5 +422,11 @@ def what_was_run(run: Run, commit: str) -> Section:
         rows = [
             [str(key), ", ".join(v) if isinstance(v, list) else str(v)] for key, v in flat.items()
         ]
-        blocks.append(Table("Environment of the training", ["property", "value"], rows))
+        blocks.append(
+            Table(
+                "Environment of the last training here, which dvc.lock does not record",
+                ["property", "value"],
+                rows,
+            )
+        )
     return Section("What was run", blocks)

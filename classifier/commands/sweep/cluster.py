@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from classifier.base import md5
 from classifier.base.errors import UserError
 from classifier.commands.revisions import git
-from classifier.commands.sweep import trial as what_workers_run
+from classifier.commands.sweep import trial as trial_module
 from classifier.commands.sweep.experiments import Baseline, Trial
 from classifier.commands.sweep.trial import CACHE, Outcome, Setup, run_trial
 
@@ -36,7 +37,8 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     Raises:
         UserError: the scheduler does not answer, now or later.
     """
-    cloudpickle.register_pickle_by_value(what_workers_run)
+    for module in (trial_module, md5):
+        cloudpickle.register_pickle_by_value(module)
     # What they say of a cluster that goes is said in one line here.
     for logger in ("asyncio", "distributed", "distributed.client"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)

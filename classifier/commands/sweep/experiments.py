@@ -50,7 +50,7 @@ class Baseline:
 
     def not_reproduced(self) -> list[str]:
         """Return the params and files that the commit's cross-validation is not of."""
-        lock = parse_lock(git("show", f"{self.commit}:{LOCK}"), f"{LOCK} of {self.commit[:7]}")
+        lock = parse_lock(git("show", f"{self.commit}:./{LOCK}"), f"{LOCK} of {self.commit[:7]}")
         return sorted(changed_since(self.commit, lock, *LEADING_TO_CROSSVAL))
 
     def experiments(self) -> dict[str, str]:
@@ -85,6 +85,12 @@ def as_number_like(default: Any, value: Any, override: str) -> Any:
 
 
 def head() -> Baseline:
-    """Return the baseline that is checked out."""
+    """Return the baseline that is checked out.
+
+    Raises:
+        UserError: there is none, or the project is not the whole repository, as trials take it.
+    """
+    if folder := git("rev-parse", "--show-prefix").strip():
+        raise UserError(f"sweeps need a git repository of the project's own, it is in {folder}")
     commit = git("rev-parse", "--verify", "HEAD^{commit}").strip()
     return Baseline(commit, params_of(commit))

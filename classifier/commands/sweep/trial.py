@@ -1,6 +1,6 @@
 """What a worker does for a trial. It is sent to the worker, which needs no clone of the project.
 
-So it must not import anything of the project.
+So it must not import anything of the project but what is sent with it.
 """
 
 import ctypes
@@ -12,6 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TypedDict
+
+import yaml
+
+from classifier.base.md5 import md5_of
 
 LOG_BYTES = 64 * 1024  # at the end of a log, that are sent back
 CACHE = {"type": "reflink,hardlink,symlink,copy"}  # a trial needs no copies of its own
@@ -97,6 +101,15 @@ class Commands:
         pull = [] if self.setup["shared"] else ["--pull"]
         sets = [word for override in overrides for word in ("--set-param", override)]
         self.dvc("exp", "run", *pull, "--name", name, *sets)
+        self.require_recorded()
+
+    def require_recorded(self) -> None:
+        """Raise OSError if an artifact came damaged from the cache, where DVC reads none."""
+        lock = yaml.safe_load((self.clone / "dvc.lock").read_text())
+        for out in (out for stage in lock["stages"].values() for out in stage.get("outs", [])):
+            path = self.clone / out["path"]
+            if path.exists() and md5_of(path) != out["md5"]:
+                raise OSError(f"{out['path']}: came damaged from the cache")
 
     def write_config(self) -> None:
         """Have all trials of a worker use one cache, unless another is shared."""
