@@ -9,7 +9,7 @@ import yaml
 
 from benchmarks.measure import PREPARE, measure, predict_to_file
 from benchmarks.tables import write_table
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.base.paths import ONNX_MODEL
 from classifier.base.progress import Progress
 

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
-from classifier.base.files import parse_yaml
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of, parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
 # What prepare does to the values of a row, not to which rows there are.

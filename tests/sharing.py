@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.dvc_lock import read_lock
 from tests.conftest import Clone
 

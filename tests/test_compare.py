@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.base.paths import LOCK, PARAMS
 from classifier.commands.revisions import files_at
 from tests.conftest import Clone

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.dvc_lock import Lock, parse_lock, read_lock, require_recorded
 from tests.conftest import ROOT
 

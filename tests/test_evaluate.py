@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from classifier.base.errors import UserError
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.commands.predict import load_model
 from classifier.evaluating import predictions
 from classifier.evaluating.forward import load_network, network_of, prepared_inputs

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.commands.predict import json_lines
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema

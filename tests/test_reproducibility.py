@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 import yaml
 
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from tests.conftest import Clone
 
 EXCEPT_ENVIRONMENT = ":!metrics/environment.json"  # which says where results were made

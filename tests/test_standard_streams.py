@@ -12,7 +12,7 @@ import pytest
 
 from classifier.__main__ import use
 from classifier.base.errors import UserError, one_line, quoted
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 from classifier.base.progress import Progress
 from classifier.base.standard_streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
 from classifier.model.learned import NOTHING

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from classifier.__main__ import app
 from classifier.base.errors import UserError
-from classifier.base.md5 import md5_of, md5_of_bytes
+from classifier.base.files import md5_of, md5_of_bytes
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,

@@ -1,6 +1,7 @@
 """sweep on several machines: workers and schedulers are killed, experiments stay the same."""
 
 import shutil
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -8,12 +9,14 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
+import cloudpickle
 import pytest
 from distributed import Client, KilledWorker
 
 from classifier.commands.sweep import cluster as sweep_cluster
-from classifier.commands.sweep.cluster import local_cluster, outcome_of, run_trials
+from classifier.commands.sweep.cluster import local_cluster, outcome_of, run_trials, send_code
 from classifier.commands.sweep.experiments import Trial
 from classifier.commands.sweep.trial import Commands, Setup
 from tests.conftest import Clone
@@ -128,6 +131,19 @@ def test_the_script_for_ssh(swept, tmp_path):
         done = swept.run("python", str(tmp_path / "script.py"))
     assert "3 finished, 0 failed." in done.stdout
     assert len(swept.experiments()) == 3
+
+
+def test_a_trial_brings_the_code_that_it_runs(tmp_path):
+    send_code()
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/model").write_text("damaged")
+    (tmp_path / "clone/dvc.lock").write_text("stages: {a: {outs: [{path: model, md5: ab}]}}")
+    sent = cloudpickle.dumps(
+        lambda: Commands(tmp_path, cast(Any, None), bool, SETUP).require_recorded()
+    )
+    there = "import pickle, sys; sys.modules['classifier'] = None; pickle.load(sys.stdin.buffer)()"
+    done = subprocess.run([sys.executable, "-c", there], input=sent, capture_output=True)
+    assert done.stderr.decode().endswith("OSError: model: came damaged from the cache\n")
 
 
 def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():

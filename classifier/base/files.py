@@ -1,6 +1,7 @@
-"""Files written beside their target and moved over it, never half there; YAML as DVC reads it."""
+"""Files written beside their target and moved over it; YAML and md5s as DVC has them."""
 
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -141,3 +142,23 @@ def parse_yaml(text: str | bytes, name: object) -> Any:
         raise UserError(f"{name}: {line}not valid YAML: {error.problem}") from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 by which DVC knows a file or a folder; that of a folder ends in .dir."""
+    if path.is_dir():
+        return md5_of_bytes(list_of_files(path)) + ".dir"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def md5_of_bytes(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def list_of_files(folder: Path) -> bytes:
+    """Return the list that DVC makes of a folder: the md5 and the path of each file in it."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    entries = [{"md5": md5_of(f), "relpath": f.relative_to(folder).as_posix()} for f in files]
+    entries.sort(key=lambda entry: entry["relpath"])
+    return json.dumps(entries, sort_keys=True).encode()

@@ -11,8 +11,7 @@ import numpy as np
 import typer
 
 from classifier.base.errors import UserError
-from classifier.base.files import rounded
-from classifier.base.md5 import md5_of_bytes
+from classifier.base.files import md5_of_bytes, rounded
 from classifier.base.paths import FOLDS, LOCK
 from classifier.scoring.scores import BETTER_WHEN, METRICS
 

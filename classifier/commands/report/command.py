@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.base.errors import UserError
-from classifier.base.md5 import md5_of_bytes
+from classifier.base.files import md5_of_bytes
 from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, PARAMS
 from classifier.commands.compare import (
     WORKSPACE,

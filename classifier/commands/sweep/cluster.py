@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from classifier.base import md5
+from classifier.base import files
 from classifier.base.errors import UserError
 from classifier.commands.revisions import git
 from classifier.commands.sweep import trial as trial_module
@@ -37,8 +37,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     Raises:
         UserError: the scheduler does not answer, now or later.
     """
-    for module in (trial_module, md5):
-        cloudpickle.register_pickle_by_value(module)
+    send_code()
     # What they say of a cluster that goes is said in one line here.
     for logger in ("asyncio", "distributed", "distributed.client"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)
@@ -56,6 +55,12 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         if not client.nthreads():
             print(f"{scheduler}: has no workers yet; trials wait for them", file=sys.stderr)
         yield client
+
+
+def send_code() -> None:
+    """Have the code of a trial sent with it, as workers do not have this project."""
+    for module in (trial_module, files):
+        cloudpickle.register_pickle_by_value(module)
 
 
 def say_where_to_look(dashboard: str) -> None:

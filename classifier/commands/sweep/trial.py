@@ -15,7 +15,7 @@ from typing import IO, TypedDict
 
 import yaml
 
-from classifier.base.md5 import md5_of
+from classifier.base.files import md5_of
 
 LOG_BYTES = 64 * 1024  # at the end of a log, that are sent back
 CACHE = {"type": "reflink,hardlink,symlink,copy"}  # a trial needs no copies of its own
