@@ -238,43 +238,31 @@ def fresh(origin: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def both(origin: Clone, once) -> tuple[Clone, Clone]:
-    """Two clones after `make repro`, run at the same time; the second as on another machine."""
-
-    def make(folder: Path) -> None:
-        first = origin.clone(folder / "clone")
-        second = origin.clone(folder / "much" / "deeper" / "clone")
-        home = folder / "home"
-        (home / ".keras").mkdir(parents=True)
-        (home / ".keras" / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
-        second.environment |= OTHER_MACHINE | {"HOME": str(home)}
-        for clone in (first, second):  # what git holds would not be made again
-            (clone.path / "metrics/crossval.json").unlink()
-        made = [make_repro(first), make_repro(second, "taskset", "--cpu-list", "0")]
-        for process in made:
-            output, _ = process.communicate()
-            assert process.returncode == 0, output
-
-    folder = once("both", make)
-    return Clone(folder / "clone"), Clone(folder / "much" / "deeper" / "clone")
-
-
-def make_repro(clone: Clone, *prefix: str) -> "subprocess.Popen[str]":
-    (clone.path / ".venv").symlink_to(sys.prefix)
-    return subprocess.Popen(
-        [*prefix, "make", "repro"],
-        cwd=clone.path,
-        env=clone.environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+def reproduced(origin: Clone, once) -> Clone:
+    """A clone after `make repro`; for reading only, the tests share it."""
+    return Clone(
+        once("reproduced", lambda folder: make_repro(origin.clone(folder / "clone"))) / "clone"
     )
 
 
 @pytest.fixture(scope="session")
-def reproduced(both: tuple[Clone, Clone]) -> Clone:
-    """A clone after `make repro`; for reading only, the tests share it."""
-    return both[0]
+def elsewhere(origin: Clone, once) -> Clone:
+    """Another clone after `make repro`, run as on another machine."""
+
+    def make(folder: Path) -> None:
+        clone, home = origin.clone(folder / "much" / "deeper" / "clone"), folder / "home"
+        (home / ".keras").mkdir(parents=True)
+        (home / ".keras" / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
+        clone.environment |= OTHER_MACHINE | {"HOME": str(home)}
+        make_repro(clone, "taskset", "--cpu-list", "0")
+
+    return Clone(once("elsewhere", make) / "much" / "deeper" / "clone")
+
+
+def make_repro(clone: Clone, *prefix: str) -> None:
+    (clone.path / ".venv").symlink_to(sys.prefix)
+    (clone.path / "metrics/crossval.json").unlink()  # what git holds would not be made again
+    clone.run(*prefix, "make", "repro")
 
 
 @pytest.fixture

@@ -310,15 +310,6 @@ def test_predictions_are_read_in_chunks(monkeypatch):
     assert whole.wrong.probability.is_monotonic_decreasing
 
 
-def test_it_has_the_same_bytes_from_any_clone(both, tmp_path):
-    pages = []
-    for place, clone in enumerate(both):
-        path = tmp_path / f"{place}.html"
-        clone.run("classifier", "report", "--output", str(path))  # ids count on in a process
-        pages.append(path.read_bytes())
-    assert pages[0] == pages[1]
-
-
 @pytest.mark.parametrize(
     ("path", "text", "words"),
     [

@@ -66,9 +66,8 @@ def test_repro_with_pull_runs_nothing_in_a_clone_without_artifacts(copied, tmp_p
     assert bare.files() == copied.files()
 
 
-def test_without_artifacts_or_a_remote_repro_runs_every_stage(both):
-    _, second = both
-    assert second.stages_run(second.dvc("repro", "--force", "--dry")) == [
+def test_without_artifacts_or_a_remote_repro_runs_every_stage(copied):
+    assert copied.stages_run(copied.dvc("repro", "--force", "--dry")) == [
         "fetch", "prepare", "crossval", "train", "evaluate",
     ]  # fmt: skip
-    assert second.stages_run(second.dvc("repro")) == []
+    assert copied.stages_run(copied.dvc("repro")) == []
