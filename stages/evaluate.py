@@ -23,7 +23,7 @@ from classifier.base.paths import (
 from classifier.base.process import run
 from classifier.dvc_lock import require_read, require_recorded
 from classifier.evaluating.forward import load_network
-from classifier.evaluating.predictions import Outcome, write_predictions
+from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
 from classifier.table.schema import Schema
@@ -41,25 +41,25 @@ def main() -> None:
     evaluation = {}
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
-            outcome = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
-            evaluation[name] = scores(outcome, schema.classes)
+            answers = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
+            evaluation[name] = scores(answers, schema.classes)
     write_json(EVALUATION, rounded(evaluation))
 
 
-def scores(outcome: Outcome, classes: list[str]) -> dict[str, Any]:
+def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:
     """Return loss, accuracy and macro F1, and precision, recall and F1 of each class.
 
     A score is 0 where there is nothing to divide by: no row was predicted to be of a class.
     Macro F1 is the mean over the classes that occur, as actual or as predicted ones.
     """
-    confusion = outcome.confusion
+    confusion = answers.confusion
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall = ratio(hits, predicted), ratio(hits, actual)
     f1 = f1_scores(hits, actual, predicted)
     table = zip(classes, precision, recall, f1, actual.tolist(), strict=True)
     return {
         "rows": int(actual.sum()),
-        "loss": outcome.loss,
+        "loss": answers.loss,
         "accuracy": float(hits.sum() / actual.sum()),
         "macro_f1": float(macro_f1(hits, actual, predicted)),
         "per_class": {

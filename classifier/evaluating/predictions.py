@@ -17,7 +17,7 @@ BATCH_ROWS, BATCH_CELLS = 8_192, 4_000_000  # at most; cells are numbers in all 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Answers:
     """What came of a data set.
 
     confusion: (classes, classes), entry [a, p] counts rows of class a predicted to be p;
@@ -28,7 +28,7 @@ class Outcome:
     loss: float
 
 
-def write_predictions(network: Network, data: Dataset, classes: list[str], path: Path) -> Outcome:
+def write_predictions(network: Network, data: Dataset, classes: list[str], path: Path) -> Answers:
     """Write the actual and the predicted class of every row; return what came of them all."""
     names = np.array(classes, dtype=object)
     confusion, losses = np.zeros((len(classes), len(classes)), np.intp), 0.0
@@ -50,7 +50,7 @@ def write_predictions(network: Network, data: Dataset, classes: list[str], path:
             }
             table = pd.DataFrame(columns)
             table.to_csv(file, index=False, header=rows.start == 0, quoting=quoting(classes))
-    return Outcome(confusion, losses / len(data))
+    return Answers(confusion, losses / len(data))
 
 
 def row_slices(rows: int, network: Network) -> Iterator[slice]:

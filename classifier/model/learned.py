@@ -16,7 +16,6 @@ COLUMN_CELLS = 10_000_000  # of whole columns; one at least
 
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
-Rows = RowNumbers | range
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def stacked(each: Sequence[Learned]) -> Learned:
     )
 
 
-def learn(data: Dataset, rows: Rows, scale: bool) -> Learned:
+def learn(data: Dataset, rows: RowNumbers | range, scale: bool) -> Learned:
     """Return what these rows say about the inputs.
 
     A gap in a number counts as the median, in a text as the most frequent category, the earliest of
@@ -94,7 +93,7 @@ def category_mask(data: Dataset) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def category_counts(data: Dataset, rows: Rows) -> npt.NDArray[np.intp]:
+def category_counts(data: Dataset, rows: RowNumbers | range) -> npt.NDArray[np.intp]:
     """Return how many rows have each category, (inputs,); 0 for numbers."""
     counts = np.zeros(data.features.shape[1], np.intp)
     places = np.flatnonzero(category_mask(data))
@@ -112,7 +111,7 @@ def most_frequent(data: Dataset, counts: npt.NDArray[np.intp]) -> Float32s:
     return fill
 
 
-def medians(data: Dataset, rows: Rows, places: npt.NDArray[np.intp]) -> list[float]:
+def medians(data: Dataset, rows: RowNumbers | range, places: npt.NDArray[np.intp]) -> list[float]:
     """Return the median of each of some inputs over the rows that have it, NaN where none has."""
     found: list[float] = []
     step = max(1, COLUMN_CELLS // len(rows))
@@ -133,7 +132,7 @@ def median(column: Float32s) -> float:
 
 
 def scales(
-    data: Dataset, rows: Rows, fill: Float32s | None, is_number: npt.NDArray[np.bool_]
+    data: Dataset, rows: RowNumbers | range, fill: Float32s | None, is_number: npt.NDArray[np.bool_]
 ) -> tuple[Float32s, Float32s]:
     """Return mean and standard deviation of each input, 0 and 1 of categories.
 
@@ -151,18 +150,20 @@ def scales(
         squares += ((np.where(np.isnan(block), fills, block) - centre) ** 2).sum(axis=0)
     deviation = np.sqrt(squares / len(rows))
     mean, std = np.zeros(len(is_number), np.float32), np.ones(len(is_number), np.float32)
-    mean[places], std[places] = rounded(centre, deviation), rounded(deviation, deviation)
+    mean[places], std[places] = rounded_as(centre, deviation), rounded_as(deviation, deviation)
     std[std < np.finfo(np.float32).tiny] = 1
     return mean, std
 
 
-def rounded(values: Float64s, std: Float64s) -> list[float]:
+def rounded_as(values: Float64s, std: Float64s) -> list[float]:
     """Return the values, each rounded to the sixth digit of its deviation, or of 1 for 0."""
     digits = 5 - np.floor(np.log10(np.where(std == 0, 1, std)))
     return list(map(round, values.tolist(), digits.astype(int).tolist()))
 
 
-def column_blocks(data: Dataset, rows: Rows, places: npt.NDArray[np.intp]) -> Iterator[Float32s]:
+def column_blocks(
+    data: Dataset, rows: RowNumbers | range, places: npt.NDArray[np.intp]
+) -> Iterator[Float32s]:
     """Yield some inputs of the rows, in their order, no more than fits in memory at a time."""
     size = max(1, BLOCK_CELLS // data.features.shape[1])
     for at in range(0, len(rows), size):

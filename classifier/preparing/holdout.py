@@ -17,10 +17,10 @@ from classifier.table.layout import are_positions
 
 DROPPED, TRAIN, TEST = 0, 1, 2
 
-Counts = dict[str, int]  # rows of each class, in order of first appearance
+ClassCounts = dict[str, int]  # rows of each class, in order of first appearance
 
 
-def count_splits(columns: Columns, rows: StoredRows, settings: Prepare) -> dict[str, Counts]:
+def count_splits(columns: Columns, rows: StoredRows, settings: Prepare) -> dict[str, ClassCounts]:
     """Return the rows of each class in each split; there is no test split without rows.
 
     Raises:
@@ -34,7 +34,7 @@ def count_splits(columns: Columns, rows: StoredRows, settings: Prepare) -> dict[
     return {"train": train, "test": test} if any(test.values()) else {"train": train}
 
 
-def count_classes(rows: StoredRows, label: str, drop: bool) -> Counts:
+def count_classes(rows: StoredRows, label: str, drop: bool) -> ClassCounts:
     """Return the rows of each class in order of first appearance; with `drop`, complete rows."""
     names, counts = list(rows.vocabularies[label].places), Counter[str]()
     for block in rows.blocks():
@@ -45,7 +45,9 @@ def count_classes(rows: StoredRows, label: str, drop: bool) -> Counts:
     return dict(counts)
 
 
-def check_classes(columns: Columns, counts: Counts, test: Counts, settings: Prepare) -> None:
+def check_classes(
+    columns: Columns, counts: ClassCounts, test: ClassCounts, settings: Prepare
+) -> None:
     """Raise `UserError` unless there are two classes or more with rows to train on in each."""
     place = f"{columns.table.path}: column {shown(columns.label)}"
     if not counts:
@@ -83,7 +85,7 @@ def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray
 def assign_splits(
     rows: StoredRows,
     index: npt.NDArray[np.intp],
-    counts: dict[str, Counts],
+    counts: dict[str, ClassCounts],
     settings: Prepare,
     path: Path,
 ) -> npt.NDArray[np.uint8]:

@@ -14,8 +14,6 @@ from classifier.rows.stratified import split_rows, stratified_folds
 if TYPE_CHECKING:
     from classifier.scoring.members import Member
 
-Place = tuple[int, int]  # repeat and fold, counted from 1
-
 
 def training_rows(rows: int, fold: int, settings: Crossval, recipe: Train) -> int:
     """Return how many rows the model that is tested on the fold is trained on."""
@@ -39,8 +37,11 @@ def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
     ]
 
 
-def member_at(place: Place, data: Dataset, settings: Crossval, recipe: Train) -> "Member":
-    """Return the rows of the model that is tested on a fold, and what it learns and draws."""
+def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> "Member":
+    """Return the rows of the model that is tested on a fold, and what it learns and draws.
+
+    place: repeat and fold, counted from 1.
+    """
     from classifier.scoring.members import Member  # TensorFlow takes seconds
 
     repeat, fold = place

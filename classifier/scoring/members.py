@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
-from classifier.model.learned import Learned, stacked
+from classifier.model.learned import Float32s, Learned, stacked
 from classifier.model.network import (
     NO_MEMORY,
     for_each_batch,
@@ -32,7 +32,6 @@ NO_ROW = -1  # where a member has no row in a batch
 BLOCK_CELLS = 2_000_000  # numbers of the batches that are made at a time
 SMALL_PRODUCT = 512  # multiplications; from about here on matrix products are faster
 
-Float32s = npt.NDArray[np.float32]
 Truths = npt.NDArray[np.bool_]
 
 

@@ -36,7 +36,7 @@ def pull(name: Name = None) -> None:
             unnamed,
             workspace_of,
         )
-        from classifier.commands.artifacts.repair import Outcome
+        from classifier.commands.artifacts.repair import Verified
         from classifier.commands.artifacts.transfer import check_out, fetch
 
         with opened() as repo:
@@ -54,7 +54,7 @@ def pull(name: Name = None) -> None:
             files += [recorded_file(out) for out in repo.index.outs if not out.use_cache]
             put, workspace = [f for f in files if f.out not in wrong], [workspace_of(repo)]
             left += unnamed(put, workspace) + check(put, workspace)  # DVC goes by times and sizes
-    for line in lines(Outcome(files, left, left)):
+    for line in lines(Verified(files, left, left)):
         print(line)
     print(HINT if left else "all artifacts that dvc.lock names are here")
     raise typer.Exit(1 if left else 0)

@@ -31,7 +31,7 @@ def push(name: Name = None) -> None:
             remote_of,
             same_size,
         )
-        from classifier.commands.artifacts.repair import Outcome
+        from classifier.commands.artifacts.repair import Verified
         from classifier.commands.artifacts.transfer import fill
 
         with opened() as repo:
@@ -45,7 +45,7 @@ def push(name: Name = None) -> None:
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
                 left, hint = check(files, [remote], same_size), f"not all of it is on {remote.name}"
-    for line in lines(Outcome(files, left, left)):
+    for line in lines(Verified(files, left, left)):
         print(line)
     print(hint if left else f"{remote.name} has all that dvc.lock names")
     raise typer.Exit(1 if left else 0)

@@ -40,7 +40,7 @@ Copies = dict[str, list[Copy]]  # the good ones by md5, the best first
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Verified:
     """What was wrong, what is left of it, and where what was replaced was moved to."""
 
     files: list[File]
@@ -50,10 +50,10 @@ class Outcome:
     remake: str | None = None  # what is left of no good copy, and how to make that anew
 
 
-def repair(repo: Repo, before: Survey, places: list[Place]) -> Outcome:
+def repair(repo: Repo, before: Survey, places: list[Place]) -> Verified:
     """Bring back what can be; say on standard error what cannot be written."""
     if not before.findings:
-        return Outcome(before.files, [], [])
+        return Verified(before.files, [], [])
     aside = Path(mkdtemp(prefix="replaced-", dir=repo.tmp_dir))
     outs = dict.fromkeys(finding.file.out for finding in before.findings)
     now, found, new = before, before.findings, before.findings
@@ -77,7 +77,7 @@ def repair(repo: Repo, before: Survey, places: list[Place]) -> Outcome:
     with suppress(OSError):
         aside.rmdir()
     kept = aside.relative_to(repo.root_dir) if aside.exists() else None
-    return Outcome(files, found, now.findings, kept, how_to_remake(repo, lost))
+    return Verified(files, found, now.findings, kept, how_to_remake(repo, lost))
 
 
 def good_copies(now: Survey, places: list[Place]) -> Copies:

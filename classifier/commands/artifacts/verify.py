@@ -13,7 +13,7 @@ import typer
 from classifier.base.errors import NO_DATABASE, UserError, one_line
 
 if TYPE_CHECKING:
-    from classifier.commands.artifacts.repair import Outcome
+    from classifier.commands.artifacts.repair import Verified
 
 Name = Annotated[
     str | None, typer.Option("--name", help="The remote's name, if it is not the default one.")
@@ -53,14 +53,14 @@ def verify(
             survey,
             workspace_of,
         )
-        from classifier.commands.artifacts.repair import Outcome, repair
+        from classifier.commands.artifacts.repair import Verified, repair
 
         with opened() as repo:
             places = [cache_of(repo), workspace_of(repo)]
             if remote or name:
                 places.append(filled_remote_of(repo, name))
             seen = survey(repo.index.outs, places)
-            outcome = Outcome(seen.files, seen.findings, seen.findings)
+            outcome = Verified(seen.files, seen.findings, seen.findings)
             if with_repair:
                 outcome = repair(repo, seen, places)
     for line in lines(outcome, with_repair):
@@ -69,7 +69,7 @@ def verify(
     raise typer.Exit(1 if outcome.left else 0)
 
 
-def lines(outcome: "Outcome", with_repair: bool = False) -> Iterator[str]:
+def lines(outcome: "Verified", with_repair: bool = False) -> Iterator[str]:
     """Yield a line for each file with all that is wrong with it."""
     wrong: dict[str, list[str]] = {}
     for file, place, what in outcome.found:
@@ -85,7 +85,7 @@ def lines(outcome: "Outcome", with_repair: bool = False) -> Iterator[str]:
         yield outcome.remake
 
 
-def count(outcome: "Outcome") -> str:
+def count(outcome: "Verified") -> str:
     """Say in words how many files were wrong, and how many of those are not."""
     found, left = (
         {finding.file.path for finding in side} for side in (outcome.found, outcome.left)

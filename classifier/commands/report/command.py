@@ -131,8 +131,8 @@ def changes_since(revision: str, files: dict[Path, bytes], run: "Run") -> "Secti
         f"Changes since {revision}",
         [
             *outdated,
-            difference("Parameters", revision, params),
-            difference("Metrics of each data set", revision, whole),
+            table_of_changes("Parameters", revision, params),
+            table_of_changes("Metrics of each data set", revision, whole),
             *verdicts(revision, files),
         ],
     )
@@ -154,7 +154,7 @@ def changed(found: dict[str, Any], path: Path) -> dict[str, Any]:
     return changes
 
 
-def difference(what: str, revision: str, changes: dict[str, Any]) -> "Block":
+def table_of_changes(what: str, revision: str, changes: dict[str, Any]) -> "Block":
     """Return a table of what differs; what one side has not is empty."""
     from classifier.commands.report.page import Table
 

@@ -285,10 +285,12 @@ def data(run: Run) -> Section:
     rows = [[name, *cells] for name, cells in totals.items() if name in chosen]
     counts = Table(f"Rows of each class{few}", head, rows)
     figures = feature_figures(run)
-    return Section("Data", [*about_source(run), counts, drawn_of(run, figures), Figures(figures)])
+    return Section(
+        "Data", [*about_source(run), counts, words_on_figures(run, figures), Figures(figures)]
+    )
 
 
-def drawn_of(run: Run, figures: list[Figure]) -> str:
+def words_on_figures(run: Run, figures: list[Figure]) -> str:
     """Say what the figures of the features show, and what they leave out."""
     words = (
         "Features in the rows trained on, by class. Of a number: the line reaches from the 5th "

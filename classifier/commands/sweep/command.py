@@ -375,12 +375,12 @@ def to_json(results: Results) -> str:
             {"experiment": trial.name, "params": trial.params, "reason": outcome["failed"]}
             for trial, outcome in results.failed.values()
         ],
-        "best_against_default": None if isinstance(compared, str) else difference(*compared),
+        "best_against_default": None if isinstance(compared, str) else compared_numbers(*compared),
     }
     return json.dumps(found, indent=2)
 
 
-def difference(change: Change, paired: bool) -> dict[str, Any]:
+def compared_numbers(change: Change, paired: bool) -> dict[str, Any]:
     interval = change.difference
     ends = {"ci95_low": interval.low, "ci95_high": interval.high}
     numbers = rounded({"difference": interval.mean, **ends})
