@@ -8,10 +8,11 @@ import numpy as np
 
 from classifier.base.paths import TRAINING_ROWS
 from classifier.base.progress import Progress
-from classifier.model.learned import learn
+from classifier.model.fill_and_scale import learn
+from classifier.model.members import Member, train_members
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
-from classifier.scoring.members import Member, learned_by, score_members, train_members
+from classifier.scoring.out_of_fold import score
 
 SEEDS = 100
 
@@ -20,15 +21,10 @@ def main() -> None:
     data, recipe = open_dataset(TRAINING_ROWS), load_params().train
     everything, nothing = np.arange(len(data), dtype=np.int32), np.empty(0, np.int32)
     learned = learn(data, everything, recipe.scale == "standard")
-    members = [
-        Member(everything, nothing, everything, learned, np.random.default_rng(seed))
-        for seed in range(SEEDS)
-    ]
+    members = [Member(everything, nothing, everything, learned, seed) for seed in range(SEEDS)]
     with Progress(desc="seeds", total=SEEDS * recipe.epochs, unit="epoch") as bar:
-        network = train_members(data, members, recipe, bar.update)
-    rows = [member.test for member in members]
-    scores = score_members(network, data, rows, learned_by(members))
-    for metric, values in scores.items():
+        network = train_members(data, members, recipe, lambda epoch: bar.update(len(epoch.loss)))
+    for metric, values in score(network, data, members).items():
         low, middle, high = np.quantile(values, [0, 0.5, 1])
         print(f"{metric}: {low:.3f} to {high:.3f}, median {middle:.3f}, over {SEEDS} seeds")
 

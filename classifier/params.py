@@ -77,6 +77,8 @@ class Crossval(Section):
 
 class Train(Section):
     scale: Literal["none", "standard"]
+    members: Annotated[int, Field(ge=1, le=1_000)]
+    class_weight: Literal["none", "balanced"]
     hidden: Annotated[list[Units], Field(max_length=100)]  # Keras recurses over them
     activation: Literal[
         "elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "silu", "softplus", "tanh"

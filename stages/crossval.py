@@ -48,26 +48,39 @@ def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataF
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
     places = list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
     sizes = [training_rows(len(data), fold, settings, recipe) for _, fold in places]
-    announce(len(places), recipe.epochs, sizes[0])
-    from classifier.scoring.members import train_and_score  # TensorFlow takes seconds
+    announce(len(places) * recipe.members, recipe.epochs, sizes[0])
+    from classifier.scoring.out_of_fold import train_and_score  # TensorFlow takes seconds
 
-    with Progress(desc="crossval", total=len(places) * recipe.epochs, unit="epoch") as bar:
-        scores = train_and_score(
+    epochs = len(places) * recipe.members * recipe.epochs
+    with Progress(desc="crossval", total=epochs, unit="epoch") as bar:
+        scores, of_members = train_and_score(
             data,
             sizes,
             lambda number: member_at(places[number], data, settings, recipe),
             recipe,
-            bar.update,
+            lambda epoch: bar.update(len(epoch.loss)),
         )
     folds = pd.DataFrame(places, columns=["repeat", "fold"])
-    return folds.assign(test_rows=fold_hashes(data, settings), **scores).round(6)
+    folds = folds.assign(test_rows=fold_hashes(data, settings), **scores)
+    if recipe.members > 1:
+        folds = folds.assign(**of_one(of_members))
+    return folds.round(6)
+
+
+def of_one(of_members: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return what one member of each model scores: the mean, and the deviation by its start."""
+    return {
+        f"{metric}_of_one{name}": values
+        for metric, scores in of_members.items()
+        for name, values in (("", scores.mean(axis=1)), ("_std", scores.std(axis=1, ddof=1)))
+    }
 
 
 def announce(models: int, epochs: int, rows: int) -> None:
     """Say what is to be done if it will take long."""
     if models * epochs * rows >= LONG_WORK:
         print(
-            f"crossval: {models} models, {epochs} epochs, {rows:,} rows each; "
+            f"crossval: {models} networks, {epochs} epochs, {rows:,} rows each; "
             "`crossval.folds: 0` leaves it out",
             file=sys.stderr,
         )
@@ -78,8 +91,18 @@ def summary(folds: pd.DataFrame, settings: Crossval, recipe: Train) -> dict[str,
     if not settings.folds:
         return {"models": 0}
     share = share_tested(settings.folds, recipe.validation_fraction)
-    estimates = {metric: estimate(folds[metric].to_numpy(float), share) for metric in METRICS}
-    return {"models": len(folds)} | estimates
+    found: dict[str, Any] = {
+        metric: estimate(folds[metric].to_numpy(float), share) for metric in METRICS
+    }
+    if recipe.members > 1:
+        found["one_network"] = {metric: estimate_of_one(folds, metric) for metric in METRICS}
+    return {"models": len(folds)} | found
+
+
+def estimate_of_one(folds: pd.DataFrame, metric: str) -> dict[str, float]:
+    """Return what one network scores: the mean, and how far networks of a fold differ."""
+    mean, std = (folds[f"{metric}_of_one{name}"].to_numpy(float) for name in ("", "_std"))
+    return {"mean": float(mean.mean()), "std_by_start": float(np.sqrt((std**2).mean()))}
 
 
 def estimate(values: npt.NDArray[np.float64], share: float) -> dict[str, float]:

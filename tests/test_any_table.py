@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from classifier.base.errors import UserError
 from classifier.commands.predict import csv_lines
 from classifier.table import reader
-from classifier.table.layout import Layout
+from classifier.table.cells import Layout
 from classifier.table.reader import Table
 
 ODD = "\t\x0b\x0c\x1a\x1c\x1f\x7f\x85\xa0\u2028\ufeffé中テ한\U00020000"

@@ -9,22 +9,24 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model.learned import NOTHING
-from classifier.model.network import build_network, compile_network
-from classifier.model.runtime import keras, tf
-from classifier.params import Crossval, Train, load_params
-from classifier.rows.dataset import Dataset, Kinds, open_dataset
-from classifier.rows.stratified import stratified_folds
-from classifier.scoring import members
-from classifier.scoring.folds import member_at, training_rows
-from classifier.scoring.intervals import difference_interval, mean_interval, share_tested
-from classifier.scoring.members import (
+from classifier.model import members as model_members
+from classifier.model.fill_and_scale import NOTHING
+from classifier.model.members import (
+    Epoch,
     Member,
     batch_blocks,
     build_members,
     initial_weights,
     train_members,
 )
+from classifier.model.network import build_network, compile_network
+from classifier.model.runtime import keras, tf
+from classifier.params import Crossval, Train, load_params
+from classifier.rows.dataset import Dataset, Kinds, open_dataset
+from classifier.rows.stratified import stratified_folds
+from classifier.scoring import out_of_fold
+from classifier.scoring.folds import member_at, training_rows
+from classifier.scoring.intervals import difference_interval, mean_interval, share_tested
 from classifier.scoring.scores import macro_f1
 from stages import crossval
 from tests.conftest import ROOT
@@ -59,7 +61,7 @@ def all_places(settings: Crossval) -> list[tuple[int, int]]:
     return list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
 
 
-def ignore(_: int) -> None:
+def ignore(_: Epoch) -> None:
     pass
 
 
@@ -83,7 +85,7 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
                 yield features[batch, exists, :, place], targets[batch, exists, :, place] > 0
 
     specs = [tf.TensorSpec((None, array.shape[1])) for array in (data.features, data.labels)]
-    kept = members[place].validation
+    kept, weights = members[place].validation, members[place].weights
     network.fit(
         tf.data.Dataset.from_generator(batches, output_signature=tuple(specs)),
         epochs=recipe.epochs,
@@ -92,6 +94,7 @@ def alone(data: Dataset, members: list[Member], place: int, recipe: Train) -> li
         callbacks=[keras.callbacks.EarlyStopping(patience=recipe.patience,
                                                  restore_best_weights=True)]
         if recipe.patience else [],
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
         shuffle=False,
         verbose=0,
     )  # fmt: skip
@@ -109,13 +112,13 @@ NETWORKS: list[tuple[dict[str, Any], int]] = [
     ({"optimizer": "rmsprop", "hidden": [], "validation_fraction": 0.2}, 150),
     ({"optimizer": "adadelta", "hidden": [150, 3], "activation": "silu", "learning_rate": 1.0},
      141),
-    ({"optimizer": "adamax", "hidden": []}, 150),
+    ({"optimizer": "adamax", "hidden": [], "class_weight": "balanced"}, 110),
     ({"optimizer": "adamw", "epochs": 40, "validation_fraction": 0.2, "patience": 2,
       "learning_rate": 0.05}, 150),
 ]  # fmt: skip
 
 
-QUICK = {"adam", "nadam", "sgd", "adamw"}  # one small, one deep, one large, one that stops early
+QUICK = {"adam", "nadam", "sgd", "adamw", "adamax"}  # small, deep, large, stops early, weighs
 
 
 def test_every_optimizer_is_among_the_networks():
@@ -167,7 +170,7 @@ def with_gaps(iris: Dataset) -> Dataset:
 def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
     rows = len(data)
     sizes = [training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
-    alike = next(members.side_by_side(sizes, recipe.batch_size, 10))
+    alike = next(out_of_fold.side_by_side(np.array(sizes), recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
     single = alone(data, members_at(places, data, ten, recipe), 1, recipe)
@@ -241,19 +244,20 @@ def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
 
 def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches():
     sizes = [127, 128] * 15
-    groups = list(members.side_by_side(sizes, 127, 7))
+    groups = list(out_of_fold.side_by_side(np.array(sizes), 127, 7))
     assert sorted(chain.from_iterable(groups)) == list(range(30))
     assert sorted(map(len, groups)) == [5, 5, 5, 5, 5, 5]
     assert all(len({sizes[number] for number in group}) == 1 for group in groups)
 
 
-def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch):
+@pytest.mark.parametrize("count", [1, 3])
+def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch, count):
     settings = Crossval(folds=2, repeats=1, seed=3)
-    recipe = shipped.model_copy(update={"epochs": 3})
+    recipe = shipped.model_copy(update={"epochs": 3, "members": count})
     data = Dataset(iris.features[:149], iris.labels[:149])
     at_once = crossval.cross_validate(data, settings, recipe)
-    monkeypatch.setattr(members, "MEMORY", 0)
-    monkeypatch.setattr(members, "BLOCK_CELLS", 0)
+    monkeypatch.setattr(out_of_fold, "MEMORY", 0)
+    monkeypatch.setattr(model_members, "BLOCK_CELLS", 0)
     assert at_once.equals(crossval.cross_validate(data, settings, recipe))
 
 
@@ -261,8 +265,7 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
     ones = members_of(iris, ten, recipe)
     network = train_members(iris, ones, recipe, ignore)
-    tests = [one.test for one in ones]
-    scores = members.score_members(network, iris, tests, members.learned_by(ones))
+    scores = out_of_fold.score(network, iris, ones)
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
     for place, member in enumerate(ones[:3]):
@@ -272,6 +275,26 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
         for metric in ("accuracy", "loss"):
             assert scores[metric][place] == pytest.approx(expected[metric], abs=1e-5)
     assert macro_f1(*np.array([[5, 4, 0], [5, 6, 0], [7, 4, 0]])) == pytest.approx(49 / 60)
+
+
+def test_a_model_is_scored_by_the_mean_of_its_members(iris, shipped, ten):
+    recipe = shipped.model_copy(update={"epochs": 30, "members": 3})
+    folds = crossval.cross_validate(iris, ten, recipe)
+    first = member_at((1, 1), iris, ten, recipe)
+    siblings = [first.sibling(number) for number in range(3)]
+    network = train_members(iris, siblings, recipe, ignore)
+    rows = np.repeat(iris.features[first.test][..., None], 3, axis=2)
+    probabilities = keras.ops.softmax(network(rows), axis=1).numpy().astype(float)
+    labels = iris.labels[first.test]
+    mean = probabilities.mean(axis=2)
+    assert folds.accuracy[0] == pytest.approx((mean.argmax(1) == labels.argmax(1)).mean(), abs=1e-6)
+    assert folds.loss[0] == pytest.approx(-np.log(mean[labels > 0]).mean(), abs=1e-5)
+    losses = -np.log(probabilities[labels > 0]).mean(axis=0)
+    assert folds.loss_of_one[0] == pytest.approx(losses.mean(), abs=1e-5)
+    assert folds.loss_of_one_std[0] == pytest.approx(losses.std(ddof=1), abs=1e-5)
+    summary = crossval.summary(folds, ten, recipe)["one_network"]["loss"]
+    assert summary["mean"] == pytest.approx(folds.loss_of_one.mean())
+    assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
 
 
 # Worked by hand from the formulas: five values of mean 3 and variance 2.5, t(4) = 2.776445.
@@ -364,7 +387,7 @@ def test_a_batch_holds_no_more_rows_than_there_are(iris, shipped, ten):
     recipe = shipped.model_copy(update={"batch_size": 1_000_000})
     (block,) = batch_blocks(iris, members_of(iris, ten, recipe), NOTHING, recipe)
     assert [array.shape for array in block] == [(1, 135, 4, 10), (1, 135, 3, 10)]
-    assert members.bytes_per_member(iris, 135, recipe) < 50_000
+    assert out_of_fold.bytes_per_member(iris, 135, recipe) < 50_000
 
 
 def test_long_work_is_announced(capsys):

@@ -19,7 +19,7 @@ from classifier.commands.predict import load_model
 from classifier.evaluating import predictions
 from classifier.evaluating.forward import load_network, network_of, prepared_inputs
 from classifier.evaluating.predictions import write_predictions
-from classifier.model.learned import Learned
+from classifier.model.fill_and_scale import Learned
 from classifier.model.network import build_network, compile_network, dense_layers
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset

@@ -10,13 +10,12 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model import learned
-from classifier.model.learned import Learned, learn
+from classifier.model import fill_and_scale, members
+from classifier.model.fill_and_scale import Learned, learn
 from classifier.model.network import build_network
 from classifier.model.runtime import keras
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, DatasetWriter, Kinds, open_dataset
-from classifier.scoring import members
 from classifier.scoring.folds import member_at
 from classifier.table.schema import Schema
 from classifier.training import fit
@@ -130,8 +129,8 @@ def test_rows_are_read_in_blocks_and_columns_a_few_at_a_time(tmp_path, monkeypat
     with DatasetWriter(tmp_path, 7, 3, data.kinds) as writer:
         writer.append(data.features, data.labels.argmax(axis=1))
     at_once = learn(data, np.arange(10, 60, dtype=np.int32), scale=True)
-    monkeypatch.setattr(learned, "BLOCK_CELLS", cells)
-    monkeypatch.setattr(learned, "COLUMN_CELLS", cells)
+    monkeypatch.setattr(fill_and_scale, "BLOCK_CELLS", cells)
+    monkeypatch.setattr(fill_and_scale, "COLUMN_CELLS", cells)
     mapped = open_dataset(tmp_path)
     assert isinstance(mapped.features, np.memmap)
     assert mapped.kinds == data.kinds
@@ -150,7 +149,7 @@ def test_memory_does_not_grow_with_the_rows_but_for_a_column(tmp_path):
     learn(data, range(rows), scale=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    limit = 4 * (2 * learned.COLUMN_CELLS + rows) + 8 * 4 * learned.BLOCK_CELLS
+    limit = 4 * (2 * fill_and_scale.COLUMN_CELLS + rows) + 8 * 4 * fill_and_scale.BLOCK_CELLS
     assert limit / 4 < peak < limit
 
 
@@ -238,7 +237,7 @@ def test_a_fold_is_scored_without_a_look_at_its_rows(shipped, monkeypatch):
     ours = scores(data, "standard")
     differs = []
     for fold in range(3):
-        training = member_at((1, fold + 1), data, settings, recipe).training
+        training = np.asarray(member_at((1, fold + 1), data, settings, recipe).training)
         clean = scores(by_hand(data, training, training), "none")[fold]
         scaled = scores(by_hand(data, everything, training), "none")[fold]
         known = scores(by_hand(data, training, everything), "none")[fold]

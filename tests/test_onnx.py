@@ -1,6 +1,7 @@
 """The ONNX file is the whole way from a row of the table to its class, the same as Keras'."""
 
 import json
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from classifier.evaluating.forward import network_of, prepared_inputs
-from classifier.model.learned import Learned
-from classifier.model.network import build_network, dense_layers
+from classifier.model.fill_and_scale import Learned
+from classifier.model.network import build_mean, build_network, dense_layers
 from classifier.model.runtime import keras
 from classifier.params import Train, load_params
-from classifier.table.layout import Layout
+from classifier.table.cells import Layout
 from classifier.table.schema import NumberFeature, Schema, TextFeature
 from classifier.training.onnx_file import onnx_model, save_onnx
 from tests.conftest import ROOT
@@ -121,6 +122,24 @@ def test_its_network_on_numpy_answers_as_keras_does(recipe, activation, hidden):
     found = network_of(graph, prepared_inputs(graph)).log_probabilities(rows)
     assert found.dtype == np.float64
     assert np.abs(np.exp(found) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("hidden", [[], [6, 4]])
+def test_the_mean_of_members_answers_as_keras_does(recipe, hidden):
+    rng, settings = np.random.default_rng(1), recipe.model_copy(update={"hidden": hidden})
+    shapes = pairwise([5, *hidden, len(CLASSES)])
+    weights = [rng.normal(0, 1, (*s, 3)) for ins, outs in shapes for s in ((ins, outs), (outs,))]
+    network = build_mean(weights, settings)
+    model = onnx_model(schema_of(), SCALED, dense_layers(network))
+    columns = random_rows(gaps=True)
+    rows, scaled = features_of(columns, SCALED)
+    expected = np.asarray(network(scaled.astype(np.float32)))
+    by_reference: Any = ReferenceEvaluator(model).run(None, columns)
+    for label, probabilities in (run(model, columns), by_reference):
+        assert np.abs(probabilities - expected).max() <= 1e-6
+        assert list(label) == [CLASSES[place] for place in probabilities.argmax(axis=1)]
+    on_numpy = network_of(model.graph, prepared_inputs(model.graph)).log_probabilities(rows)
+    assert np.abs(np.exp(on_numpy) - expected).max() <= 1e-6
 
 
 @pytest.fixture

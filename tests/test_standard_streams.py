@@ -15,7 +15,7 @@ from classifier.base.errors import UserError, one_line, quoted
 from classifier.base.files import md5_of
 from classifier.base.progress import Progress
 from classifier.base.standard_streams import OF_MESSAGES, OF_OUTPUT, Stream, named_errors
-from classifier.model.learned import NOTHING
+from classifier.model.fill_and_scale import NOTHING
 from classifier.model.network import dense_layers
 from classifier.table.schema import Schema
 from classifier.training.onnx_file import save_onnx

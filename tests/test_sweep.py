@@ -27,7 +27,7 @@ from classifier.commands.sweep.command import (
     to_text,
 )
 from classifier.commands.sweep.experiments import Baseline, Trial, head
-from classifier.commands.sweep.overrides import Range, parse_overrides
+from classifier.commands.sweep.override_syntax import Range, parse_overrides
 from classifier.commands.sweep.search import Search
 from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
 from tests.conftest import Clone

@@ -18,7 +18,7 @@ from classifier.base.errors import UserError
 from classifier.preparing import storing
 from classifier.rows.dataset import Kinds, open_dataset
 from classifier.table import csv_text, reader
-from classifier.table.layout import Layout
+from classifier.table.cells import Layout
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.test_prepare import load

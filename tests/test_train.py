@@ -12,15 +12,19 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
+from classifier.model import shuffling
+from classifier.model.fill_and_scale import Learned
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.stratified import split_rows
 from classifier.training import fit
+from classifier.training.average import train_average
 from classifier.training.saving import load_keras, save_keras
 from stages import train
 from tests.conftest import ROOT
+from tests.test_crossval import with_gaps
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
     settings, reproduced, monkeypatch, tmp_path, block_bytes
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fit, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(shuffling, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
     few = settings.model_copy(update={"epochs": 2, "batch_size": 16})
     trained, _ = fit.train(data, few, tmp_path / "history.csv")
@@ -87,7 +91,7 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
 def test_each_epoch_has_every_row_once_in_another_order(
     settings, reproduced, monkeypatch, block_bytes, batch
 ):
-    monkeypatch.setattr(fit, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(shuffling, "BLOCK_BYTES", block_bytes)
     data = open_dataset(reproduced.path / "data/prepared/train")
     two = settings.model_copy(update={"epochs": 2, "batch_size": batch})
     numbers = Dataset(np.arange(150, dtype=np.float32)[:, None], data.labels)
@@ -105,9 +109,65 @@ def test_each_epoch_has_every_row_once_in_another_order(
 
 def test_a_block_is_like_the_whole_table_also_where_that_is_sorted():
     rng = np.random.default_rng(0)
-    for block in fit.shuffled(range(100_000), 10_000, rng):
-        assert len(block) == pytest.approx(10_000, abs=fit.RUNS)
-        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * fit.RUNS)
+    for block in shuffling.shuffled(range(100_000), 10_000, rng):
+        assert len(block) == pytest.approx(10_000, abs=shuffling.RUNS)
+        assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * shuffling.RUNS)
+
+
+def test_class_weights_count_as_keras_own_do(settings, reproduced, tmp_path):
+    iris = open_dataset(reproduced.path / "data/prepared/train")
+    data = Dataset(iris.features[:110], iris.labels[:110])
+    recipe = settings.model_copy(update={"epochs": 3, "class_weight": "balanced"})
+    trained, _ = fit.train(data, recipe, tmp_path / "history.csv")
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(4, 3, recipe)
+    compile_network(network, recipe)
+    weights = {place: 110 / (3 * rows) for place, rows in enumerate((50, 50, 10))}
+    for features, labels in fit.blocks(data, range(110), recipe):
+        for batch in zip(features, labels, strict=True):
+            network.train_on_batch(*batch, class_weight=weights)
+    for ours, theirs in zip(trained.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [[], [8], [200, 3]])
+def test_the_mean_of_members_is_one_stock_network(settings, reproduced, tmp_path, hidden):
+    data = with_gaps(open_dataset(reproduced.path / "data/prepared/train"))
+    recipe = settings.model_copy(update={"epochs": 3, "scale": "standard", "hidden": hidden})
+    five, three = (
+        train_average(data, recipe.model_copy(update={"members": count}), tmp_path / "history.csv")
+        for count in (5, 3)
+    )
+    for of_five, of_three in zip(five[0].get_weights(), three[0].get_weights(), strict=True):
+        assert np.array_equal(of_five[:3], of_three), "a member is the same beside any others"
+    save_keras(three[0], tmp_path / "three.keras")
+    stock = keras.saving.load_model(tmp_path / "three.keras")
+    alone = [member_alone(stock, number, recipe, three[1]) for number in range(3)]
+    features = np.asarray(data.features)
+    mean = np.mean([network.predict(features, verbose=0) for network in alone], axis=0)
+    assert stock.predict(features, verbose=0) == pytest.approx(mean, abs=1e-6)
+    assert not np.array_equal(alone[0].get_weights()[0], alone[1].get_weights()[0])
+
+
+def member_alone(mean, number: int, recipe: Train, learned: Learned):
+    network = build_network(8, 3, recipe, learned)
+    network.set_weights([weights[number] for weights in mean.get_weights()])
+    return network
+
+
+def test_the_curves_of_members_are_their_mean(trained):
+    """As `fit` writes them of one, to the digits that the order of sums leaves."""
+    curves = history(trained(members=2, epochs=3, validation_fraction=0.2))
+    assert list(curves) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert curves.loss.is_monotonic_decreasing
+    assert (curves.accuracy * 240).round(3).apply(float.is_integer).all()
+    assert (curves.val_accuracy * 60).round(3).apply(float.is_integer).all()
+
+
+def test_each_member_stops_early_by_itself(trained):
+    settings = {"validation_fraction": 0.2, "patience": 2, "learning_rate": 0.3, "epochs": 100}
+    curves = history(trained(members=3, **settings))
+    assert 3 < len(curves) < 100
 
 
 def test_stops_early_and_keeps_the_best_weights(trained):

@@ -19,7 +19,7 @@ import typer
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.dvc_lock import require_recorded
-from classifier.table.layout import counted
+from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
 from classifier.table.schema import Rows, Schema
 

@@ -4,6 +4,7 @@ In float64 the last bits, which differ between CPUs and libraries, are far below
 are written. TensorFlow would take seconds to import.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,12 +75,9 @@ class Network:
 
     @cached_property
     def units(self) -> int:
-        """The number of units in all layers."""
-        return sum(
-            self.constants[node.input[1]].shape[-1]
-            for node in self.nodes
-            if node.op_type == "MatMul"
-        )
+        """The number of units in all layers, of all members."""
+        kernels = [self.constants[n.input[1]].shape for n in self.nodes if n.op_type == "MatMul"]
+        return sum(math.prod(shape) // shape[-2] for shape in kernels)
 
     def log_probabilities(self, inputs: npt.NDArray[Any]) -> Floats:
         """Return the logarithm of the probability of each class, (rows, classes).
@@ -90,7 +88,8 @@ class Network:
         with np.errstate(over="ignore", invalid="ignore"):
             for node in self.nodes:
                 values[node.output[0]] = result(node, values)
-            return log_softmax(values[self.end])
+            logs = log_softmax(values[self.end])
+            return logs if logs.ndim == 2 else np.logaddexp.reduce(logs) - np.log(len(logs))
 
 
 def result(node: onnx.NodeProto, values: dict[str, Floats]) -> Any:
@@ -100,8 +99,8 @@ def result(node: onnx.NodeProto, values: dict[str, Floats]) -> Any:
 
 
 def log_softmax(logits: Floats) -> Floats:
-    below = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(below - np.log(np.exp(below).sum(axis=1, keepdims=True)))
+    below = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(axis=-1, keepdims=True)))
 
 
 def load_network(path: Path, schema: Schema) -> Network:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifier.model.learned import NOTHING, Learned
+from classifier.model.fill_and_scale import NOTHING, Learned
 from classifier.model.runtime import keras, tf
 from classifier.params import Train
 
@@ -56,9 +56,34 @@ def without_unseen(kernel: npt.NDArray[np.float32], learned: Learned) -> npt.NDA
     return np.where(learned.unseen[:, None], np.float32(0), kernel)
 
 
+def build_mean(
+    weights: list[npt.NDArray[np.float32]], settings: Train, learned: Learned = NOTHING
+) -> Any:
+    """Return a keras.Sequential as `build_network` does, of the mean of many networks.
+
+    weights: kernels (in, out, members) and biases (out, members), one after the other.
+    """
+    inputs, _, members = weights[0].shape
+    activations = [*(settings.activation for _ in settings.hidden), "softmax"]
+    dense = [
+        keras.layers.EinsumDense("bmi,mio->bmo", bias.T.shape, activation, bias_axes="mo")
+        for bias, activation in zip(weights[1::2], activations, strict=True)
+    ]
+    start = [keras.Input((inputs,), name="features"), *beginning(inputs, learned)]
+    mean = keras.layers.GlobalAveragePooling1D(name="probabilities")
+    network = keras.Sequential([*start, keras.layers.RepeatVector(members), *dense, mean])
+    network.set_weights([np.moveaxis(each, -1, 0) for each in weights])
+    return network
+
+
 def dense_layers(network: Any) -> list[tuple[Any, Any, str]]:
-    """Return kernel (in, out), bias (out,) and activation of each layer, as float32 and by name."""
-    dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    """Return kernel, bias and activation of each layer, as float32 and by name.
+
+    Kernels are (in, out) and biases (out,); of the mean of many networks, (members, in, out) and
+    (members, out).
+    """
+    kinds = (keras.layers.Dense, keras.layers.EinsumDense)
+    dense = [layer for layer in network.layers if isinstance(layer, kinds)]
     return [(*layer.get_weights(), layer.activation.__name__) for layer in dense]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
+from classifier.table.cells import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.csv_text import first_row, rows_below_header
-from classifier.table.layout import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, check_width
 

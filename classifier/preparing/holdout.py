@@ -13,7 +13,7 @@ from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.rows.stratified import StratifiedSampler, stratified_quotas
-from classifier.table.layout import are_positions
+from classifier.table.cells import are_positions
 
 DROPPED, TRAIN, TEST = 0, 1, 2
 

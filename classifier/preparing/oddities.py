@@ -11,8 +11,8 @@ import numpy.typing as npt
 from classifier.base.errors import quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
+from classifier.table.cells import are_positions, is_number
 from classifier.table.csv_text import first_row
-from classifier.table.layout import are_positions, is_number
 from classifier.table.schema import MISSING
 
 

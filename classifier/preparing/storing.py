@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classifier.base.errors import UserError, quoted, shown
 from classifier.preparing.columns import ADVICE, Columns
 from classifier.rows.dataset import ArrayWriter, open_array
-from classifier.table.layout import is_meant_as_number
+from classifier.table.cells import is_meant_as_number
 from classifier.table.reader import Chunk
 from classifier.table.schema import MISSING, Rows, Vocabulary
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from classifier.model.learned import learn
+from classifier.model.fill_and_scale import class_weights, learn
 from classifier.params import Crossval, Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import split_rows, stratified_folds
 
 if TYPE_CHECKING:
-    from classifier.scoring.members import Member
+    from classifier.model.members import Member
 
 
 def training_rows(rows: int, fold: int, settings: Crossval, recipe: Train) -> int:
@@ -38,11 +38,11 @@ def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
 
 
 def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> "Member":
-    """Return the rows of the model that is tested on a fold, and what it learns and draws.
+    """Return the first member of the model that is tested on a fold.
 
     place: repeat and fold, counted from 1.
     """
-    from classifier.scoring.members import Member  # TensorFlow takes seconds
+    from classifier.model.members import Member  # TensorFlow takes seconds
 
     repeat, fold = place
     is_test = fold_of_rows(data, settings, repeat) == fold - 1
@@ -58,5 +58,6 @@ def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe:
         validation=others[validation],
         learned=learn(data, others[training], recipe.scale == "standard"),
         test=np.flatnonzero(is_test).astype(np.int32),
-        rng=np.random.default_rng([settings.seed, repeat, fold]),
+        seed=[settings.seed, repeat, fold],
+        weights=class_weights(data, others[training], recipe),
     )

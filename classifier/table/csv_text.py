@@ -11,7 +11,7 @@ from typing import TextIO
 import numpy as np
 
 from classifier.base.errors import UserError, require_file
-from classifier.table.layout import Layout
+from classifier.table.cells import Layout
 
 CR, LF = b"\r\n"
 LINE_BREAK = re.compile(r"\r\n?|\n")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from classifier.base.errors import UserError, listed, quoted, shown
+from classifier.table.cells import are_positions, counted, is_number, unknown_value
 from classifier.table.csv_text import first_row, rows_below_header
-from classifier.table.layout import are_positions, counted, is_number, unknown_value
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 

@@ -13,6 +13,14 @@ import pandas as pd
 
 from classifier.base.errors import UserError, shown
 from classifier.base.progress import Progress
+from classifier.table.cells import (
+    Layout,
+    counted,
+    is_number,
+    missing_value,
+    unknown_value,
+    why_no_number,
+)
 from classifier.table.csv_text import (
     end_of_rows,
     numbered_rows,
@@ -20,14 +28,6 @@ from classifier.table.csv_text import (
     row_spans,
     rows_below_header,
     with_line_feeds,
-)
-from classifier.table.layout import (
-    Layout,
-    counted,
-    is_number,
-    missing_value,
-    unknown_value,
-    why_no_number,
 )
 from classifier.table.parallel import map_in_order
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
-from classifier.table.layout import (
+from classifier.table.cells import (
     Layout,
     counted,
     is_number,

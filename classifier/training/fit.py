@@ -1,7 +1,7 @@
 """One network trained by Keras' `fit`, from rows that are shuffled in blocks."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,15 @@ import pandas as pd
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_file
 from classifier.base.progress import Progress
-from classifier.model.learned import Learned, learn
+from classifier.model.fill_and_scale import Learned, class_weights, learn
 from classifier.model.network import NO_MEMORY, build_network, compile_network, for_each_batch
 from classifier.model.runtime import keras, tf
+from classifier.model.shuffling import block_rows, shuffled_blocks
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import RowNumbers, split_rows
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
-BLOCK_BYTES = 4 * 2**20  # of rows that are shuffled in memory at a time
-RUNS = 128  # of rows that stand together in the table make up a block
 VALIDATION_ROWS = 8_192  # in a batch
 SMALLER_STEPS = "try a smaller train.learning_rate"
 HISTORY_INTERVAL = 1.0  # seconds between two updates of the learning curves on disk
@@ -43,7 +42,7 @@ def train(data: Dataset, settings: Train, history: Path) -> tuple[Any, Learned]:
     learned = learn(data, training, settings.scale == "standard")
     network = build_network(data.features.shape[1], data.labels.shape[1], settings, learned)
     compile_network(network, settings)
-    train_on_blocks(network)
+    train_on_blocks(network, class_weights(data, training, settings))
     try:
         network.fit(
             block_stream(data, training, settings),
@@ -51,7 +50,7 @@ def train(data: Dataset, settings: Train, history: Path) -> tuple[Any, Learned]:
             steps_per_epoch=blocks_per_epoch(data, len(training), settings.batch_size),
             validation_data=data.take(validation) if len(validation) else None,
             validation_batch_size=VALIDATION_ROWS,
-            callbacks=callbacks(settings, history),
+            callbacks=[*early_stopping(settings), *callbacks(settings, history)],
             shuffle=False,  # the blocks already are
             verbose=0,
         )
@@ -80,8 +79,10 @@ def split(data: Dataset, settings: Train) -> tuple[RowNumbers | range, RowNumber
     return training, validation
 
 
-def train_on_blocks(network: Any) -> None:
+def train_on_blocks(network: Any, weights: npt.NDArray[np.float32] | None) -> None:
     """Make a training step of the network take a block of batches, which it trains on in turn.
+
+    weights: (classes,), what the loss of a row of each class counts; None: all count the same.
 
     For a small network the calls between Keras and TensorFlow cost more than the training. Keras'
     own `steps_per_execution` costs the same, but runs over into the next epoch where it does not
@@ -89,8 +90,12 @@ def train_on_blocks(network: Any) -> None:
     """
     step = network.train_step
 
+    def weighted_step(batch: tuple[Any, Any]) -> Any:
+        features, labels = batch
+        return step((features, labels, tf.linalg.matvec(tf.cast(labels, tf.float32), weights)))
+
     def train_step(block: tuple[Any, Any]) -> Any:
-        for_each_batch(step, *block)
+        for_each_batch(step if weights is None else weighted_step, *block)
         return network.get_metrics_result()
 
     network.train_step = train_step
@@ -118,7 +123,7 @@ def blocks(data: Dataset, rows: RowNumbers | range, settings: Train) -> Iterator
     rng, batch = np.random.default_rng(settings.seed), settings.batch_size
     size = block_rows(data, batch)
     for _ in range(settings.epochs):
-        for order in regrouped(shuffled(rows, size, rng), size):
+        for order in shuffled_blocks(rows, size, rng):
             whole = len(order) // batch * batch
             for part, shape in ((order[:whole], (-1, batch)), (order[whole:], (1, -1))):
                 if len(part):
@@ -129,55 +134,21 @@ def blocks(data: Dataset, rows: RowNumbers | range, settings: Train) -> Iterator
                     )
 
 
-def block_rows(data: Dataset, batch: int) -> int:
-    """Return how many rows a block has: whole batches."""
-    row_bytes = sum(part.itemsize * part.shape[1] for part in (data.features, data.labels))
-    return int(max(1, BLOCK_BYTES // row_bytes // batch) * batch)
-
-
 def blocks_per_epoch(data: Dataset, rows: int, batch: int) -> int:
     full, rest = divmod(rows, block_rows(data, batch))
     return full + (rest >= batch) + (rest % batch > 0)
 
 
-def shuffled(rows: RowNumbers | range, size: int, rng: np.random.Generator) -> Iterator[RowNumbers]:
-    """Yield all rows in random order, about `size` at a time.
-
-    Where there are more than that, each block is made of runs of rows from all over the table, so
-    that it is read in long pieces and yet looks like the whole.
-    """
-    if len(rows) <= size:
-        yield rng.permutation(as_rows(rows))
-        return
-    run = -(-size // RUNS)
-    starts = rng.permutation(np.arange(0, len(rows), run))
-    for block in np.array_split(starts, -(-len(rows) // size)):
-        yield rng.permutation(np.concatenate([as_rows(rows[at : at + run]) for at in block]))
-
-
-def as_rows(rows: RowNumbers | range) -> RowNumbers:
-    return np.arange(rows.start, rows.stop, dtype=np.int32) if isinstance(rows, range) else rows
-
-
-def regrouped(blocks: Iterable[RowNumbers], size: int) -> Iterator[RowNumbers]:
-    """Yield the same rows, `size` at a time; at the end what is left."""
-    left = np.empty(0, np.int32)
-    for block in blocks:
-        left = np.concatenate([left, block])
-        while len(left) >= size:
-            yield left[:size]
-            left = left[size:]
-    if len(left):
-        yield left
+def early_stopping(settings: Train) -> list[Any]:
+    if not settings.patience:
+        return []
+    stop_early = keras.callbacks.EarlyStopping
+    return [stop_early(patience=settings.patience, restore_best_weights=True)]
 
 
 def callbacks(settings: Train, history: Path) -> list[Any]:
-    """Return Keras' callbacks: the end of a hopeless or finished training, curves, one bar."""
-    stop_early = keras.callbacks.EarlyStopping(
-        patience=settings.patience, restore_best_weights=True
-    )
-    watching = [stop_early] if settings.patience else []
-    return [StopWhenDiverged(), *watching, LearningCurves(history), EpochBar(settings.epochs)]
+    """Return Keras' callbacks: the end of a hopeless training, curves, one bar."""
+    return [StopWhenDiverged(), LearningCurves(history), EpochBar(settings.epochs)]
 
 
 class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """The model as an ONNX file: the whole way from a row of the table to its class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from classifier.base.files import replaced_file
-from classifier.model.learned import Learned
+from classifier.model.fill_and_scale import Learned
 from classifier.table.schema import NumberFeature, Schema, TextFeature
 
 # The oldest that have what is used here, so that older runtimes can read the file.
@@ -32,7 +32,7 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 Weights = npt.NDArray[np.float32]
-Layer = tuple[Weights, Weights, str]  # kernel (in, out), bias (out,), activation by Keras' name
+Layer = tuple[Weights, Weights, str]  # kernel, bias, activation, as of `dense_layers`
 
 
 class _Graph:
@@ -62,14 +62,14 @@ class _Graph:
         return name
 
 
-def save_onnx(schema: Schema, learned: Learned, layers: Iterable[Layer], path: Path) -> None:
+def save_onnx(schema: Schema, learned: Learned, layers: Sequence[Layer], path: Path) -> None:
     """Write the model as an ONNX file, the same bytes for the same model."""
     content = onnx_model(schema, learned, layers).SerializeToString(deterministic=True)
     with replaced_file(path) as temporary:
         temporary.write_bytes(content)
 
 
-def onnx_model(schema: Schema, learned: Learned, layers: Iterable[Layer]) -> onnx.ModelProto:
+def onnx_model(schema: Schema, learned: Learned, layers: Sequence[Layer]) -> onnx.ModelProto:
     """Return the model from the columns of the table to `label` and `probabilities`.
 
     Inputs: one for each feature, named as its column, (rows, 1) float32 or string; NaN is a gap,
@@ -81,7 +81,11 @@ def onnx_model(schema: Schema, learned: Learned, layers: Iterable[Layer]) -> onn
     graph = _Graph(columns)
     label, probabilities = graph.free_name("label"), graph.free_name("probabilities")
     logits = _network(graph, _scaled(graph, _inputs(graph, schema), learned), layers)
-    graph.add("Softmax", logits, axis=-1, output=probabilities)
+    if layers[0][0].ndim == 2:
+        graph.add("Softmax", logits, axis=-1, output=probabilities)
+    else:
+        each, members = graph.add("Softmax", logits, axis=-1), graph.constant([0], np.int64)
+        graph.add("ReduceMean", each, members, keepdims=0, output=probabilities)
     _classes(graph, probabilities, schema.classes, label)
     model = helper.make_model(
         helper.make_graph(
@@ -157,11 +161,15 @@ def _scaled(graph: _Graph, inputs: str, learned: Learned) -> str:
     return inputs
 
 
-def _network(graph: _Graph, rows: str, layers: Iterable[Layer]) -> str:
-    """Add the layers, one after the other; of the last, which is a softmax, the logits."""
+def _network(graph: _Graph, rows: str, layers: Sequence[Layer]) -> str:
+    """Add the layers, one after the other; of the last, which is a softmax, the logits.
+
+    Those are (rows, classes); of the mean of many networks, (members, rows, classes).
+    """
     for kernel, bias, activation in layers:
         product = graph.add("MatMul", rows, graph.constant(kernel))
-        rows = _activated(graph, graph.add("Add", product, graph.constant(bias)), activation)
+        by_row = bias if bias.ndim == 1 else bias[:, None]
+        rows = _activated(graph, graph.add("Add", product, graph.constant(by_row)), activation)
     return rows
 
 

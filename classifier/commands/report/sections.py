@@ -34,7 +34,7 @@ from classifier.commands.report.results import (
 )
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.scores import METRICS
-from classifier.table.layout import counted
+from classifier.table.cells import counted
 from classifier.table.schema import Feature, NumberFeature
 
 MATRIX_CLASSES = 25  # more do not fit into a matrix that can be read
@@ -113,6 +113,7 @@ def headline(run: Run) -> list[list[str]]:
         ]
         left_out = f"Rows left out, {run.crossval['models']} models"
         rows.append([left_out, f"{run.evaluation['train']['rows']:,}", *intervals])
+        rows += [one_alone(run)] if "one_network" in run.crossval else []
     for name, found in run.evaluation.items():
         accuracy = f"{found['accuracy']:.3f}"
         if name != "train":
@@ -127,6 +128,17 @@ def headline(run: Run) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def one_alone(run: Run) -> list[str]:
+    """Return what one of the networks scores alone, of which the mean is taken."""
+    found = [
+        "{mean:.3f}, \u00b1 {std_by_start:.3f} by its start".format(
+            **run.crossval["one_network"][m]
+        )
+        for m in METRICS
+    ]
+    return ["The same, one network alone", f"{run.evaluation['train']['rows']:,}", *found]
 
 
 def wilson(share: float, rows: int) -> tuple[float, float]:
@@ -380,11 +392,13 @@ def model_card(run: Run) -> Section:
     names = listed([feature.name for feature in schema.features])
     source = run.params["fetch"]["source"]
     known, fraction = library_row(source), run.params["train"]["validation_fraction"]
+    members = run.params["train"].get("members", 1)
+    networks = "dense network" if members == 1 else f"mean of {members} dense networks"
     kept_aside = f", of which {fraction} kept aside to validate on" if fraction else ""
     rows = [
         [
             "model",
-            f"dense network, hidden layers {layers}, softmax over {len(schema.classes)} classes",
+            f"{networks}, hidden layers {layers}, softmax over {len(schema.classes)} classes",
         ],
         ["predicts", f"{schema.label}: {listed(schema.classes)}"],
         ["from", names],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from classifier.commands.sweep.experiments import Baseline, Trial
-    from classifier.commands.sweep.overrides import Space
+    from classifier.commands.sweep.override_syntax import Space
     from classifier.commands.sweep.search import Search
     from classifier.commands.sweep.trial import Outcome, Setup
 
@@ -77,7 +77,7 @@ def sweep(
     """
     from classifier.commands.sweep.cluster import connected, pull_artifacts, setup_of
     from classifier.commands.sweep.experiments import head
-    from classifier.commands.sweep.overrides import parse_overrides
+    from classifier.commands.sweep.override_syntax import parse_overrides
 
     baseline = head()
     say_what_is_left_out()
@@ -186,7 +186,7 @@ def say_what_is_left_out() -> None:
 
 def checked(space: "Space", trials: int | None, results: Results) -> "Space":
     """Return the space; raise `UserError` if it, --trials and the metric do not fit each other."""
-    from classifier.commands.sweep.overrides import Range
+    from classifier.commands.sweep.override_syntax import Range
 
     ranges = [key for key, values in space.items() if isinstance(values, Range)]
     if ranges and not trials:

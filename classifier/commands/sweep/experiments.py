@@ -9,7 +9,7 @@ from classifier.base.errors import UserError
 from classifier.base.paths import LOCK
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import changed_since, git, params_of
-from classifier.commands.sweep.overrides import Texts, value_of
+from classifier.commands.sweep.override_syntax import Texts, value_of
 from classifier.dvc_lock import parse_lock
 
 

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from classifier.base.errors import UserError
 from classifier.commands.sweep.experiments import Baseline, Trial
-from classifier.commands.sweep.overrides import Range, Space, Texts, value_of
+from classifier.commands.sweep.override_syntax import Range, Space, Texts, value_of
 
 TRIES = 100  # to find values that were not tried before
 DIGITS = 6  # of a number that is tried

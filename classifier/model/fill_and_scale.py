@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from classifier.params import Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import RowNumbers
 
@@ -83,6 +84,20 @@ def learn(data: Dataset, rows: RowNumbers | range, scale: bool) -> Learned:
         np.nan_to_num(fill, copy=False)
     mean, std = scales(data, rows, fill, ~is_category) if scale else (None, None)
     return Learned(fill, mean, std, unseen)
+
+
+def class_weights(data: Dataset, rows: RowNumbers | range, settings: Train) -> Float32s | None:
+    """Return what the loss of a row of each class counts, (classes,); None: all count the same.
+
+    Balanced, n / (classes * n_class), each class counts the same as a whole (King and Zeng, 2001;
+    `class_weight="balanced"` of scikit-learn).
+    """
+    if settings.class_weight == "none":
+        return None
+    counts = np.zeros(data.labels.shape[1])
+    for block in label_blocks(data, rows):
+        counts += block.sum(axis=0)
+    return (len(rows) / (len(counts) * counts)).astype(np.float32)
 
 
 def category_mask(data: Dataset) -> npt.NDArray[np.bool_]:
@@ -165,9 +180,20 @@ def column_blocks(
     data: Dataset, rows: RowNumbers | range, places: npt.NDArray[np.intp]
 ) -> Iterator[Float32s]:
     """Yield some inputs of the rows, in their order, no more than fits in memory at a time."""
-    size = max(1, BLOCK_CELLS // data.features.shape[1])
-    for at in range(0, len(rows), size):
-        part = rows[at : at + size]
-        which = slice(part.start, part.stop) if isinstance(part, range) else part
-        yield data.features[which][:, places]
+    for block in row_blocks(rows, BLOCK_CELLS // data.features.shape[1]):
+        yield data.features[block][:, places]
         data.release()
+
+
+def label_blocks(data: Dataset, rows: RowNumbers | range) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the one-hot labels of the rows, no more than fits in memory at a time."""
+    for block in row_blocks(rows, BLOCK_CELLS // data.labels.shape[1]):
+        yield data.labels[block]
+        data.release()
+
+
+def row_blocks(rows: RowNumbers | range, size: int) -> Iterator[RowNumbers | slice]:
+    """Yield the rows in their order, `size` at a time, as what an array is indexed by."""
+    for at in range(0, len(rows), max(1, size)):
+        part = rows[at : at + max(1, size)]
+        yield slice(part.start, part.stop) if isinstance(part, range) else part
