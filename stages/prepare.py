@@ -19,7 +19,7 @@ from classifier.params import load_params
 from classifier.preparing.columns import choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
 from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
-from classifier.preparing.oddities import say_what_is_odd
+from classifier.preparing.oddities import say_what_is_odd, say_what_is_rare
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.schema import Schema
@@ -34,6 +34,7 @@ def main() -> None:
         rows = store_rows(columns, settings.max_categories, folder / "rows")
         say_what_is_odd(columns, rows)
         counts = count_splits(columns, rows, settings)
+        say_what_is_rare(columns, rows, counts)
         index = class_index(rows, columns.label, list(counts["train"]))
         splits = assign_splits(rows, index, counts, settings, folder / "rows/splits.npy")
         schema = Schema(

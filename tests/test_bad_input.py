@@ -297,6 +297,14 @@ def test_new_rows_that_are_not_as_the_known_ones_are_one_line(prepared, tmp_path
         open_new_rows(tmp_path / "new.csv", Schema.load(folder / "schema.json"), needs_label=False)
 
 
+def test_an_index_in_front_of_new_rows_is_told(prepared, tmp_path, capsys):
+    """Where the last of the features looks like a class, it is in the place of the label."""
+    folder = prepared("1,0,0\n0,1,1\n", header=["u", "v", "y"], label="y")
+    (tmp_path / "new.csv").write_text("0,7,0\n1,8,1\n")
+    open_new_rows(tmp_path / "new.csv", Schema.load(folder / "schema.json"), needs_label=False)
+    assert "new.csv: column 1 counts the rows; if it is an index" in capsys.readouterr().err
+
+
 def test_a_category_may_be_named_as_a_column(prepared, tmp_path):
     folder = prepared("1,C,a\n2,q,b\n", **LISTED)
     (tmp_path / "new.csv").write_text("3,C\n4,q\n")

@@ -24,6 +24,30 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "UTF-8 that is read as Latin-1": (
         "c,y\ngr\u00fcn,a\nrot,b\ngr\u00fcn,a\nrot,b\n", NAMED | {"encoding": "latin-1"},
         ["'gr\u00c3\u00bcn' may stand for 'gr\u00fcn'; is prepare.encoding utf-8?"]),
+    "another delimiter, where the cells happen to be as many": (
+        "5,1;3,5;a\n4,9;3,0;b\n7,1;3,2;b\n", {"header": ["u", "v", "y"], "label": "y"},
+        ["column y: every class has ';'; is it the delimiter?"]),
+    "a quote that is closed too late": (
+        'x,c,y\n1,"p,a\n2,q",a\n3,q,b\n4,q,a\n', NAMED,
+        ["column c: 'p,a\\n2,q' is several rows; is a quote not closed?"]),
+    "words for gaps": (
+        "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
+        ["column y: N/A, None may stand for no value; see prepare.na_values"]),
+    "rows that are left out": (
+        "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
+        ["rows with gaps left out (prepare.missing): 1 of 3"]),
+    "a class that is left out": (
+        "x,y\n1,a\n,c\n3,b\n", NAMED | {"missing": "drop"},
+        ["rows with gaps left out (prepare.missing): 1 of 3", "column y: no row is left of c"]),
+    "a class of one row among many": (
+        "x,y\n" + "1,a\n2,b\n" * 20 + "1,total\n", NAMED,
+        ["column y: of total there is one row only"]),
+    "an index with gaps": (
+        "id,y\n" + "".join(f"{7 * n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
+        ["column id: grows from row to row; if it is no more than a row's number or name"]),
+    "an index that falls": (
+        "id,y\n" + "".join(f"{100 - n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
+        ["column id: falls from row to row; if it is no more than a row's number or name"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
     "classes that are one number": (
@@ -52,6 +76,8 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
     "numbers that grow, a category in several rows": (
         "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
+    "numbers that grow by parts": (
+        "x,y\n" + "".join(f"{n + 0.5},{'ab'[n % 2]}\n" for n in range(12)), NAMED),
     "columns named by numbers": ("0,1,2\n5,3,a\n7,3,b\n", {"header": True, "label": "2"}),
     "an index that is left out": (",x,y\n0,3,a\n1,3,b\n", NAMED | {"features": ["x"]}),
     "a label without a name": ("x,\n3,a\n3,b\n", {"header": True, "label": 1}),
@@ -82,5 +108,5 @@ def test_rows_are_counted_from_block_to_block(prepared, capsys, monkeypatch):
     rows = [f"{n},{n % 2},{'ab'[n % 2]}\n" for n in range(20)]
     prepared("n,x,y\n" + "".join(rows), **NAMED)
     assert "column n: counts the rows" in capsys.readouterr().err
-    prepared("n,x,y\n" + "".join([*rows[:-1], "29,1,b\n"]), **NAMED)
+    prepared("n,x,y\n" + "".join([*rows[:-1], "5,1,b\n"]), **NAMED)
     assert capsys.readouterr().err == ""

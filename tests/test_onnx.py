@@ -128,7 +128,11 @@ def test_its_network_on_numpy_answers_as_keras_does(recipe, activation, hidden):
 def test_the_mean_of_members_answers_as_keras_does(recipe, hidden):
     rng, settings = np.random.default_rng(1), recipe.model_copy(update={"hidden": hidden})
     shapes = pairwise([5, *hidden, len(CLASSES)])
-    weights = [rng.normal(0, 1, (*s, 3)) for ins, outs in shapes for s in ((ins, outs), (outs,))]
+    weights = [
+        rng.normal(0, 1, (*s, 3)).astype(np.float32)
+        for ins, outs in shapes
+        for s in ((ins, outs), (outs,))
+    ]
     network = build_mean(weights, settings)
     model = onnx_model(schema_of(), SCALED, dense_layers(network))
     columns = random_rows(gaps=True)

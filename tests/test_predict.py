@@ -57,6 +57,17 @@ def test_without_a_header_columns_are_the_features_in_order(copied):
     assert table(copied, "5.1,3.5,1.4,0.2\n7,3.2,4.7,1.4\n").predicted.tolist() == CLASSES[:2]
 
 
+def test_params_that_have_changed_since_are_told(copied):
+    copied.edit("params.yaml", "features: null", "features: [petal_width, petal_length]")
+    copied.edit("params.yaml", "hidden: [8]", "hidden: [16]")
+    done = copied.classifier("predict", "5.1", "3.5", "1.4", "0.2")
+    assert done.stdout.startswith("Iris-setosa\n")
+    assert done.stderr.splitlines() == [
+        "prepare.features has changed since; run `dvc repro`",
+        "train.hidden has changed since; run `dvc repro`",
+    ]
+
+
 def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
     schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
     table = open_new_rows(Path("data/raw.csv"), schema, needs_label=False)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import typer
 
 from classifier.base.errors import UserError, shown
-from classifier.base.paths import ONNX_MODEL, SCHEMA
-from classifier.dvc_lock import require_recorded
+from classifier.base.paths import ONNX_MODEL, PARAMS, SCHEMA
+from classifier.dvc_lock import read_lock, require_recorded
+from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
 from classifier.table.schema import Rows, Schema
@@ -63,12 +64,21 @@ def predict(
     """
     schema = Schema.load(SCHEMA)
     model = load_model(ONNX_MODEL, schema)
+    say_what_has_changed()
     source = file_named(values, schema)
     if source is None:
         predict_row(schema, model, values, sys.stdout, as_json)
         return
     with rereadable(source) as path:
         predict_file(schema, model, path, sys.stdout, as_json)
+
+
+def say_what_has_changed() -> None:
+    """Say on standard error which params are not those that the model was made with."""
+    if PARAMS.exists():
+        params = written_params(PARAMS.read_bytes(), str(PARAMS))
+        for key in read_lock().changed_params(params, "prepare", "train"):
+            print(f"{key} has changed since; run `dvc repro`", file=sys.stderr)
 
 
 def file_named(values: list[str], schema: Schema) -> Path | None:

@@ -1,29 +1,69 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 
-from classifier.base.errors import quoted, shown
+from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
+from classifier.preparing.holdout import ClassCounts
 from classifier.preparing.storing import StoredRows
 from classifier.table.cells import are_positions, is_number
-from classifier.table.csv_text import first_row
+from classifier.table.csv_text import LINE_BREAK, first_row
 from classifier.table.schema import MISSING
+
+MANY = 10  # rows from which on it is no accident that a class has one, or that numbers grow
+COUNTS = "counts the rows"
+NUMBERING: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]] = {
+    "falls from row to row": lambda steps: steps < 0,
+    "grows from row to row": lambda steps: steps > 0,
+    COUNTS: lambda steps: steps == 1,
+}
+DELIMITERS = ",;\t|"
+WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
 
 def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
     """Say on standard error what in a table is seldom meant."""
-    for line in (
+    say(
+        columns,
         *odd_header(columns, rows),
         *odd_encoding(columns, rows),
+        *odd_cuts(columns, rows),
+        *odd_gaps(rows),
         *odd_values(rows),
         *odd_features(columns, rows),
-    ):
+    )
+
+
+def say_what_is_rare(columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]) -> None:
+    """Say on standard error which rows are left out, and what classes are gone or of one row.
+
+    splits: the rows of each class in each split.
+    """
+    counts = sum((Counter(split) for split in splits.values()), Counter[str]())
+    kept, label = sum(counts.values()), shown(columns.label)
+    if left_out := len(rows.labels) - kept:
+        say(
+            columns,
+            f"rows with gaps left out (prepare.missing): {left_out:,} of {kept + left_out:,}",
+        )
+    gone = [name for name in rows.vocabularies[columns.label].places if name not in counts]
+    if gone:
+        say(columns, f"column {label}: no row is left of {listed(gone)}")
+    alone = [name for name, count in counts.items() if count == 1]
+    if alone and kept >= MANY * len(counts):
+        say(columns, f"column {label}: of {listed(alone)} there is one row only")
+
+
+def say(columns: Columns, *lines: str) -> None:
+    for line in lines:
         print(f"{columns.table.path}: {line}", file=sys.stderr)
 
 
@@ -56,6 +96,31 @@ def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
                 return
 
 
+def odd_cuts(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield what looks as if it were cut into cells in the wrong places."""
+    mark, names = columns.table.layout.delimiter, columns.table.names
+    for name, vocabulary in rows.vocabularies.items():
+        breaks = (value for value in vocabulary.places if LINE_BREAK.search(value))
+        wide = (value for value in breaks if value.count(mark) >= len(names) - 1)
+        for value in islice(wide, 1):
+            why = "is several rows; is a quote not closed?"
+            yield f"column {shown(name)}: {quoted(value)} {why}"
+    classes = rows.vocabularies[columns.label].places
+    for other in DELIMITERS.replace(mark, ""):
+        if all(other in name for name in classes):
+            why = f"every class has {quoted(other)}; is it the delimiter?"
+            yield f"column {shown(columns.label)}: {why}"
+
+
+def odd_gaps(rows: StoredRows) -> Iterator[str]:
+    """Yield the columns in which a word stands that elsewhere stands for no value."""
+    for column, vocabulary in rows.vocabularies.items():
+        words = [value for value in vocabulary.places if value.casefold() in WORDS_FOR_GAPS]
+        if words:
+            why = "may stand for no value; see prepare.na_values"
+            yield f"column {shown(column)}: {listed(words)} {why}"
+
+
 def odd_values(rows: StoredRows) -> Iterator[str]:
     """Yield the columns of which people would take two values for one, the label among them."""
     for column, vocabulary in rows.vocabularies.items():
@@ -84,13 +149,13 @@ def as_read(value: str) -> str:
 
 def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
     """Yield the features that may number the rows: in a sorted table they tell the class."""
-    counting = {columns.table.numbers[place] for place in counting_columns(rows)}
+    numbering = {columns.table.numbers[at]: why for at, why in numbering_columns(rows).items()}
     names, texts = columns.table.names, {*columns.texts}
     has_names = columns.table.layout.header and not are_positions(names)
     unnamed = {str(at) for at, name in enumerate(names) if has_names and name == str(at)}
     for name in columns.features:
-        if name in counting:
-            why = "counts the rows"
+        if name in numbering:
+            why = numbering[name]
         elif name in texts and len(rows.vocabularies[name].places) == len(rows.labels):
             why = "has another value in each row"
         elif name in unnamed:
@@ -103,14 +168,19 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
         )
 
 
-def counting_columns(rows: StoredRows) -> npt.NDArray[np.intp]:
-    """Return the places of the columns of numbers that grow by 1 from row to row."""
-    first = rows.features.numbers[:1].astype(float)
-    left = np.arange(first.shape[1])
+def numbering_columns(rows: StoredRows) -> dict[int, str]:
+    """Return the places of the columns of whole numbers that may number the rows, and why.
+
+    In a table of few rows, numbers may grow or fall by accident.
+    """
+    numbers = rows.features.numbers
+    ways = {way: {*range(numbers.shape[1])} for way in NUMBERING if len(numbers) >= MANY}
+    left = ways | {COUNTS: {*range(numbers.shape[1])}}
     for block in rows.blocks():
-        numbers = rows.features.numbers[block][:, left]
-        counted = first[:, left] + np.arange(block.start, block.start + len(numbers))[:, None]
-        left = left[(numbers == counted.astype(np.float32)).all(axis=0)]
-        if not len(left):
+        part = rows.features.numbers[max(0, block.start - 1) : block.stop].astype(float)
+        steps, whole = np.diff(part, axis=0), (part % 1 == 0).all(axis=0)
+        for way, places in left.items():
+            places &= {*np.flatnonzero(NUMBERING[way](steps).all(axis=0) & whole).tolist()}
+        if not any(left.values()):
             break
-    return left
+    return {place: way for way in left for place in left[way]}  # the last, COUNTS, says most

@@ -102,7 +102,11 @@ def require_known_classes(path: Path, schema: Schema) -> None:
     If not, the label is missing and some other column is in front: all cells are one place off.
     """
     place, layout = schema.columns.index(schema.label), schema.layout
-    for line, row in islice(rows_below_header(path, layout), SAMPLE_ROWS):
+    rows = list(islice(rows_below_header(path, layout), SAMPLE_ROWS))
+    first = [row[0].strip() for _, row in rows]
+    if len(rows) > 1 and any(first == [str(at + n) for n in range(len(rows))] for at in (0, 1)):
+        print(f"{path}: column 1 counts the rows; if it is an index, leave it out", file=sys.stderr)
+    for line, row in rows:
         for cell in map(str.strip, row[place : place + 1]):
             if cell not in schema.classes and not layout.is_missing(cell):
                 found = unknown_value(cell, schema.classes)
