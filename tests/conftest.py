@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from classifier import __main__ as command_line
+from classifier.base.dvc_lock import read_lock
 from classifier.base.process import run
-from classifier.dvc_lock import read_lock
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent

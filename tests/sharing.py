@@ -15,8 +15,8 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from classifier.__main__ import app
+from classifier.base.dvc_lock import read_lock
 from classifier.base.files import md5_of
-from classifier.dvc_lock import read_lock
 from tests.conftest import Clone
 
 RAW, KERAS, MODEL = "data/raw.csv", "models/classifier.keras", "models/classifier.onnx"

@@ -10,7 +10,7 @@ from tests.imports import CODE, acts, closure, imported, imported_files
 ROOMS = [
     "classifier/base",
     "classifier/params.py",
-    "classifier/dvc_lock.py",
+    "classifier/base/dvc_lock.py",
     "classifier/rows",
     "classifier/table",
     "classifier/preparing",

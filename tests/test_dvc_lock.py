@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from classifier.base.dvc_lock import Lock, parse_lock, read_lock, require_recorded
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of
-from classifier.dvc_lock import Lock, parse_lock, read_lock, require_recorded
 from tests.conftest import ROOT
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"

@@ -220,7 +220,7 @@ def test_what_is_not_a_file_is_named_without_a_hang(bare):
         ("../outside", "is not a safe place for an output"),
         (".github/x", "is not a safe place for an output"),
         ("s3://bucket/x", "is not a safe place for an output"),
-        ("classifier/dvc_lock.py", "and git has it"),
+        ("classifier/base/dvc_lock.py", "and git has it"),
         ("classifier", "and git has it"),
         (".git/hooks/post-commit", "is ignored by"),
         (f"{PREPARED}/x", "overlap"),

@@ -18,12 +18,17 @@ def run(main: Callable[[], None]) -> None:
     """Run the main function of a stage or a command; expected failures end in one line.
 
     A stage that DVC has started ends when DVC does. Otherwise it would live on after a kill and
-    write into the next run.
+    write into the next run. It reads nothing that is not what dvc.lock names.
     """
     try:
-        if "DVC_STAGE" in os.environ:  # set by DVC
+        stage = os.environ.get("DVC_STAGE")  # set by DVC
+        if stage:
             exit_with_parent()
         set_up_streams()
+        if stage:
+            from classifier.base.dvc_lock import require_inputs  # which commands do without
+
+            require_inputs(stage)
         try:
             main()
         finally:

@@ -18,7 +18,7 @@ from classifier.scoring.scores import BETTER_WHEN, METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from classifier.dvc_lock import Lock
+    from classifier.base.dvc_lock import Lock
     from classifier.scoring.intervals import Interval
 
 WORKSPACE = "workspace"
@@ -143,7 +143,7 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
     """
     import pandas as pd
 
-    from classifier.dvc_lock import parse_lock
+    from classifier.base.dvc_lock import parse_lock
 
     if not {FOLDS, LOCK} <= files.keys():
         raise UserError(f"{name}: has no {FOLDS} or no {LOCK}; `dvc repro` writes both")

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from classifier.base.dvc_lock import read_lock, require_recorded
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import ONNX_MODEL, PARAMS, SCHEMA
-from classifier.dvc_lock import read_lock, require_recorded
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order

@@ -15,9 +15,9 @@ from dvc.repo import Repo
 from dvc.scm import Git
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
+from classifier.base.dvc_lock import Lock, flat
 from classifier.base.errors import UserError
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
-from classifier.dvc_lock import Lock, flat
 from classifier.params import written_params
 
 

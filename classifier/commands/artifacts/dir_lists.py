@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
-from classifier.dvc_lock import MD5
+from classifier.base.dvc_lock import MD5
 
 LARGEST = 100 * 2**20  # bytes, of a list of a million files: it is read into memory
 # A name that leads elsewhere, or that git or DVC acts on wherever it is; what is not in any name.

@@ -27,10 +27,10 @@ from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.tree import Tree
 from fsspec.callbacks import TqdmCallback
 
+from classifier.base.dvc_lock import MD5, read_lock
 from classifier.base.errors import UserError, oddity, require_file
 from classifier.base.progress import Progress
 from classifier.commands.artifacts.dir_lists import LARGEST, UNSAFE, parse_list
-from classifier.dvc_lock import MD5, read_lock
 
 MISSING, DAMAGED, CHANGED, UNNAMED = "missing", "damaged", "changed", "not in dvc.lock"
 

@@ -96,8 +96,8 @@ def results_of(revision: str) -> dict[Path, bytes]:
     Raises:
         UserError: there is no such revision, or they are not those that its dvc.lock names.
     """
+    from classifier.base.dvc_lock import parse_lock
     from classifier.commands.revisions import files_at
-    from classifier.dvc_lock import parse_lock
 
     if not revision:
         raise UserError("an empty name is not a revision")
@@ -113,9 +113,9 @@ def results_of(revision: str) -> dict[Path, bytes]:
 
 def changes_since(revision: str, files: dict[Path, bytes], run: "Run") -> "Section":
     """Return what has changed since a revision: params, metrics, and whether it is noise."""
+    from classifier.base.dvc_lock import parse_lock
     from classifier.commands.report.page import Section
     from classifier.commands.revisions import lines_on_changes, repo_at
-    from classifier.dvc_lock import parse_lock
 
     outdated = []
     if LOCK in files:

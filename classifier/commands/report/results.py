@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from classifier.base.dvc_lock import Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, require_file
 from classifier.base.paths import (
     CROSSVAL,
@@ -23,7 +24,6 @@ from classifier.base.paths import (
 )
 from classifier.base.progress import Progress
 from classifier.commands.revisions import git, lines_on_changes
-from classifier.dvc_lock import Lock, read_lock, require_recorded
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema

@@ -5,12 +5,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from classifier.base.dvc_lock import parse_lock
 from classifier.base.errors import UserError
 from classifier.base.paths import LOCK
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import changed_since, git, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
-from classifier.dvc_lock import parse_lock
 
 
 @dataclass(frozen=True)
