@@ -366,6 +366,8 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
         ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear", "patience": 2,
               "hidden": [8, 8, 8], "validation_fraction": 0.2},
          "training diverged: the loss of 10 of 10 models"),
+        ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear", "members": 3,
+              "hidden": [8, 8, 8]}, "training diverged: the loss of 30 of 30 models"),
         ({}, {"validation_fraction": 0.999}, "train.validation_fraction: keeps aside every row"),
     ],
 )  # fmt: skip
@@ -394,7 +396,7 @@ def test_long_work_is_announced(capsys):
     crossval.announce(100, 150, 9_000_000)
     crossval.announce(100, 150, 135)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "100 models, 150 epochs, 9,000,000 rows each" in line
+    assert "100 networks, 150 epochs, 9,000,000 rows each" in line
 
 
 def test_a_network_of_members_is_a_keras_model_of_any_depth(shipped):

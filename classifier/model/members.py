@@ -202,9 +202,9 @@ def train_members(
     """
     inputs, classes = data.features.shape[1], data.labels.shape[1]
     learned = learned_by(members)
-    kernel, *others = initial_weights(inputs, classes, settings, [each.rng for each in members])
     try:
         network = build_members(len(members), inputs, classes, settings)
+        kernel, *others = initial_weights(inputs, classes, settings, [each.rng for each in members])
         network.set_weights([without_unseen(kernel, learned), *others])
         validation = Validation(network, data, members, settings.patience)
         for _ in range(settings.epochs):

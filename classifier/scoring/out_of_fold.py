@@ -47,13 +47,14 @@ def train_and_score(
     for numbers in side_by_side(np.repeat(sizes, count), settings.batch_size, limit):
         members = members_at(numbers, first_member, count)
         network = train_members(data, members, settings, after_epoch)
-        found = score(network, data, members, means.adder(numbers, members))
+        found = score(network, data, members, means.adder(numbers, members) if count > 1 else None)
         require_finite(found["loss"])
         for metric, values in found.items():
             of_members[metric][numbers] = values
-        means.end(numbers, members)
+        if count > 1:
+            means.end(numbers, members)
     each = {metric: values.reshape(-1, count) for metric, values in of_members.items()}
-    return means.scores, each
+    return (means.scores if count > 1 else {metric: each[metric][:, 0] for metric in each}), each
 
 
 def score(
@@ -160,11 +161,12 @@ class Means:
                 self.log_sums[model] = np.full(shape, -np.inf)
 
         def add(at: int, logits: Scores) -> None:
-            log_probabilities = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-            for model in np.unique(models).tolist():
-                of_model = log_probabilities[..., models == model]
-                sums = self.log_sums[model][at : at + len(logits)]
-                np.logaddexp(sums, np.logaddexp.reduce(of_model, axis=-1)[: len(sums)], out=sums)
+            with np.errstate(invalid="ignore"):  # of members that diverged
+                logs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+                for model in np.unique(models).tolist():
+                    new = np.logaddexp.reduce(logs[..., models == model], axis=-1)
+                    sums = self.log_sums[model][at : at + len(logits)]
+                    np.logaddexp(sums, new[: len(sums)], out=sums)
 
         return add
 
