@@ -77,6 +77,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "C,Y\np,a\nq,b\n", {"header": ["c", "y"]}, "row 1: is a header, set prepare.header"),
     "positions above columns that prepare.header names": (
         "0,1,2\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]}, "row 1: is a header, set prepare"),
+    "a position that is another column's name": (
+        "id,0,1,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [0, 1]},
+        "prepare.features: 0 is the position of id, and the name of another column"),
     "a header of which prepare.header names the label": (
         "400,410,y\n1,2,a\n2,3,b\n", {"header": ["u", "v", "y"]}, "row 1: is a header, set"),
     "a word in most rows of a column of numbers": (

@@ -85,7 +85,7 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
     """Return the names of columns given by name or position.
 
     Raises:
-        UserError: there is no such column.
+        UserError: there is no such column, or a position is also the name of another column.
     """
     known: dict[Column, str] = {name: name for name in names}
     known |= {position: names[position] for position in range(-len(names), len(names))}
@@ -93,6 +93,11 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
         if column not in known:
             hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
             raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
+        if str(column) in names and known[column] != str(column):
+            raise UserError(
+                f"{param}: {column} is the position of {shown(known[column])}, and the name of "
+                "another column; write that in quotes"
+            )
     return [known[column] for column in wanted]
 
 
