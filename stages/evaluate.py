@@ -4,6 +4,7 @@ From the ONNX file, on NumPy: nothing here needs TensorFlow.
 """
 
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,17 +14,13 @@ import classifier.evaluating.blas  # noqa: F401, before NumPy
 # isort: split
 from classifier.base.dvc_lock import require_read
 from classifier.base.files import replaced_folder, rounded, write_json
-from classifier.base.paths import (
-    EVALUATION,
-    ONNX_MODEL,
-    PREDICTIONS,
-    SCHEMA,
-    TRAINING_ROWS,
-)
+from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.evaluating.forward import load_network
 from classifier.evaluating.predictions import Answers, write_predictions
+from classifier.evaluating.repeated import count_repeated
 from classifier.evaluating.test_sets import data_sets
+from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
 from classifier.table.schema import Schema
 
@@ -33,12 +30,23 @@ def main() -> None:
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network = load_network(ONNX_MODEL, schema)
-    evaluation = {}
+    evaluation, train = {}, open_dataset(TRAINING_ROWS)
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
             answers = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             evaluation[name] = scores(answers, schema.classes)
+            if name != TRAINING_ROWS.name:
+                say_what_was_trained_on(name, data, train)
     write_json(EVALUATION, rounded(evaluation))
+
+
+def say_what_was_trained_on(name: str, data: Dataset, train: Dataset) -> None:
+    if repeated := count_repeated(data, train):
+        print(
+            f"{name}: {repeated:,} of {len(data):,} rows are among those trained on too; "
+            "on rows it has not seen, the model may do worse",
+            file=sys.stderr,
+        )
 
 
 def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from classifier.base.errors import UserError
 from classifier.commands.predict import file_named
-from classifier.table.opening import open_new_rows
+from classifier.table.opening import count_unknown, open_new_rows, read_features, say_unknown
 from classifier.table.schema import Schema
 from tests.conftest import Clone
 
@@ -97,6 +97,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "times of which float32 leaves a handful": (
         "x,y\n" + "".join(f"{1_790_000_000 + n},{'ab'[n % 2]}\n" for n in range(600)),
         {}, "column x: float32 makes one number of '1790000000' and '1790000001', and fewer than"),
+    "times of which float32 leaves a handful, and a zero": (
+        "x,y\n0,a\n" + "".join(f"{1_790_000_000 + n},{'ab'[n % 2]}\n" for n in range(600)),
+        {}, "column x: float32 makes one number of '1790000000' and '1790000001', and fewer than"),
     "numbers too small for float32": (
         "x,y\n1.1e-45,a\n1.2e-45,b\n9e-45,b\n", {},
         "column x: float32 makes one number of '1.1e-45' and '1.2e-45', and fewer than 100 of al"),
@@ -124,18 +127,25 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a test_size that holds out no row": (GOOD, {"test_size": 0.01}, "holds out no row of 4"),
     "decimal commas": (
         "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"},
-        "row 2, column x: found '1,5', expected a number with a decimal point and no other sep"),
+        "row 2, column x: found '1,5', expected a number written like -1234.5 or 6.4e-05"),
     "a decimal comma": (
         "x;y\n1;a\n2,5;b\n", {"delimiter": ";"}, "row 3, column x: found '2,5', expected a"),
     "thousands separated": ('x,y\n1,a\n"1,000",b\n', {}, "row 3, column x: found '1,000'"),
     "thousands separated at first": (
-        'x,y\n"1,234.5",a\n2,b\n', {}, "row 2, column x: found '1,234.5', expected a number with"),
+        'x,y\n"1,234.5",a\n2,b\n', {}, "row 2, column x: found '1,234.5', expected a number writ"),
     "thousands apart by spaces": (
         "x;y\n1 000;a\n2 500,5;b\n", {"delimiter": ";"}, "row 2, column x: found '1 000', exp"),
     "thousands apart by apostrophes": (
-        "x,y\n1'000,a\n12'500,b\n", {}, "row 2, column x: found \"1'000\", expected a number with"),
+        "x,y\n1'000,a\n12'500,b\n", {}, "row 2, column x: found \"1'000\", expected a number writ"),
     "thousands apart by dots": (
         "x,y\n1.000.000,a\n2.500.000,b\n", {}, "row 2, column x: found '1.000.000', expected a"),
+    "decimal commas with exponents": (
+        "x;y\n6,44E-04;a\n7,1E-04;b\n", {"delimiter": ";"}, "column x: found '6,44E-04', expected"),
+    "true minus signs": ("x,y\n\u22121.4,a\n\u22120.3,b\n", {}, "column x: found '\u22121.4'"),
+    "only full-width digits": ("x,y\n\uff11,a\n\uff12,b\n", {}, "column x: found '\uff11', exp"),
+    "hexadecimal numbers": ("x,y\n0x1f,a\n0x2E,b\n", {}, "column x: found '0x1f', expected a numb"),
+    "prices": ("x,y\n$5,a\n-$6.50,b\n", {}, "column x: found '$5', expected a number written lik"),
+    "shares": ("x,y\n5 %,a\n6.5%,b\n", {}, "column x: found '5 %', expected a number written lik"),
     "an underscore": ("x,y\n1,a\n1_0,b\n", {}, "row 3, column x: found '1_0', expected a number;"),
     "a no-break space before a number": (
         "x,y\n1,a\n\u00a02,b\n", {}, "row 3, column x: found '\\xa02', expected a number"),
@@ -253,7 +263,7 @@ def test_no_permission_is_one_line_and_the_earlier_result_stays(copied: Clone, s
         (["1", "p", "2"], "found 3 values, expected 2 (x, c)"),
         (["x", "p"], "x: found 'x', expected a number"),
         (["", "p"], "x: has no value (found '')"),
-        (["\uff12", "p"], "x: found '\uff12', expected a number"),
+        (["\uff12", "p"], "x: found '\uff12', expected a number written like -1234.5 or 6.4e-05"),
         (["1", ""], "c: has no value (found '')"),
         (["1", "new"], "c: found 'new', which the model was not trained on (known: p, q)"),
     ],
@@ -326,3 +336,20 @@ def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):
         assert done.stderr.startswith("error: models/classifier.onnx: columns: found [{")
         assert "data/prepared has [{" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_what_the_model_cannot_use_of_new_rows_is_told(prepared, tmp_path, capsys):
+    """A column in another case has no known value at all, and a line of commas is a row."""
+    folder = prepared(GOOD, **SHAPE, unknown="ignore", missing="impute")
+    (tmp_path / "new.csv").write_text("x,c\n1,P\n2,Q\n3,p\n,\n")
+    schema = Schema.load(folder / "schema.json")
+    table = open_new_rows(tmp_path / "new.csv", schema, needs_label=False)
+    (chunk,) = table.chunks()
+    counts = count_unknown(read_features(table, chunk, schema))
+    assert counts.tolist() == [2, 1]
+    say_unknown(Path("new.csv"), schema, counts, len(chunk))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "new.csv: column c: 2 of 4 rows have a value that the model was not trained on "
+        "(known: p, q)",
+        "new.csv: 1 row without any value",
+    ]

@@ -48,6 +48,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "an index that falls": (
         "id,y\n" + "".join(f"{100 - n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
         ["column id: falls from row to row; if it is no more than a row's number or name"]),
+    "thousands apart by a point, beside numbers that have none": (
+        "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
+        ["column x: beside '980', the point of '15.400' may separate thousands; if so, remove it"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
     "classes that are one number": (
@@ -79,6 +82,9 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "numbers that grow by parts": (
         "x,y\n" + "".join(f"{n + 0.5},{'ab'[n % 2]}\n" for n in range(12)), NAMED),
     "columns named by numbers": ("0,1,2\n5,3,a\n7,3,b\n", {"header": True, "label": "2"}),
+    "numbers of three decimals": ("x,y\n2.821,a\n980.000,b\n15.400,a\n", NAMED),
+    "numbers of up to three decimals": ("x,y\n2.821,a\n980,b\n15.4,a\n", NAMED),
+    "small numbers of three decimals": ("x,y\n0.821,a\n980,b\n0.154,a\n", NAMED),
     "an index that is left out": (",x,y\n0,3,a\n1,3,b\n", NAMED | {"features": ["x"]}),
     "a label without a name": ("x,\n3,a\n3,b\n", {"header": True, "label": 1}),
 }  # fmt: skip

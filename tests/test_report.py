@@ -511,8 +511,10 @@ def test_params_are_read_as_dvc_reads_them(own, capsys):
 
 def test_the_library_names_every_table_of_the_project():
     for path in (ROOT / "data/source").iterdir():
-        assert content.library_row(f"data/source/{path.name}"), path.name
-        assert content.library_row(f"https://example.org/{path.name}") is None
+        source, size = f"data/source/{path.name}", path.stat().st_size
+        assert content.library_row(source, size), path.name
+        assert content.library_row(source, size - 1) is None
+        assert content.library_row(f"https://example.org/{path.name}", size) is None
 
 
 def test_git_does_not_see_the_page():

@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from classifier.base.errors import UserError
+from classifier.evaluating import repeated
+from classifier.rows.dataset import Dataset
 from stages import evaluate
 from tests.conftest import Clone
 
@@ -44,6 +47,32 @@ def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys):
     evaluate.main()
     told = "data/test_sets/iris.data: is not evaluated, its name does not end in .csv\n"
     assert capsys.readouterr().err == told
+
+
+def test_rows_that_were_trained_on_are_told(project_copy, capsys):
+    (project_copy.path / "data/test_sets/own.csv").write_text(
+        HEADER + ROW + ROW + ROW.replace("0.2", "0.9") + ROW.replace("setosa", "virginica")
+    )
+    evaluate.main()
+    told = "own: 2 of 4 rows are among those trained on too; on rows it has not seen, the model"
+    assert capsys.readouterr().err.startswith(told)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_repeated_rows_are_counted_over_blocks_as_one_by_one(monkeypatch, width):
+    def rows(n: int) -> Dataset:
+        features = numbers.choice(np.array([-1, -0.0, 0, 1, np.nan], np.float32), (n, width))
+        return Dataset(features, np.eye(2, dtype=np.uint8)[numbers.integers(2, size=n)])
+
+    def texts(data: Dataset) -> list[str]:
+        return [f"{row + 0} {label}" for row, label in zip(data.features, data.labels, strict=True)]
+
+    monkeypatch.setattr(repeated, "BLOCK_CELLS", 10)
+    numbers = np.random.default_rng(width)
+    data, train = rows(40), rows(5 * width)
+    expected = sum(text in texts(train) for text in texts(data))
+    assert 0 < expected < 40
+    assert repeated.count_repeated(data, train) == expected
 
 
 def test_two_of_one_name_are_one_line(project_copy):

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import typer
 
 from classifier.base.dvc_lock import read_lock, require_recorded
-from classifier.base.errors import UserError, shown
+from classifier.base.errors import UserError, listed, shown
 from classifier.base.paths import ONNX_MODEL, PARAMS, SCHEMA
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
-from classifier.table.schema import Rows, Schema
+from classifier.table.schema import UNKNOWN, Rows, Schema
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -181,7 +181,12 @@ def predict_row(
     schema: Schema, model: Any, values: list[str], output: TextIO, as_json: bool
 ) -> None:
     """Print the predicted class, then each class with its probability."""
-    (row,) = probabilities(schema, model, schema.row(values))
+    features = schema.row(values)
+    for text, code in zip(schema.texts, features.codes[0].tolist(), strict=True):
+        if code == UNKNOWN:
+            known = listed(text.categories)
+            print(f"{shown(text.name)}: the value is not a known one ({known})", file=sys.stderr)
+    (row,) = probabilities(schema, model, features)
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
     predicted = schema.classes[row.argmax()]
@@ -200,7 +205,8 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
     """Write the file's rows as they are, with the predicted class and each class' probability."""
-    from classifier.table.opening import open_new_rows  # here, because one row needs no pandas
+    # Here, because one row needs no pandas.
+    from classifier.table.opening import open_new_rows, say_unknown
 
     table = open_new_rows(path, schema, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
@@ -213,30 +219,34 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
     chunks = table.chunks(None if output.isatty() else "predict")
     answers = map_in_order(lambda chunk: answer(schema, model, table, chunk), chunks)
     header = "" if as_json else delimited([*table.names, *added], table.layout.delimiter) + "\n"
-    for chunk, rows in answers:
+    unknown, total = np.zeros(len(schema.texts) + 1, np.intp), 0
+    for chunk, rows, counts in answers:
         output.write(header)
         header = ""
         lines = json_lines(schema, rows) if as_json else csv_lines(schema, table, chunk, rows)
         output.writelines(lines)
+        unknown, total = unknown + counts, total + len(chunk)
     output.write(header)  # of a file without rows
+    say_unknown(path, schema, unknown, total)
 
 
 def answer(
     schema: Schema, model: Any, table: "Table", chunk: "Chunk"
-) -> tuple["Chunk", npt.NDArray[np.float64]]:
-    """Return the chunk with the probabilities of its rows, (rows, classes).
+) -> tuple["Chunk", npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Return the chunk, the probabilities of its rows, (rows, classes), and `count_unknown`.
 
     Raises:
         UserError: a row has a value that the schema does not know, or the model has no answer.
     """
-    from classifier.table.opening import read_features
+    from classifier.table.opening import count_unknown, read_features
 
-    rows = probabilities(schema, model, read_features(table, chunk, schema))
+    features = read_features(table, chunk, schema)
+    rows = probabilities(schema, model, features)
     bad = np.flatnonzero(np.isnan(rows).any(axis=1))
     if len(bad):
         line = table.line(chunk.start + int(bad[0]))
         raise UserError(f"{table.path}: row {line}: {TOO_LARGE}")
-    return chunk, rows
+    return chunk, rows, count_unknown(features)
 
 
 def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:

@@ -4,10 +4,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
-from classifier.table.opening import open_new_rows, read_features
+from classifier.table.opening import (
+    count_unknown,
+    open_new_rows,
+    read_features,
+    say_unknown,
+)
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 
@@ -43,20 +50,21 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     """
     table = open_new_rows(path, schema, needs_label=True)
     labels, dropped = Vocabulary(schema.layout, schema.classes), 0
+    unknown = np.zeros(len(schema.texts) + 1, np.intp)
     with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
-            rows, classes = (
-                read_features(table, chunk, schema),
-                labels.codes(chunk.texts[schema.label]),
-            )
+            rows = read_features(table, chunk, schema)
+            classes = labels.codes(chunk.texts[schema.label])
             if schema.missing != "drop" and (classes == MISSING).any():
                 table.explain()
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
+            unknown += count_unknown(rows[kept])
             dropped += int((~kept).sum())
     if not writer.features.rows:
         raise UserError(f"{path}: has no rows to evaluate on")
+    say_unknown(path, schema, unknown, writer.features.rows)
     if dropped:
         print(f"{path}: rows with gaps left out (prepare.missing): {dropped:,}", file=sys.stderr)
     return open_dataset(folder)

@@ -13,8 +13,8 @@ from classifier.preparing.storing import StoredRows
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
-FEW = 100  # numbers of float32 between the lowest and the highest of a column
-LOOKED_AT = 100_000  # rows of a column of which float32 may leave few numbers
+FEW = 100  # distinct numbers, and steps of float32 from one to the next
+LOOKED_AT = 100_000  # rows that show what float32 and the text make of a column's numbers
 
 
 def find_features(
@@ -25,21 +25,18 @@ def find_features(
     Raises:
         UserError: no training row has a value of a feature, or float32 leaves few numbers of them.
     """
-    lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
+    require_told_apart(columns.table, numbers_close_together(columns, rows))
+    has_number = np.zeros(len(columns.table.numbers), bool)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
     for block in rows.blocks():
         part = rows.features[block][train[block]]
-        lowest = np.fmin(lowest, np.fmin.reduce(part.numbers, axis=0, initial=np.nan))
-        highest = np.fmax(highest, np.fmax.reduce(part.numbers, axis=0, initial=np.nan))
+        has_number |= ~np.isnan(part.numbers).all(axis=0)
         for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
             found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
         is_all = (len(codes) == len(rows.vocabularies[n].places) for n, codes in found.items())
-        room = numbers_between(lowest, highest)
-        if (room >= FEW).all() and all(is_all):
+        if has_number.all() and all(is_all):
             break
-    numbers = np.array(columns.table.numbers, object)
-    require_told_apart(columns.table, numbers[room < FEW])
-    empty = {*numbers[np.isnan(lowest)]}
+    empty = {*np.array(columns.table.numbers, object)[~has_number]}
     for name in columns.features:
         if name in empty or (name in found and not len(found[name])):
             place = f"{columns.table.path}: column {shown(name)}"
@@ -47,22 +44,25 @@ def find_features(
     return [feature_of(name, rows, found) for name in columns.features]
 
 
-def numbers_between(
-    lowest: npt.NDArray[np.float32], highest: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float64]:
-    """Return how many steps of float32, as wide as at the larger end, lead from one to the other.
+def numbers_close_together(columns: Columns, rows: StoredRows) -> list[str]:
+    """Return the columns of few numbers, half of them hardly apart as float32 goes.
 
-    NaN where there is none.
+    Where times or ids are as large as that, float32 rounds many of them to one.
     """
-    with np.errstate(over="ignore"):  # there is none after the largest
-        step = np.spacing(np.maximum(np.abs(lowest), np.abs(highest)))
-    return (highest.astype(float) - lowest) / step
+    close = []
+    for name, column in zip(columns.table.numbers, rows.sample(LOOKED_AT).T, strict=True):
+        distinct = np.unique(column[~np.isnan(column)])
+        with np.errstate(over="ignore"):  # there is no step after the largest
+            steps = np.diff(distinct.astype(float)) / np.spacing(np.abs(distinct))[1:]
+        if len(distinct) < FEW and (len(steps) == 0 or np.median(steps) < FEW):
+            close.append(name)
+    return close
 
 
-def require_told_apart(table: Table, narrow: Iterable[str]) -> None:
-    """Raise `UserError` for a column of few float32 numbers that is of more in the table."""
+def require_told_apart(table: Table, names: Iterable[str]) -> None:
+    """Raise `UserError` for a column in which float32 makes one number of two."""
     first: dict[tuple[str, np.float32], str] = {}
-    places = {name: table.names.index(name) for name in narrow}
+    places = {name: table.names.index(name) for name in names}
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
             if table.layout.is_missing_number(row[at]):

@@ -1,5 +1,6 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ NUMBERING: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]]
     "grows from row to row": lambda steps: steps > 0,
     COUNTS: lambda steps: steps == 1,
 }
+GROUPED, HUNDREDS = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
+LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DELIMITERS = ",;\t|"
 WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
@@ -37,6 +40,7 @@ def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
         *odd_encoding(columns, rows),
         *odd_cuts(columns, rows),
         *odd_gaps(rows),
+        *odd_thousands(columns, rows),
         *odd_values(rows),
         *odd_features(columns, rows),
     )
@@ -119,6 +123,37 @@ def odd_gaps(rows: StoredRows) -> Iterator[str]:
         if words:
             why = "may stand for no value; see prepare.na_values"
             yield f"column {shown(column)}: {listed(words)} {why}"
+
+
+def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield the columns in which 2.821 may be larger than 980."""
+    table, sample = columns.table, rows.sample(LOOKED_AT)
+    pairs = zip(table.numbers, sample.T, strict=True)
+    places = {name: table.names.index(name) for name, column in pairs if may_be_thousands(column)}
+    whole, grouped = dict[str, str](), dict[str, str]()
+    for _, row in islice(table.rows() if places else (), LOOKED_AT):
+        for name, at in [*places.items()]:
+            cell = row[at].strip()
+            if GROUPED.fullmatch(cell):
+                grouped[name] = cell
+            elif HUNDREDS.fullmatch(cell):
+                whole[name] = max(cell, whole.get(name, ""), key=len)
+            elif not table.layout.is_missing_number(cell):
+                del places[name]
+    for name in places.keys() & grouped.keys() & whole.keys():
+        yield (
+            f"column {shown(name)}: beside {quoted(whole[name])}, the point of "
+            f"{quoted(grouped[name])} may separate thousands; if so, remove it"
+        )
+
+
+def may_be_thousands(column: npt.NDArray[np.float32]) -> bool:
+    """Return whether numbers have three digits, as if those behind a point were thousands."""
+    sizes = np.abs(column[~np.isnan(column)].astype(float))
+    whole, thousandths = sizes % 1 == 0, sizes * 1000 % 1
+    is_grouped = ~whole & (sizes >= 1) & (np.minimum(thousandths, 1 - thousandths) < 0.1)
+    has_both = is_grouped.any() and (whole & (sizes >= 100)).any()
+    return bool(has_both and (whole | is_grouped).all() and (sizes < 1000).all())
 
 
 def odd_values(rows: StoredRows) -> Iterator[str]:

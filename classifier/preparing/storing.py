@@ -45,6 +45,12 @@ class StoredRows:
         step = max(1, BLOCK_CELLS // (features.numbers.shape[1] + features.codes.shape[1] + 1))
         return (slice(at, at + step) for at in range(0, rows, step))
 
+    def sample(self, wanted: int) -> npt.NDArray[np.float32]:
+        """Return the numbers of about so many rows, from the start of each block."""
+        starts = [block.start for block in self.blocks()]
+        each = -(-wanted // len(starts))
+        return np.concatenate([self.features.numbers[at : at + each] for at in starts])
+
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
         labelled: npt.NDArray[np.bool_] = self.labels[block] != MISSING

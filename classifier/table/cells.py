@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,14 @@ FLOAT32_LIMIT = 2.0**128 - 2.0**103  # from here on, float32 rounds to infinity
 # What the parser of pandas reads as a finite number, and nothing that Python alone would read.
 NUMBER = re.compile(r"[ \t-\r]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t-\r]*", re.ASCII)
 NOT_FINITE = re.compile(r"[-+]?(inf|infinity|nan)", re.IGNORECASE)
-# 2,5 and 1.234,5 and 1,234.5, and thousands apart by spaces, apostrophes and the like.
-SEPARATED = re.compile(
-    r"[-+\u2212]?([\d.,]*,[\d.,]*\d"
-    r"|\d{1,3}([ \u00a0\u202f'\u2019_]\d{3})+([.,]\d+)?"
-    r"|\d{1,3}(\.\d{3}){2,})",
-    re.ASCII,
+# Numbers as people write them: 2,5 and 1 234.5 and 6,44E-04, $5 and 12%, 0x1f.
+WRITTEN = re.compile(
+    r"[-+]?[$€£¥]?[ ]?[-+]?"
+    r"((?=[\d.]*,)[\d.,]*\d|\d{1,3}([ '\u2019_]\d{3})+([.,]\d+)?|\d{1,3}(\.\d{3}){2,}"
+    r"|\d+\.?\d*|\.\d+)"
+    r"(e[-+]?\d+)?[ ]?[%$€£¥]?"
+    r"|0x[\da-f]+",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -83,17 +86,22 @@ def is_float(cell: str) -> bool:
 
 def is_meant_as_number(cell: str) -> bool:
     """Whether the text is a number, though perhaps one that `why_no_number` speaks of."""
-    patterns = (NUMBER, NOT_FINITE, SEPARATED)
-    return any(pattern.fullmatch(cell.strip()) for pattern in patterns)
+    return is_written_number(cell) or bool(NOT_FINITE.fullmatch(cell.strip()))
+
+
+def is_written_number(cell: str) -> bool:
+    """Whether people read the text as one finite number, in full-width digits and all."""
+    plain = normalize("NFKC", cell.strip()).replace("\u2212", "-")
+    return bool(WRITTEN.fullmatch(plain))
 
 
 def why_no_number(cell: str) -> str:
     """Say what was found in a cell that is not a number, and what was expected."""
     expected = "a number"
-    if SEPARATED.fullmatch(cell.strip()):
-        expected += " with a decimal point and no other separators"
-    elif NUMBER.fullmatch(cell):
+    if NUMBER.fullmatch(cell):
         expected += " that float32 can hold"
+    elif is_written_number(cell):
+        expected += " written like -1234.5 or 6.4e-05"
     return f"found {quoted(cell)}, expected {expected}"
 
 

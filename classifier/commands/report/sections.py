@@ -230,12 +230,18 @@ def per_class(title: str, classes: dict[str, dict[str, float]]) -> Table:
     chosen = set(sorted(classes, key=lambda name: classes[name]["f1"])[:TABLE_CLASSES])
     few = f", the {TABLE_CLASSES} of {len(classes)} classes with the lowest F1"
     rows = [
-        [name, *formatted(found, "precision", "recall", "f1"), f"{int(found['rows']):,}"]
+        [name, *class_scores(found), f"{int(found['rows']):,}"]
         for name, found in classes.items()
         if name in chosen
     ]
     head = ["class", "precision", "recall", "F1", "rows"]
     return Table(f"{title}: by class" + few * (len(classes) > TABLE_CLASSES), head, rows)
+
+
+def class_scores(found: dict[str, float]) -> list[str]:
+    """Return precision, recall and F1; the last two say nothing where no row is of the class."""
+    precision, recall, f1 = formatted(found, "precision", "recall", "f1")
+    return [precision, recall, f1] if found["rows"] else [precision, "none", "none"]
 
 
 def mistakes(title: str, predictions: Predictions) -> list[Block]:
@@ -366,23 +372,25 @@ def about_source(run: Run) -> list[str]:
     """Say which table it is and, where data/README.md has it, what it is, whose, its licence."""
     source = run.params["fetch"]["source"]
     raw = run.lock.outs()[str(RAW)]
-    known = library_row(source)
+    known = library_row(source, raw.size)
     words = f"{source}, {raw.size:,} bytes, md5 {raw.md5}."
     return (
         [words, f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}."] if known else [words]
     )
 
 
-def library_row(source: str) -> list[str] | None:
+def library_row(source: str, size: int | None) -> list[str] | None:
     """Return what a table is, from whom, and its licence: a row of data/README.md.
 
-    That is on files of data/source; a file of the same name from elsewhere may hold anything.
+    That is on files of data/source, of the size in bytes that it says. A file of the same name from
+    elsewhere, or one that has changed, may hold anything.
     """
     name = Path(source).name
-    if Path(source) != SOURCES / name:
+    if Path(source) != SOURCES / name or size is None:
         return None
     text = ABOUT_TABLES.read_text(encoding="utf-8") if ABOUT_TABLES.exists() else ""
-    found = re.search(rf"^\| `{re.escape(name)}` \|(.*)\|$", text, re.MULTILINE)
+    pattern = rf"^\| `{re.escape(name)}` \| {size:,} \|(.*)\|$"
+    found = re.search(pattern, text, re.MULTILINE)
     cells = [cell.strip() for cell in found[1].split("|")] if found else []
     return cells if len(cells) == 3 else None
 
@@ -391,7 +399,8 @@ def model_card(run: Run) -> Section:
     schema, layers = run.schema, run.params["train"]["hidden"]
     names = listed([feature.name for feature in schema.features])
     source = run.params["fetch"]["source"]
-    known, fraction = library_row(source), run.params["train"]["validation_fraction"]
+    known = library_row(source, run.lock.outs()[str(RAW)].size)
+    fraction = run.params["train"]["validation_fraction"]
     members = run.params["train"].get("members", 1)
     networks = "dense network" if members == 1 else f"mean of {members} dense networks"
     kept_aside = f", of which {fraction} kept aside to validate on" if fraction else ""

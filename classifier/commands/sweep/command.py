@@ -46,7 +46,8 @@ def sweep(
         str, typer.Option(help="FILE.KEY of the metrics files.")
     ] = "crossval.accuracy.mean",
     direction: Annotated[
-        Direction | None, typer.Option(help="By default a loss is minimized, all else maximized.")
+        Direction | None,
+        typer.Option(help="By default a loss or a std is minimized, all else maximized."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(envvar="DASK_SCHEDULER_ADDRESS", help="A running Dask scheduler.")
