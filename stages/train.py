@@ -28,12 +28,11 @@ def main() -> None:
     data = open_dataset(TRAINING_ROWS)
     # TensorFlow takes seconds to import: here, Ctrl-C is met by `run`.
     from classifier.model.network import dense_layers
-    from classifier.training.average import train_average
     from classifier.training.fit import train
     from classifier.training.onnx_file import save_onnx
     from classifier.training.saving import save_keras
 
-    network, learned = (train if settings.members == 1 else train_average)(data, settings, HISTORY)
+    network, learned = train(data, settings, HISTORY)
     save_keras(network, KERAS_MODEL)
     save_onnx(schema, learned, dense_layers(network), ONNX_MODEL)
     # Not in dvc.yaml: another machine that makes the same model has not changed anything.

@@ -19,8 +19,7 @@ from classifier.model.runtime import keras
 from classifier.params import Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.stratified import split_rows
-from classifier.training import fit
-from classifier.training.average import train_average
+from classifier.training import callbacks, fit, one_network
 from classifier.training.saving import load_keras, save_keras
 from stages import train
 from tests.conftest import ROOT
@@ -80,7 +79,7 @@ def test_a_block_trains_as_its_batches_would_one_by_one(
     keras.utils.set_random_seed(few.seed)
     network = build_network(4, 3, few)
     compile_network(network, few)
-    for features, labels in fit.blocks(data, range(150), few):
+    for features, labels in one_network.blocks(data, range(150), few):
         for batch in zip(features, labels, strict=True):
             network.train_on_batch(*batch)
     assert all(map(np.array_equal, trained.get_weights(), network.get_weights()))
@@ -95,9 +94,9 @@ def test_each_epoch_has_every_row_once_in_another_order(
     data = open_dataset(reproduced.path / "data/prepared/train")
     two = settings.model_copy(update={"epochs": 2, "batch_size": batch})
     numbers = Dataset(np.arange(150, dtype=np.float32)[:, None], data.labels)
-    blocks = [block for block, _ in fit.blocks(numbers, range(150), two)]
+    blocks = [block for block, _ in one_network.blocks(numbers, range(150), two)]
     half = len(blocks) // 2
-    assert half == fit.blocks_per_epoch(numbers, 150, batch)
+    assert half == one_network.blocks_per_epoch(numbers, 150, batch)
     assert [block.shape[1] for block in blocks[:half]] == [batch] * (half - 1) + [150 % batch]
     first, second = (
         [row for block in epoch for row in block.ravel().tolist()]
@@ -123,7 +122,7 @@ def test_class_weights_count_as_keras_own_do(settings, reproduced, tmp_path):
     network = build_network(4, 3, recipe)
     compile_network(network, recipe)
     weights = {place: 110 / (3 * rows) for place, rows in enumerate((50, 50, 10))}
-    for features, labels in fit.blocks(data, range(110), recipe):
+    for features, labels in one_network.blocks(data, range(110), recipe):
         for batch in zip(features, labels, strict=True):
             network.train_on_batch(*batch, class_weight=weights)
     for ours, theirs in zip(trained.get_weights(), network.get_weights(), strict=True):
@@ -135,7 +134,7 @@ def test_the_mean_of_members_is_one_stock_network(settings, reproduced, tmp_path
     data = with_gaps(open_dataset(reproduced.path / "data/prepared/train"))
     recipe = settings.model_copy(update={"epochs": 3, "scale": "standard", "hidden": hidden})
     five, three = (
-        train_average(data, recipe.model_copy(update={"members": count}), tmp_path / "history.csv")
+        fit.train(data, recipe.model_copy(update={"members": count}), tmp_path / "history.csv")
         for count in (5, 3)
     )
     for of_five, of_three in zip(five[0].get_weights(), three[0].get_weights(), strict=True):
@@ -214,15 +213,15 @@ def test_curves_are_written_while_training_goes_on(trained, tmp_path, monkeypatc
     def look(*_: object) -> None:
         seen.append(len(history(tmp_path)))
 
-    monkeypatch.setattr(fit, "HISTORY_INTERVAL", 0.0)
-    monkeypatch.setattr(fit.EpochBar, "on_epoch_end", look)
+    monkeypatch.setattr(callbacks, "HISTORY_INTERVAL", 0.0)
+    monkeypatch.setattr(callbacks.EpochBar, "on_epoch_end", look)
     trained(epochs=4)
     assert seen == [1, 2, 3, 4]
 
 
 def test_curves_are_not_written_more_often_than_a_reader_looks(trained, monkeypatch):
-    writes = Mock(side_effect=fit.LearningCurves.write, autospec=True)
-    monkeypatch.setattr(fit.LearningCurves, "write", lambda curves: writes(curves))
+    writes = Mock(side_effect=callbacks.LearningCurves.write, autospec=True)
+    monkeypatch.setattr(callbacks.LearningCurves, "write", lambda curves: writes(curves))
     trained(epochs=50)
     assert 1 <= writes.call_count < 10
 
