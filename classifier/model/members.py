@@ -80,7 +80,7 @@ class Members(keras.Sequential):  # type: ignore[misc]
         """
         train = self.train_on_batches
         if all(layer.small for layer in self.layers):
-            train = tf.function(train, jit_compile=True)
+            train = tf.function(train, jit_compile=True, autograph=False)
         features, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         return dict(zip(TOTALS, train(features, targets), strict=True))
 

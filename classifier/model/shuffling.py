@@ -13,8 +13,10 @@ RUNS = 128  # of rows that stand together in the table make up a block
 
 def shuffled_blocks(
     rows: RowNumbers | range, size: int, rng: np.random.Generator
-) -> Iterator[RowNumbers]:
+) -> Iterable[RowNumbers]:
     """Yield all rows in random order, `size` at a time; in the last block what is left."""
+    if len(rows) <= size:  # thousands of times in an epoch where there are many members
+        return (rng.permutation(as_rows(rows)),)
     return regrouped(shuffled(rows, size, rng), size)
 
 
@@ -27,12 +29,9 @@ def block_rows(data: Dataset, batch: int) -> int:
 def shuffled(rows: RowNumbers | range, size: int, rng: np.random.Generator) -> Iterator[RowNumbers]:
     """Yield all rows in random order, about `size` at a time.
 
-    Where there are more than that, each block is made of runs of rows from all over the table, so
-    that it is read in long pieces and yet looks like the whole.
+    Each block is made of runs of rows from all over the table, so that it is read in long pieces
+    and yet looks like the whole.
     """
-    if len(rows) <= size:
-        yield rng.permutation(as_rows(rows))
-        return
     run = -(-size // RUNS)
     starts = rng.permutation(np.arange(0, len(rows), run))
     for block in np.array_split(starts, -(-len(rows) // size)):
