@@ -51,6 +51,17 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
         ["column x: beside '980', the point of '15.400' may separate thousands; if so, remove it"]),
+    "an index that was shuffled, and drawn from": (
+        "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
+        ["column id: has another whole number in each row; if it is no more than a row's number"]),
+    "an index that pandas had no name for": (
+        "Unnamed: 0,x,y\n3,5,a\n3,5,a\n1,7,b\n", NAMED, ["column 'Unnamed: 0': has no name; if"]),
+    "a column of numbers with a unit": (
+        "x,y\n" + "".join(f"{n}.5 cm,{'ab'[n % 2]}\n" for n in range(20)) + "1.5 cm,a\n", NAMED,
+        ["column x: '0.5 cm' and 19 more look like numbers, but each is a category; if it is"]),
+    "a label that names the rows": (
+        "x,y\n" + "".join(f"{n % 4},f{n}\n" for n in range(20)), NAMED,
+        ["column y: each row has a class of its own; is it the one to predict?"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
     "classes that are one number": (
@@ -85,6 +96,13 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "numbers of three decimals": ("x,y\n2.821,a\n980.000,b\n15.400,a\n", NAMED),
     "numbers of up to three decimals": ("x,y\n2.821,a\n980,b\n15.4,a\n", NAMED),
     "small numbers of three decimals": ("x,y\n0.821,a\n980,b\n0.154,a\n", NAMED),
+    "whole numbers that differ by chance": (
+        "x,y\n" + "".join(f"{37 * n % 1009},{'ab'[n % 2]}\n" for n in range(80)), NAMED),
+    "numbers with a unit that are meant as text": (
+        "x,y\n" + "".join(f"{n}.5 cm,{'ab'[n % 2]}\n" for n in range(20)) + "1.5 cm,a\n",
+        NAMED | {"text": ["x"]}),
+    "codes that have digits": (
+        "x,y\n" + "".join(f"{'pqrs'[n % 4]}{n % 12},{'ab'[n % 2]}\n" for n in range(40)), NAMED),
     "an index that is left out": (",x,y\n0,3,a\n1,3,b\n", NAMED | {"features": ["x"]}),
     "a label without a name": ("x,\n3,a\n3,b\n", {"header": True, "label": 1}),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from classifier.base.files import md5_of
 from classifier.commands.predict import json_lines
@@ -65,6 +66,20 @@ def test_params_that_have_changed_since_are_told(copied):
     assert done.stderr.splitlines() == [
         "prepare.features has changed since; run `dvc repro`",
         "train.hidden has changed since; run `dvc repro`",
+    ]
+
+
+def test_a_model_that_is_older_than_the_prepared_rows_is_told(copied):
+    """As after a `dvc repro` that was interrupted before it trained."""
+    lock = yaml.safe_load(copied.read("dvc.lock"))
+    (prepared,) = lock["stages"]["prepare"]["outs"]
+    prepared["md5"] = f"{'0' * 32}.dir"
+    (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    copied.edit("params.yaml", "timeout: 30", "timeout: 40")
+    done = copied.classifier("predict", "5.1", "3.5", "1.4", "0.2")
+    assert done.stderr.splitlines() == [
+        "dvc.lock: its stages have seen different versions of data/prepared; run `dvc repro`",
+        "fetch.timeout has changed since; run `dvc repro`",
     ]
 
 

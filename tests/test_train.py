@@ -13,7 +13,7 @@ import pytest
 
 from classifier.base.errors import UserError
 from classifier.model import shuffling
-from classifier.model.fill_and_scale import Learned
+from classifier.model.fill_and_scale import Learned, class_weights
 from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras
 from classifier.params import Train, load_params
@@ -111,6 +111,12 @@ def test_a_block_is_like_the_whole_table_also_where_that_is_sorted():
     for block in shuffling.shuffled(range(100_000), 10_000, rng):
         assert len(block) == pytest.approx(10_000, abs=shuffling.RUNS)
         assert abs(block.mean() - 50_000) < 5 * 100_000 / np.sqrt(12 * shuffling.RUNS)
+
+
+def test_a_class_without_a_row_weighs_nothing(settings):
+    data = Dataset(np.zeros((3, 1), np.float32), np.eye(3, dtype=np.uint8)[[0, 0, 1]])
+    balanced = settings.model_copy(update={"class_weight": "balanced"})
+    assert class_weights(data, range(3), balanced).tolist() == [0.75, 1.5, 0]
 
 
 def test_class_weights_count_as_keras_own_do(settings, reproduced, tmp_path):

@@ -18,7 +18,7 @@ import typer
 
 from classifier.base.dvc_lock import read_lock, require_recorded
 from classifier.base.errors import UserError, listed, shown
-from classifier.base.paths import ONNX_MODEL, PARAMS, SCHEMA
+from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
 
 KINDS = {"tensor(float)": "number", "tensor(string)": "text"}
+# And evaluate, which has read what the others wrote.
+LEADING_TO_THE_MODEL = ("fetch", "prepare", "train", "evaluate")
 NO_CATEGORY = "\0"  # no table has it
 # Where onnxruntime would look for weights that are not in the model's own file: nowhere.
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -74,10 +76,15 @@ def predict(
 
 
 def say_what_has_changed() -> None:
-    """Say on standard error which params are not those that the model was made with."""
+    """Say on standard error which params, or rows, are not those that the model was made with."""
+    lock = read_lock()
+    try:  # after a run that was interrupted, data/prepared is newer than the model
+        lock.require_one_run(str(LOCK), *LEADING_TO_THE_MODEL)
+    except UserError as error:
+        print(error, file=sys.stderr)
     if PARAMS.exists():
         params = written_params(PARAMS.read_bytes(), str(PARAMS))
-        for key in read_lock().changed_params(params, "prepare", "train"):
+        for key in lock.changed_params(params, *LEADING_TO_THE_MODEL):
             print(f"{key} has changed since; run `dvc repro`", file=sys.stderr)
 
 

@@ -90,14 +90,16 @@ def class_weights(data: Dataset, rows: RowNumbers | range, settings: Train) -> F
     """Return what the loss of a row of each class counts, (classes,); None: all count the same.
 
     Balanced, n / (classes * n_class), each class counts the same as a whole (King and Zeng, 2001;
-    `class_weight="balanced"` of scikit-learn).
+    `class_weight="balanced"` of scikit-learn). One of which there is no row counts nothing.
     """
     if settings.class_weight == "none":
         return None
     counts = np.zeros(data.labels.shape[1])
     for block in label_blocks(data, rows):
         counts += block.sum(axis=0)
-    return (len(rows) / (len(counts) * counts)).astype(np.float32)
+    weights, occurs = np.zeros(len(counts), np.float32), counts > 0
+    weights[occurs] = len(rows) / (occurs.sum() * counts[occurs])
+    return weights
 
 
 def category_mask(data: Dataset) -> npt.NDArray[np.bool_]:

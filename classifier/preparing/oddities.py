@@ -21,6 +21,8 @@ from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one, or that numbers grow
 COUNTS = "counts the rows"
+ALL_DIFFER = "has another whole number in each row"
+CHANCE = 20  # pairs of rows that would share a number if it were drawn by chance
 NUMBERING: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]] = {
     "falls from row to row": lambda steps: steps < 0,
     "grows from row to row": lambda steps: steps > 0,
@@ -28,6 +30,8 @@ NUMBERING: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]]
 }
 GROUPED, HUNDREDS = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
 LOOKED_AT = 10_000  # rows whose text shows how numbers are written
+DIGITS = re.compile(r"\d+([.,]\d+)*")
+FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 DELIMITERS = ",;\t|"
 WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
@@ -41,6 +45,7 @@ def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
         *odd_cuts(columns, rows),
         *odd_gaps(rows),
         *odd_thousands(columns, rows),
+        *odd_numbers(columns, rows),
         *odd_values(rows),
         *odd_features(columns, rows),
     )
@@ -62,7 +67,9 @@ def say_what_is_rare(columns: Columns, rows: StoredRows, splits: dict[str, Class
     if gone:
         say(columns, f"column {label}: no row is left of {listed(gone)}")
     alone = [name for name, count in counts.items() if count == 1]
-    if alone and kept >= MANY * len(counts):
+    if len(alone) == len(counts) >= MANY:
+        say(columns, f"column {label}: each row has a class of its own; is it the one to predict?")
+    elif alone and kept >= MANY * len(counts):
         say(columns, f"column {label}: of {listed(alone)} there is one row only")
 
 
@@ -125,6 +132,22 @@ def odd_gaps(rows: StoredRows) -> Iterator[str]:
             yield f"column {shown(column)}: {listed(words)} {why}"
 
 
+def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield the columns of text that are numbers but for a unit, or for a few words."""
+    for name in (name for name in columns.texts if name not in columns.told):
+        values = list(rows.vocabularies[name].places)
+        around = {DIGITS.sub("0", value) for value in values}
+        if (
+            len(values) >= MANY
+            and "0" in "".join(around)
+            and len(around) <= len(values) / FEW_WORDS
+        ):
+            yield (
+                f"column {shown(name)}: {quoted(values[0])} and {len(values) - 1:,} more look like "
+                "numbers, but each is a category; if it is text, see prepare.text"
+            )
+
+
 def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[str]:
     """Yield the columns in which 2.821 may be larger than 980."""
     table, sample = columns.table, rows.sample(LOOKED_AT)
@@ -184,10 +207,15 @@ def as_read(value: str) -> str:
 
 def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
     """Yield the features that may number the rows: in a sorted table they tell the class."""
-    numbering = {columns.table.numbers[at]: why for at, why in numbering_columns(rows).items()}
+    ways = all_different(rows) | numbering_columns(rows)
+    numbering = {columns.table.numbers[at]: why for at, why in ways.items()}
     names, texts = columns.table.names, {*columns.texts}
     has_names = columns.table.layout.header and not are_positions(names)
-    unnamed = {str(at) for at, name in enumerate(names) if has_names and name == str(at)}
+    unnamed = {
+        name
+        for at, name in enumerate(names)
+        if has_names and (name == str(at) or name.startswith("Unnamed: "))  # as pandas calls it
+    }
     for name in columns.features:
         if name in numbering:
             why = numbering[name]
@@ -201,6 +229,27 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
             f"column {shown(name)}: {why}; if it is no more than a row's number or name, "
             "leave it out of prepare.features"
         )
+
+
+def all_different(rows: StoredRows) -> dict[int, str]:
+    """Return the places of the columns of whole numbers that differ from row to row, and why.
+
+    Only where so many numbers from so short a range would not all differ by chance: as an index
+    does that was shuffled, or of which rows were drawn.
+    """
+    sample, count = rows.sample(LOOKED_AT), len(rows.labels)
+    places = [
+        at
+        for at, column in enumerate(sample.T)
+        if (column % 1 == 0).all() and len(np.unique(column)) == len(column)
+    ]
+    found = {}
+    for at in places:
+        numbers = np.unique(rows.features.numbers[:, at])
+        span = float(numbers[-1]) - float(numbers[0]) + 1
+        if len(numbers) == count and (numbers % 1 == 0).all() and count**2 / 2 / span > CHANCE:
+            found[at] = ALL_DIFFER
+    return found
 
 
 def numbering_columns(rows: StoredRows) -> dict[int, str]:
