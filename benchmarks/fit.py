@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import classifier.scoring.out_of_fold  # noqa: F401  (not to be timed)
+import classifier.scoring.cross_validation  # noqa: F401  (not to be timed)
 from classifier.base.paths import HISTORY, TRAINING_ROWS
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset

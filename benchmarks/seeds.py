@@ -12,7 +12,7 @@ from classifier.model.fill_and_scale import learn
 from classifier.model.members import Member, train_members
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
-from classifier.scoring.out_of_fold import score
+from classifier.scoring.cross_validation import score
 
 SEEDS = 100
 

@@ -65,6 +65,7 @@ class Prepare(Section):
 class Crossval(Section):
     folds: Annotated[int, Field(ge=0, le=1_000_000)]  # 0: no cross-validation
     repeats: Annotated[int, Field(ge=1, le=1_000_000)]
+    probabilities: bool  # whether those of all classes are kept
     seed: Seed
 
     @field_validator("folds")

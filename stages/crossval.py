@@ -1,10 +1,12 @@
 """crossval: the recipe trained a hundred times, each time tested on rows that were left out.
 
-It says how well such a network does on rows it has not seen, and how sure that is.
+It says how well such a network does on rows it has not seen, how sure that is, and whether less
+would do: the most frequent class, or a network without hidden layers.
 """
 
 import sys
-from itertools import product
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,107 +15,135 @@ import pandas as pd
 
 from classifier.base.errors import UserError
 from classifier.base.files import replaced_file, rounded, write_json
-from classifier.base.paths import CROSSVAL, FOLDS, TRAINING_ROWS
+from classifier.base.paths import CROSSVAL, FOLDS, OUT_OF_FOLD, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
-from classifier.scoring.folds import fold_hashes, member_at, training_rows
-from classifier.scoring.intervals import mean_interval, share_tested
-from classifier.scoring.scores import METRICS
+from classifier.scoring.baselines import majority
+from classifier.scoring.folds import training_rows
+from classifier.scoring.out_of_fold import (
+    HEAD,
+    OutOfFold,
+    difference,
+    interval,
+    write_out_of_fold,
+)
+from classifier.scoring.repeated import count_copies
+from classifier.scoring.scores import METRICS, Scores
 
-COLUMNS = ["repeat", "fold", "test_rows", *METRICS]
+FOLD_COLUMNS = ["repeat", "fold", *METRICS]
 LONG_WORK = 1_000_000_000  # rows to train on that take minutes
+# What rows got, the probabilities of each class, and the scores of each model's members.
+Results = tuple[OutOfFold, npt.NDArray[np.float32], dict[str, Scores]]
 
 
 def main() -> None:
     params = load_params()
-    settings, folds = params.crossval, pd.DataFrame(columns=COLUMNS)
-    if settings.folds:
-        folds = cross_validate(open_dataset(TRAINING_ROWS), settings, params.train)
+    settings, recipe = params.crossval, params.train
+    if not settings.folds:
+        write(pd.DataFrame(columns=FOLD_COLUMNS), {"models": 0})
+        with replaced_file(OUT_OF_FOLD) as temporary:
+            temporary.write_text(",".join(HEAD) + "\n")
+        return
+    data = open_dataset(TRAINING_ROWS)
+    say_how_many_are_copies(data)
+    found, probabilities, of_members = cross_validate(data, settings, recipe)
+    baselines = {"majority": majority(data, found.models)}
+    if recipe.hidden:
+        plain = recipe.model_copy(update={"hidden": [], "members": 1})
+        baselines["no_hidden_layer"] = cross_validate(data, settings, plain, "no hidden layer")[0]
+    kept = probabilities if settings.probabilities else None
+    write_out_of_fold(found, kept, [*data.kinds.classes], OUT_OF_FOLD)
+    write(folds_of(found, of_members, settings.folds), summary(found, of_members, baselines))
+
+
+def say_how_many_are_copies(data: Dataset) -> None:
+    if copies := count_copies(data):
+        print(
+            f"crossval: {copies:,} of {len(data):,} rows stand more than once in the table; a "
+            "model that was trained on one is tested on the other as if it had not seen it",
+            file=sys.stderr,
+        )
+
+
+def write(folds: pd.DataFrame, summary: dict[str, Any]) -> None:
     with replaced_file(FOLDS) as temporary:
-        folds.to_csv(temporary, index=False)
-    write_json(CROSSVAL, rounded(summary(folds, settings, params.train)))
+        folds.round(6).to_csv(temporary, index=False)
+    write_json(CROSSVAL, rounded(summary))
 
 
-def cross_validate(data: Dataset, settings: Crossval, recipe: Train) -> pd.DataFrame:
-    """Return the metrics of every model on its fold, rounded as in metrics files.
-
-    `test_rows` is a hash of the numbers of the rows in the fold, by which `compare` knows folds.
+def cross_validate(
+    data: Dataset, settings: Crossval, recipe: Train, title: str = "crossval"
+) -> Results:
+    """Return what each row got of models that it did not train.
 
     Raises:
         UserError: there are fewer rows than folds, or the models cannot be trained.
     """
     if len(data) < settings.folds:
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
-    places = list(product(range(1, settings.repeats + 1), range(1, settings.folds + 1)))
-    sizes = [training_rows(len(data), fold, settings, recipe) for _, fold in places]
-    announce(len(places) * recipe.members, recipe.epochs, sizes[0])
-    from classifier.scoring.out_of_fold import train_and_score  # TensorFlow takes seconds
+    networks = settings.repeats * settings.folds * recipe.members
+    announce(networks, recipe.epochs, training_rows(len(data), 1, settings, recipe))
+    from classifier.scoring import cross_validation  # TensorFlow takes seconds
 
-    epochs = len(places) * recipe.members * recipe.epochs
-    with Progress(desc="crossval", total=epochs, unit="epoch") as bar:
-        scores, of_members = train_and_score(
-            data,
-            sizes,
-            lambda number: member_at(places[number], data, settings, recipe),
-            recipe,
-            lambda epoch: bar.update(len(epoch.loss)),
+    with Progress(desc=title, total=networks * recipe.epochs, unit="epoch") as bar:
+        return cross_validation.cross_validate(
+            data, settings, recipe, lambda epoch: bar.update(len(epoch.loss))
         )
-    folds = pd.DataFrame(places, columns=["repeat", "fold"])
-    folds = folds.assign(test_rows=fold_hashes(data, settings), **scores)
-    if recipe.members > 1:
-        folds = folds.assign(**of_one(of_members))
-    return folds.round(6)
 
 
-def of_one(of_members: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return what one member of each model scores: the mean, and the deviation by its start."""
-    return {
-        f"{metric}_of_one{name}": values
-        for metric, scores in of_members.items()
-        for name, values in (("", scores.mean(axis=1)), ("_std", scores.std(axis=1, ddof=1)))
-    }
-
-
-def announce(models: int, epochs: int, rows: int) -> None:
+def announce(networks: int, epochs: int, rows: int) -> None:
     """Say what is to be done if it will take long."""
-    if models * epochs * rows >= LONG_WORK:
+    if networks * epochs * rows >= LONG_WORK:
         print(
-            f"crossval: {models} networks, {epochs} epochs, {rows:,} rows each; "
+            f"crossval: {networks} networks, {epochs} epochs, {rows:,} rows each; "
             "`crossval.folds: 0` leaves it out",
             file=sys.stderr,
         )
 
 
-def summary(folds: pd.DataFrame, settings: Crossval, recipe: Train) -> dict[str, Any]:
-    """Return the number of models and, if there are any, each metric with its error bar."""
-    if not settings.folds:
-        return {"models": 0}
-    share = share_tested(settings.folds, recipe.validation_fraction)
-    found: dict[str, Any] = {
-        metric: estimate(folds[metric].to_numpy(float), share) for metric in METRICS
-    }
-    if recipe.members > 1:
-        found["one_network"] = {metric: estimate_of_one(folds, metric) for metric in METRICS}
-    return {"models": len(folds)} | found
+def folds_of(found: OutOfFold, of_members: dict[str, Scores], folds: int) -> pd.DataFrame:
+    """Return the metrics of every model on its fold, and what one of its members scores."""
+    models = np.arange(found.models.max() + 1)
+    table = pd.DataFrame({"repeat": models // folds + 1, "fold": models % folds + 1})
+    table = table.assign(**found.by_model())
+    for metric, scores in of_members.items():
+        if scores.shape[1] > 1:
+            table[f"{metric}_of_one"] = scores.mean(axis=1)
+            table[f"{metric}_of_one_std"] = scores.std(axis=1, ddof=1)
+    return table
 
 
-def estimate_of_one(folds: pd.DataFrame, metric: str) -> dict[str, float]:
-    """Return what one network scores: the mean, and how far networks of a fold differ."""
-    mean, std = (folds[f"{metric}_of_one{name}"].to_numpy(float) for name in ("", "_std"))
-    return {"mean": float(mean.mean()), "std_by_start": float(np.sqrt((std**2).mean()))}
+def summary(
+    found: OutOfFold, of_members: dict[str, Scores], baselines: dict[str, OutOfFold]
+) -> dict[str, Any]:
+    """Return each metric with its interval, and in a list what stands beside it.
+
+    DVC leaves lists out of its tables, which are wide enough.
+    """
+    by_model = found.by_model()
+    result: dict[str, Any] = {"models": int(found.models.max()) + 1}
+    for metric in METRICS:
+        mean, std = found.spread(metric).mean, float(by_model[metric].std(ddof=1))
+        result[metric] = {"mean": mean, "std": std} | interval(found, metric)
+    beside = [named("shipped", lambda metric: interval(found, metric, of_one=True))]
+    if of_members["loss"].shape[1] > 1:
+        beside.append(named("one_network", lambda metric: by_start(of_members[metric])))
+    for name, baseline in baselines.items():
+        beside.append(named(name, partial(difference, found, baseline)))
+    return result | {"beside": beside}
 
 
-def estimate(values: npt.NDArray[np.float64], share: float) -> dict[str, float]:
-    """Return mean, sample standard deviation and 95% interval of a metric over the models."""
-    interval = mean_interval(values, share)
-    return {
-        "mean": interval.mean,
-        "std": float(values.std(ddof=1)),
-        "ci95_low": interval.low,
-        "ci95_high": interval.high,
-    }
+def named(name: str, of: Callable[[str], dict[str, float]]) -> dict[str, Any]:
+    """Return what something has of each metric, under its name."""
+    return {"name": name} | {metric: of(metric) for metric in METRICS}
+
+
+def by_start(scores: Scores) -> dict[str, float]:
+    """Return the mean over members, (models, members), and how far those of a model differ."""
+    std = float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
+    return {"mean": float(scores.mean()), "std_by_start": std}
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA, T
 from classifier.base.process import run
 from classifier.evaluating.forward import load_network
 from classifier.evaluating.predictions import Answers, write_predictions
-from classifier.evaluating.repeated import count_repeated
 from classifier.evaluating.test_sets import data_sets
 from classifier.rows.dataset import Dataset, open_dataset
+from classifier.scoring.repeated import count_repeated
 from classifier.scoring.scores import f1_scores, macro_f1, ratio
 from classifier.table.schema import Schema
 

@@ -62,6 +62,7 @@ def write_splits(
 ) -> None:
     """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
     places = places_of_codes(rows, schema.texts)
+    are_stored = not schema.texts and bool((splits[:, 0] == TRAIN).all())
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(
@@ -74,8 +75,13 @@ def write_splits(
             for split, writer in writers.items():
                 chosen = splits[block, 0] == split
                 which = block if chosen.all() else block.start + np.flatnonzero(chosen)
-                inputs = schema.encode(recoded(rows.features[which], places))
-                writer.append(inputs, index[rows.labels[which]])
+                classes = index[rows.labels[which]]
+                if are_stored:
+                    writer.append_labels(classes)
+                else:
+                    writer.append(schema.encode(recoded(rows.features[which], places)), classes)
+    if are_stored:  # as they are, so they need not be copied
+        (rows.folder / "numbers.npy").replace(folder / "train/features.npy")
 
 
 def write_preview(schema: Schema, train: Dataset, path: Path) -> None:

@@ -30,6 +30,7 @@ case $2 in
     stages.crossval)
         mkdir -p metrics
         (sed -n '/^crossval:/,$p' params.yaml; sum data/prepared/train) > metrics/folds.csv
+        cp metrics/folds.csv metrics/out_of_fold.csv
         echo '{{"models": 100}}' > metrics/crossval.json ;;
     stages.train)
         mkdir -p models metrics

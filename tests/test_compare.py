@@ -1,13 +1,13 @@
 """compare: whether two revisions differ by more than noise, on the same folds or on others."""
 
 import json
+import shutil
 import sqlite3
 
 import pandas as pd
 import pytest
 import yaml
 
-from classifier.base.files import md5_of
 from classifier.base.paths import LOCK, PARAMS
 from classifier.commands.revisions import files_at
 from tests.conftest import Clone
@@ -50,7 +50,7 @@ def test_a_revision_and_its_own_workspace_do_not_differ(compared):
         "metric", "HEAD", "workspace", "difference", "95%", "interval", "verdict",
     ]  # fmt: skip
     assert shown.count("  no more than noise") == 3
-    assert "Paired: the same 100 folds on both sides." in shown
+    assert "Paired: the same 150 rows in the same folds on both sides." in shown
 
 
 @pytest.mark.parametrize("kind", ["branch", "tag"])
@@ -72,19 +72,34 @@ def test_markdown_is_a_table_and_worse_can_fail(compared):
     assert compare(compared, "HEAD", "HEAD~1", "--fail-if-worse").returncode == 0
 
 
-def test_other_folds_are_compared_unpaired(compared, tmp_path):
+def test_other_folds_of_the_same_rows_are_compared_row_by_row(compared, tmp_path):
     clone = compared.copy(tmp_path / "clone")
     clone.edit("params.yaml", "repeats: 10 ", "repeats: 2 ")
-    folds = clone.read("metrics/folds.csv").splitlines(keepends=True)
-    (clone.path / "metrics/folds.csv").write_text("".join(folds[:21]))  # as crossval would
+    lines = clone.read("metrics/out_of_fold.csv").splitlines(keepends=True)
+    rewrite(clone, "metrics/out_of_fold.csv", "".join(lines[:301]))  # as crossval would
     clone.dvc("commit", "--force", "crossval")
     clone.dvc("exp", "save", "--name", "two-repeats")
     result = as_json(clone, "HEAD", "two-repeats")
-    assert not result["paired"]
+    assert result["paired"]
     assert result["metrics"]["accuracy"]["verdict"] == "no more than noise"
-    assert "Unpaired: the folds differ (100 and 20 models)." in compare(
-        clone, "HEAD", "two-repeats"
-    ).stdout  # fmt: skip
+    shown = compare(clone, "HEAD", "two-repeats").stdout
+    assert "Paired: the same 150 rows on both sides, in other folds." in shown
+
+
+def test_other_rows_are_compared_unpaired(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    lines = clone.read("metrics/out_of_fold.csv").splitlines(keepends=True)
+    some = [line for line in lines if line.split(",")[2] not in ("149", "150")]
+    rewrite(clone, "metrics/out_of_fold.csv", "".join(some))
+    clone.dvc("commit", "--force", "crossval")
+    assert not as_json(clone)["paired"]
+    assert "Unpaired: the rows differ, 150 and 148 rows." in compare(clone).stdout
+
+
+def rewrite(clone: Clone, path: str, text: str) -> None:
+    """Replace a file, which may be a link to the cache."""
+    (clone.path / path).unlink()
+    (clone.path / path).write_text(text)
 
 
 def test_two_revisions_folds_are_laid_over_each_other_in_a_plot(compared):
@@ -149,31 +164,38 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     assert "error: DVC cannot use its database in" in compare(copied, check=False).stderr
 
 
-HEADER = "repeat,fold,accuracy,loss,macro_f1\n"
-
-
 @pytest.mark.parametrize(
     ("path", "content", "words"),
     [
-        ("metrics/folds.csv", HEADER, "was not cross-validated (crossval.folds: 0)"),
-        ("metrics/folds.csv", HEADER + "1,1,1,1,1\n",
-         "metrics/folds.csv: is not of this dvc.lock; run `dvc repro`"),
-        ("metrics/folds.csv", "", "metrics/folds.csv: is damaged"),
-        ("metrics/folds.csv", "a\n1\n", "metrics/folds.csv: expected the columns repeat, fold, "
-         "accuracy, loss, macro_f1"),
-        ("metrics/folds.csv", HEADER + "1,1,x,1,1\n", "metrics/folds.csv: expected numbers"),
+        ("metrics/out_of_fold.csv", "a\n1\n",
+         "metrics/out_of_fold.csv: is not of this dvc.lock; run `dvc repro`"),
         ("dvc.lock", "a: [", "dvc.lock: line "),
         ("dvc.lock", "a: 1", "dvc.lock: is damaged"),
-        ("dvc.lock", None, "has no metrics/folds.csv or no dvc.lock; `dvc repro` writes both"),
+        ("dvc.lock", None, "has no dvc.lock; `dvc repro` writes it"),
     ],
 )  # fmt: skip
 def test_a_side_that_cannot_be_read_is_one_line(copied, path, content, words):
-    (copied.path / path).unlink()
-    if content is not None:
-        (copied.path / path).write_text(content)
+    rewrite(copied, path, content or "")
+    if content is None:
+        (copied.path / path).unlink()
     done = compare(copied, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: workspace: {words}")
+
+
+def test_a_revision_whose_rows_are_not_here_is_one_line(copied):
+    shutil.rmtree(copied.path / ".dvc/cache")
+    words = "error: HEAD: its metrics/out_of_fold.csv is neither in the cache nor on a remote; run "
+    assert compare(copied, check=False).stderr.startswith(words)
+
+
+def test_a_revision_whose_rows_were_not_kept_is_one_line(copied):
+    lock = yaml.safe_load(copied.read("dvc.lock"))
+    outs = lock["stages"]["crossval"]["outs"]
+    outs[:] = [out for out in outs if "out_of_fold" not in out["path"]]
+    (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    words = "error: workspace: was made before metrics/out_of_fold.csv was; run `dvc repro` there"
+    assert compare(copied, check=False).stderr == f"{words}\n"
 
 
 @pytest.mark.parametrize("key", ["  prepare:", "data/raw.csv", "  crossval:", "params.yaml"])
@@ -226,15 +248,6 @@ def test_params_that_have_changed_since_are_told(copied):
 def test_params_that_are_broken_are_named(copied, old, new, words):
     copied.edit("params.yaml", old, new)
     assert compare(copied, check=False).stderr.startswith(words)
-
-
-def test_folds_written_before_they_told_their_rows_are_compared_unpaired(copied):
-    folds = pd.read_csv(copied.path / "metrics/folds.csv", dtype=str).drop(columns="test_rows")
-    path = copied.path / "metrics/folds.csv"
-    before = md5_of(path)
-    folds.to_csv(path, index=False)
-    copied.edit("dvc.lock", before, md5_of(path))
-    assert not as_json(copied)["paired"]
 
 
 def test_a_file_of_a_revision_is_not_read_by_the_stream_that_may_wait_for_ever(

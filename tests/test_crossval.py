@@ -24,10 +24,12 @@ from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
-from classifier.scoring import out_of_fold
+from classifier.scoring import cross_validation
+from classifier.scoring.baselines import majority
 from classifier.scoring.folds import member_at, training_rows
-from classifier.scoring.intervals import difference_interval, mean_interval, share_tested
-from classifier.scoring.scores import macro_f1
+from classifier.scoring.intervals import INTERVALS
+from classifier.scoring.out_of_fold import read_out_of_fold, write_out_of_fold
+from classifier.scoring.scores import METRICS, macro_f1
 from stages import crossval
 from tests.conftest import ROOT
 
@@ -44,7 +46,7 @@ def shipped() -> Train:
 
 @pytest.fixture(scope="module")
 def ten() -> Crossval:
-    return Crossval(folds=10, repeats=1, seed=42)
+    return Crossval(folds=10, repeats=1, probabilities=True, seed=42)
 
 
 def members_at(
@@ -170,7 +172,7 @@ def with_gaps(iris: Dataset) -> Dataset:
 def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
     rows = len(data)
     sizes = [training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
-    alike = next(out_of_fold.side_by_side(np.array(sizes), recipe.batch_size, 10))
+    alike = next(cross_validation.side_by_side(np.array(sizes), recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
     single = alone(data, members_at(places, data, ten, recipe), 1, recipe)
@@ -216,7 +218,7 @@ def test_folds_differ_by_one_row_at_most_in_all_and_of_each_class(rows, folds):
 @pytest.mark.parametrize("rows", [150, 147])
 def test_each_row_is_tested_once_a_repeat_and_never_trained_on(iris, shipped, rows, fraction):
     data = Dataset(iris.features[:rows], iris.labels[:rows])
-    settings = Crossval(folds=10, repeats=2, seed=1)
+    settings = Crossval(folds=10, repeats=2, probabilities=True, seed=1)
     recipe = shipped.model_copy(update={"validation_fraction": fraction})
     members = members_of(data, settings, recipe)
     for number, member in enumerate(members):
@@ -244,7 +246,7 @@ def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
 
 def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches():
     sizes = [127, 128] * 15
-    groups = list(out_of_fold.side_by_side(np.array(sizes), 127, 7))
+    groups = list(cross_validation.side_by_side(np.array(sizes), 127, 7))
     assert sorted(chain.from_iterable(groups)) == list(range(30))
     assert sorted(map(len, groups)) == [5, 5, 5, 5, 5, 5]
     assert all(len({sizes[number] for number in group}) == 1 for group in groups)
@@ -252,20 +254,24 @@ def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches()
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch, count):
-    settings = Crossval(folds=2, repeats=1, seed=3)
+    settings = Crossval(folds=2, repeats=2, probabilities=True, seed=3)
     recipe = shipped.model_copy(update={"epochs": 3, "members": count})
     data = Dataset(iris.features[:149], iris.labels[:149])
-    at_once = crossval.cross_validate(data, settings, recipe)
-    monkeypatch.setattr(out_of_fold, "MEMORY", 0)
+    one, probabilities, of_members = crossval.cross_validate(data, settings, recipe)
+    monkeypatch.setattr(cross_validation, "MEMORY", 0)
     monkeypatch.setattr(model_members, "BLOCK_CELLS", 0)
-    assert at_once.equals(crossval.cross_validate(data, settings, recipe))
+    other, same, scores = crossval.cross_validate(data, settings, recipe)
+    assert np.array_equal(probabilities, same)
+    assert np.array_equal(one.losses, other.losses)
+    for metric in METRICS:
+        np.testing.assert_allclose(of_members[metric], scores[metric], rtol=1e-12)
 
 
 def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
     ones = members_of(iris, ten, recipe)
     network = train_members(iris, ones, recipe, ignore)
-    scores = out_of_fold.score(network, iris, ones)
+    scores = cross_validation.score(network, iris, ones)
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
     for place, member in enumerate(ones[:3]):
@@ -277,75 +283,82 @@ def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     assert macro_f1(*np.array([[5, 4, 0], [5, 6, 0], [7, 4, 0]])) == pytest.approx(49 / 60)
 
 
-def test_a_model_is_scored_by_the_mean_of_its_members(iris, shipped, ten):
+def test_a_row_gets_the_mean_of_the_members_that_did_not_train_it(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30, "members": 3})
-    folds = crossval.cross_validate(iris, ten, recipe)
+    found, kept, of_members = crossval.cross_validate(iris, ten, recipe)
     first = member_at((1, 1), iris, ten, recipe)
     siblings = [first.sibling(number) for number in range(3)]
     network = train_members(iris, siblings, recipe, ignore)
     rows = np.repeat(iris.features[first.test][..., None], 3, axis=2)
     probabilities = keras.ops.softmax(network(rows), axis=1).numpy().astype(float)
-    labels = iris.labels[first.test]
-    mean = probabilities.mean(axis=2)
-    assert folds.accuracy[0] == pytest.approx((mean.argmax(1) == labels.argmax(1)).mean(), abs=1e-6)
-    assert folds.loss[0] == pytest.approx(-np.log(mean[labels > 0]).mean(), abs=1e-5)
+    labels, mean = iris.labels[first.test], probabilities.mean(axis=2)
+    assert kept[0, first.test] == pytest.approx(mean, abs=1e-6)
+    assert found.predicted[0, first.test].tolist() == mean.argmax(axis=1).tolist()
+    assert found.losses[0, first.test] == pytest.approx(-np.log(mean[labels > 0]), abs=1e-5)
     losses = -np.log(probabilities[labels > 0]).mean(axis=0)
+    assert of_members["loss"][0] == pytest.approx(losses, abs=1e-5)
+    folds = crossval.folds_of(found, of_members, 10)
     assert folds.loss_of_one[0] == pytest.approx(losses.mean(), abs=1e-5)
     assert folds.loss_of_one_std[0] == pytest.approx(losses.std(ddof=1), abs=1e-5)
-    summary = crossval.summary(folds, ten, recipe)["one_network"]["loss"]
+    summary = crossval.summary(found, of_members, {})["beside"][1]["loss"]
     assert summary["mean"] == pytest.approx(folds.loss_of_one.mean())
     assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
 
 
-# Worked by hand from the formulas: five values of mean 3 and variance 2.5, t(4) = 2.776445.
-VALUES = np.array([1.0, 2, 3, 4, 5])
-
-
-def test_the_interval_is_nadeau_and_bengios():
-    half = 2.776445 * np.sqrt(2.5 * (1 / 5 + 1 / 4))
-    interval = mean_interval(VALUES, share_tested(5, 0.0))
-    assert (interval.mean, interval.low, interval.high) == pytest.approx(
-        (3, 3 - half, 3 + half), abs=1e-5
-    )
-
-
-def test_rows_kept_aside_for_validation_are_not_trained_on():
-    """Of 100 rows in 5 folds, 20 are tested on and, with a quarter of the others aside, 60 not."""
-    assert share_tested(5, 0.25) == pytest.approx(20 / 60)
-
-
-def test_unpaired_differences_add_both_variances():
-    one = 2.5 * (1 / 5 + 1 / 4)
-    half = 2.306004 * np.sqrt(2 * one)  # t(8)
-    interval = difference_interval(VALUES, VALUES + 1, 1 / 4, 1 / 4)
-    assert (interval.mean, interval.low, interval.high) == pytest.approx(
-        (1, 1 - half, 1 + half), abs=1e-5
-    )
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    """Of the mean of correlated values, as folds give: correlation n_test / n_total."""
-    rng, folds, covered = np.random.default_rng(0), 10, 0
-    for _ in range(2000):
-        shared = rng.normal(scale=np.sqrt(1 / folds))
-        values = shared + rng.normal(scale=np.sqrt(1 - 1 / folds), size=folds)
-        interval = mean_interval(values, share_tested(folds, 0.0))
-        covered += interval.low <= 0 <= interval.high
-    assert 0.93 < covered / 2000 < 0.97
-
-
-def test_the_summary_follows_from_the_folds(reproduced):
+def test_the_files_of_a_run_fit_each_other(reproduced):
     folds = pd.read_csv(reproduced.path / "metrics/folds.csv")
+    found = read_out_of_fold(reproduced.path / "metrics/out_of_fold.csv")
     summary = json.loads(reproduced.read("metrics/crossval.json"))
-    assert list(folds) == ["repeat", "fold", "test_rows", "accuracy", "loss", "macro_f1"]
-    assert len(folds) == summary["models"] == 100
-    for metric in ("accuracy", "loss", "macro_f1"):
-        estimate = summary[metric]
-        assert estimate["mean"] == pytest.approx(folds[metric].mean(), abs=1e-6)
-        assert estimate["std"] == pytest.approx(folds[metric].std(), abs=1e-6)
-        half = 1.984217 * folds[metric].std() * np.sqrt(1 / 100 + 1 / 9)  # t(99)
-        assert estimate["ci95_high"] - estimate["mean"] == pytest.approx(half, abs=2e-6)
-        assert estimate["mean"] - estimate["ci95_low"] == pytest.approx(half, abs=2e-6)
+    assert list(folds) == ["repeat", "fold", "accuracy", "loss", "macro_f1"]
+    assert len(folds) == summary["models"] == found.models.max() + 1 == 100
+    for metric, values in found.by_model().items():
+        assert folds[metric].to_numpy() == pytest.approx(values, abs=2e-6)
+        assert summary[metric]["std"] == pytest.approx(values.std(ddof=1), abs=2e-6)
+        spread = found.spread(metric)
+        interval = INTERVALS[metric](spread, False)
+        written = [summary[metric][key] for key in ("mean", "ci95_low", "ci95_high")]
+        assert written == pytest.approx([interval.mean, interval.low, interval.high], abs=2e-6)
+
+
+def test_what_is_written_is_read_again(iris, shipped, tmp_path):
+    settings = Crossval(folds=3, repeats=2, probabilities=True, seed=3)
+    recipe = shipped.model_copy(update={"epochs": 2})
+    found, probabilities, _ = crossval.cross_validate(iris, settings, recipe)
+    names = ["a", "NA", 'b "c", d']
+    write_out_of_fold(found, probabilities, names, tmp_path / "all.csv")
+    write_out_of_fold(found, None, names, tmp_path / "few.csv")
+    for path in (tmp_path / "all.csv", tmp_path / "few.csv"):
+        read = read_out_of_fold(path)
+        for name in ("actual", "predicted", "models"):
+            assert np.array_equal(getattr(read, name), getattr(found, name)), name
+        assert read.losses == pytest.approx(found.losses, abs=1e-6)
+    table = pd.read_csv(tmp_path / "all.csv", keep_default_na=False)
+    assert [*table][6:] == [f"probability_{name}" for name in names]
+    assert table.iloc[:, 6:].to_numpy() == pytest.approx(probabilities.reshape(-1, 3), abs=1e-6)
+
+
+def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):
+    """Worked by hand: of 5 rows a model sees 4 or less, with those of its own fold left out."""
+    labels = np.eye(2, dtype=np.uint8)[[0, 0, 0, 1, 1]]
+    found = majority(Dataset(np.zeros((5, 1), np.float32), labels), np.array([[0, 0, 0, 0, 1]]))
+    assert found.predicted.tolist() == [[1, 1, 1, 1, 0]]  # of 1 row of class 1, and of 3 and 1
+    expected = [-np.log(1 / 3)] * 3 + [-np.log(2 / 3), -np.log(2 / 6)]
+    assert found.losses[0] == pytest.approx(expected)
+    summary = json.loads(reproduced.read("metrics/crossval.json"))
+    assert summary["beside"][1]["accuracy"]["mean"] == 0.333333
+    assert [each["name"] for each in summary["beside"]] == [
+        "shipped", "majority", "no_hidden_layer",
+    ]  # fmt: skip
+    for part in (each["accuracy"] for each in summary["beside"][1:]):
+        gain = summary["accuracy"]["mean"] - part["mean"]
+        assert part["difference"] == pytest.approx(gain, abs=2e-6)
+        assert part["ci95_low"] > 0.1
+
+
+def test_what_does_not_fit_in_memory_is_one_line(iris, shipped, ten, monkeypatch):
+    monkeypatch.setattr(cross_validation, "MOST_CELLS", 449)
+    with pytest.raises(UserError, match=r"^crossval.repeats: repeats x rows x classes are 450, mo"):
+        crossval.cross_validate(iris, ten, shipped)
 
 
 def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
@@ -353,7 +366,7 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
     script = "import sys; from stages.crossval import main; main(); print('keras' in sys.modules)"
     assert copied.run("python", "-c", script).stdout == "False\n"
     assert json.loads(copied.read("metrics/crossval.json")) == {"models": 0}
-    assert copied.read("metrics/folds.csv") == "repeat,fold,test_rows,accuracy,loss,macro_f1\n"
+    assert copied.read("metrics/folds.csv") == "repeat,fold,accuracy,loss,macro_f1\n"
     copied.dvc("plots", "show", "metrics/folds.csv")
 
 
@@ -389,7 +402,14 @@ def test_a_batch_holds_no_more_rows_than_there_are(iris, shipped, ten):
     recipe = shipped.model_copy(update={"batch_size": 1_000_000})
     (block,) = batch_blocks(iris, members_of(iris, ten, recipe), NOTHING, recipe)
     assert [array.shape for array in block] == [(1, 135, 4, 10), (1, 135, 3, 10)]
-    assert out_of_fold.bytes_per_member(iris, 135, recipe) < 50_000
+    assert cross_validation.bytes_per_member(iris, 135, recipe) < 50_000
+
+
+def test_rows_that_stand_more_than_once_are_told(iris, capsys):
+    crossval.say_how_many_are_copies(Dataset(iris.features[[0, 1, 0, 2, 0]], iris.labels[:5]))
+    crossval.say_how_many_are_copies(Dataset(iris.features[:3], iris.labels[:3]))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("crossval: 3 of 5 rows stand more than once in the table; a model that")
 
 
 def test_long_work_is_announced(capsys):

@@ -234,12 +234,6 @@ def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
     assert "Licence" not in text
 
 
-def test_the_interval_of_wilson_is_that_of_the_literature():
-    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, and 0 of 20.
-    assert content.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert content.wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-
-
 @pytest.mark.usefixtures("here")
 def test_its_size_does_not_grow_with_classes_or_features(monkeypatch, capsys):
     for limit in ("MATRIX_CLASSES", "TABLE_CLASSES", "PLOT_CLASSES", "PLOT_FEATURES"):
@@ -377,7 +371,7 @@ def test_a_file_that_is_broken_in_the_other_revision_is_no_change(own, path):
     (own.path / path).write_text("{")
     own.commit("Break it")
     (own.path / path).write_text(whole)
-    with pytest.raises(UserError, match=f"^HEAD: {path}: |^{path} of HEAD: "):
+    with pytest.raises(UserError, match=f"^HEAD: .*{path}|^{path} of HEAD: "):
         report(against="HEAD")
 
 

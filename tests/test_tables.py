@@ -65,7 +65,9 @@ def test_gaps_are_left_for_the_model_to_fill(prepared):
     folder = prepared(GAPPY, **NAMED, missing="impute", features=["size", "colour"])
     rows = [[1, 1, 0], [np.nan, 0, 1], [3, np.nan, np.nan], [5, 1, 0]]
     np.testing.assert_array_equal(load(folder, "train")[0], rows)
-    assert open_dataset(folder / "train").kinds == Kinds(texts=((1, 3),), gaps=True)
+    assert open_dataset(folder / "train").kinds == Kinds(
+        texts=((1, 3),), gaps=True, classes=("a", "b")
+    )
     schema = schema_of(folder)
     np.testing.assert_array_equal(schema.encode(schema.row(["", "?"])), [[np.nan] * 3])
 

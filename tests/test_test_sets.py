@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.evaluating import repeated
 from classifier.rows.dataset import Dataset
+from classifier.scoring import repeated
 from stages import evaluate
 from tests.conftest import Clone
 
@@ -73,6 +73,8 @@ def test_repeated_rows_are_counted_over_blocks_as_one_by_one(monkeypatch, width)
     expected = sum(text in texts(train) for text in texts(data))
     assert 0 < expected < 40
     assert repeated.count_repeated(data, train) == expected
+    copies = sum(texts(data).count(text) > 1 for text in texts(data))
+    assert repeated.count_copies(data) == copies
 
 
 def test_two_of_one_name_are_one_line(project_copy):

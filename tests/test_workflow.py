@@ -62,7 +62,7 @@ def test_pushed_artifacts_make_repro_run_nothing_in_a_new_clone(copied, tmp_path
 def test_repro_with_pull_runs_nothing_in_a_clone_without_artifacts(copied, tmp_path):
     copied.dvc("push")
     bare = copied.clone(tmp_path / "bare")
-    assert bare.stages_run(bare.dvc("repro", "--pull")) == []
+    assert "Data and pipelines are up to date." in bare.dvc("repro", "--pull")
     assert bare.files() == copied.files()
 
 

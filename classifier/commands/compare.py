@@ -12,14 +12,13 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of_bytes, rounded
-from classifier.base.paths import FOLDS, LOCK
+from classifier.base.paths import LOCK, OUT_OF_FOLD
 from classifier.scoring.scores import BETTER_WHEN, METRICS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from classifier.base.dvc_lock import Lock
     from classifier.scoring.intervals import Interval
+    from classifier.scoring.out_of_fold import OutOfFold
 
 WORKSPACE = "workspace"
 LEADING_TO_CROSSVAL = ("fetch", "prepare", "crossval")
@@ -27,10 +26,10 @@ LEADING_TO_CROSSVAL = ("fetch", "prepare", "crossval")
 
 @dataclass(frozen=True)
 class Side:
-    """A revision that was cross-validated: its dvc.lock and the metrics of each model."""
+    """A revision that was cross-validated: its dvc.lock, and what each row got."""
 
     name: str
-    table: "pd.DataFrame"
+    found: "OutOfFold"
     lock: "Lock"
 
     @property
@@ -38,23 +37,17 @@ class Side:
         """The column that is predicted, by name or position."""
         return self.lock.params("prepare").get("prepare.label")
 
-    @property
-    def share_tested(self) -> float:
-        """How many rows a model was tested on for each that it was trained on."""
-        from classifier.scoring.intervals import share_tested
-
-        kept_aside = self.lock.params("crossval").get("train.validation_fraction", 0.0)
-        return share_tested(int(self.table["fold"].max()), kept_aside)
-
-    def has_the_folds_of(self, other: "Side") -> bool:
-        """Return whether the models of both were tested on the same rows, model by model."""
-        places = ["repeat", "fold", "test_rows"]
+    def has_the_rows_of(self, other: "Side") -> bool:
+        """Return whether both were tested on the same rows."""
         return (
-            {*places} <= {*self.table} & {*other.table}
-            and self.table[places].equals(other.table[places])
+            np.array_equal(self.found.actual, other.found.actual)
             and self.lock.table() == other.lock.table()
             and self.lock.choice_of_rows() == other.lock.choice_of_rows()
         )
+
+    def has_the_folds_of(self, other: "Side") -> bool:
+        """Return whether the models of both were tested on the same rows, model by model."""
+        return self.has_the_rows_of(other) and np.array_equal(self.found.models, other.found.models)
 
 
 @dataclass(frozen=True)
@@ -89,8 +82,8 @@ def compare(
 ) -> None:
     """Say whether cross-validated metrics differ by more than noise.
 
-    Where both sides were tested on the same folds, the differences fold by fold are tested, else
-    the two means. Better and worse mean that the 95% interval of the difference leaves out 0.
+    Where both sides were tested on the same rows, differences are taken row by row, else of the two
+    means. Better and worse mean that the 95% interval of the difference leaves out 0.
 
     \b
     Examples:
@@ -99,13 +92,12 @@ def compare(
       classifier compare HEAD~1 --markdown --fail-if-worse
     """
     before, after = load_side(old), load_side(new)
-    paired = after.has_the_folds_of(before)
-    changes = [change_of(metric, before, after, paired) for metric in METRICS]
+    changes = [change_of(metric, before, after) for metric in METRICS]
     if as_json:
-        print(to_json(before, after, changes, paired))
+        print(to_json(before, after, changes))
     else:
         print(to_table(before, after, changes, "github" if as_markdown else "simple"))
-        print(f"\n{how_tested(before, after, paired)}")
+        print(f"\n{how_tested(before, after)}")
     if fail_if_worse and any(change.verdict == "worse" for change in changes):
         raise typer.Exit(1)
 
@@ -132,75 +124,74 @@ def read_side(name: str) -> Side:
         raise UserError("an empty name is not a revision")
     if name == WORKSPACE:
         warn_of_namesakes(name)
-    return side_of(name, files_at(None if name == WORKSPACE else name, FOLDS, LOCK))
+    return side_of(name, files_at(None if name == WORKSPACE else name, OUT_OF_FOLD, LOCK))
 
 
 def side_of(name: str, files: dict[Path, bytes]) -> Side:
-    """Return a revision's side, from the bytes of its folds and its lock.
+    """Return a revision's side, from the bytes of what its rows got and of its lock.
 
     Raises:
-        UserError: it was not cross-validated, or the folds are damaged or not of the lock.
+        UserError: it was not cross-validated, or what its rows got is damaged or not of the lock.
     """
-    import pandas as pd
-
     from classifier.base.dvc_lock import parse_lock
+    from classifier.scoring.out_of_fold import read_out_of_fold
 
-    if not {FOLDS, LOCK} <= files.keys():
-        raise UserError(f"{name}: has no {FOLDS} or no {LOCK}; `dvc repro` writes both")
-    lock, folds = parse_lock(files[LOCK], f"{name}: {LOCK}"), files[FOLDS]
-    try:
-        table = pd.read_csv(io.BytesIO(folds), dtype={"test_rows": str})
-    except ValueError as error:
-        raise UserError(f"{name}: {FOLDS}: is damaged") from error
-    columns = ["repeat", "fold", *METRICS]
-    if not {*columns} <= {*table}:
-        raise UserError(f"{name}: {FOLDS}: expected the columns {', '.join(columns)}")
-    numbers = table[columns].apply(pd.to_numeric, errors="coerce").astype(float)
-    if not np.isfinite(numbers).all(axis=None):
-        raise UserError(f"{name}: {FOLDS}: expected numbers")
-    if table.empty or "crossval" not in lock.stages:
-        why = "crossval.folds: 0" if table.empty else f"{LOCK} does not name crossval"
-        raise UserError(f"{name}: was not cross-validated ({why})")
+    if LOCK not in files:
+        raise UserError(f"{name}: has no {LOCK}; `dvc repro` writes it")
+    lock = parse_lock(files[LOCK], f"{name}: {LOCK}")
+    if "crossval" not in lock.stages or not lock.params("crossval").get("crossval.folds"):
+        raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
+    if str(OUT_OF_FOLD) not in lock.outs():
+        raise UserError(f"{name}: was made before {OUT_OF_FOLD} was; run `dvc repro` there")
+    if OUT_OF_FOLD not in files:
+        raise UserError(
+            f"{name}: its {OUT_OF_FOLD} is neither in the cache nor on a remote; "
+            "run `dvc repro` there"
+        )
     if not lock.crossval_is_of_the_model():
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     lock.require_one_run(f"{name}: {LOCK}")
-    if not is_of(lock, folds, len(table)):
-        raise UserError(f"{name}: {FOLDS}: is not of this {LOCK}; run `dvc repro`")
+    if md5_of_bytes(files[OUT_OF_FOLD]) != lock.outs()[str(OUT_OF_FOLD)].md5:
+        raise UserError(f"{name}: {OUT_OF_FOLD}: is not of this {LOCK}; run `dvc repro`")
     lock.table()  # raises where the lock does not say
-    return Side(name, table, lock)
+    try:
+        found = read_out_of_fold(io.BytesIO(files[OUT_OF_FOLD]))
+    except ValueError as error:
+        raise UserError(f"{name}: {OUT_OF_FOLD}: is not as crossval writes it") from error
+    return Side(name, found, lock)
 
 
-def is_of(lock: "Lock", folds: bytes, models: int) -> bool:
-    """Return whether a lock names these folds by their md5, and by the number of models."""
-    params = lock.params("crossval")
-    if models != params.get("crossval.folds", 0) * params.get("crossval.repeats", 0):
-        return False
-    return str(FOLDS) in lock.outs() and md5_of_bytes(folds) == lock.outs()[str(FOLDS)].md5
+def change_of(metric: str, before: Side, after: Side) -> Change:
+    """Return how a metric differs: row by row where both sides were tested on the same rows."""
+    from classifier.scoring.intervals import (
+        difference_interval,
+        of_other_rows,
+        of_the_same_rows,
+        spread,
+    )
 
-
-def change_of(metric: str, before: Side, after: Side, paired: bool) -> Change:
-    from classifier.scoring.intervals import difference_interval, mean_interval
-
-    old, new = (side.table[metric].to_numpy(float) for side in (before, after))
-    if paired:
-        difference = mean_interval(new - old, max(before.share_tested, after.share_tested))
+    old, new = (side.found.scores(metric) for side in (before, after))
+    spreads = before.found.spread(metric), after.found.spread(metric)
+    if after.has_the_folds_of(before):
+        difference = spread(new - old, after.found.models)
+    elif after.has_the_rows_of(before):
+        of_rows = new.mean(axis=0) - old.mean(axis=0)
+        difference = of_the_same_rows(of_rows, *spreads)
     else:
-        difference = difference_interval(old, new, before.share_tested, after.share_tested)
-    return Change(metric, float(old.mean()), float(new.mean()), difference)
+        difference = of_other_rows(*spreads)
+    return Change(metric, float(old.mean()), float(new.mean()), difference_interval(difference))
 
 
-def how_tested(before: Side, after: Side, paired: bool) -> str:
+def how_tested(before: Side, after: Side) -> str:
     """Say in words which test it was, and what it does not say."""
-    if paired:
-        test = (
-            f"Paired: the same {len(before.table)} folds on both sides. "
-            "Corrected resampled t-test (Nadeau and Bengio, 2003)."
-        )
+    rows = f"{len(after.found.actual):,} rows"
+    if after.has_the_folds_of(before):
+        test = f"Paired: the same {rows} in the same folds on both sides."
+    elif after.has_the_rows_of(before):
+        test = f"Paired: the same {rows} on both sides, in other folds."
     else:
-        test = (
-            f"Unpaired: the folds differ ({len(before.table)} and {len(after.table)} models). "
-            "Corrected resampled variances (Nadeau and Bengio, 2003), Welch's t-test."
-        )
+        test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
+    test += " Variances by rows and by models, Student's t; see docs/statistics.md."
     if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label:
@@ -232,7 +223,7 @@ def cells(before: Side, after: Side, changes: list[Change]) -> list[list[str]]:
     return [head, *rows]
 
 
-def to_json(before: Side, after: Side, changes: list[Change], paired: bool) -> str:
+def to_json(before: Side, after: Side, changes: list[Change]) -> str:
     metrics = {
         change.metric: {
             "old": change.old,
@@ -244,5 +235,6 @@ def to_json(before: Side, after: Side, changes: list[Change], paired: bool) -> s
         }
         for change in changes
     }
+    paired = after.has_the_rows_of(before)
     sides = {"old": before.name, "new": after.name, "paired": paired}
     return json.dumps(rounded(sides | {"metrics": metrics}), indent=2)

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -129,12 +129,18 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
 def files_at(revision: str | None, *paths: Path) -> dict[Path, bytes]:
     """Return the files of a revision, or as they are; what it does not have is left out.
 
+    What DVC keeps comes from the cache, or else from a remote.
+
     Raises:
-        UserError: there is no such revision.
+        UserError: there is no such revision, or DVC cannot read what it says.
     """
     found = {}
     with repo_at(revision) as repo:
         for path in paths:
-            with suppress(FileNotFoundError):
+            try:
                 found[path] = repo.dvcfs.read_bytes(str(path))
+            except FileNotFoundError:
+                continue
+            except DvcException as error:
+                raise UserError(f"{revision}: {error}" if revision else str(error)) from error
     return found

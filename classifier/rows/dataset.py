@@ -19,13 +19,14 @@ class Kinds(BaseModel):
     """What the inputs are: categories, those of one text side by side, or else numbers.
 
     texts: the place of the first input of each text, and of the one after its last; gaps: whether
-    an input may be NaN, all those of a text where it is a gap.
+    an input may be NaN, all those of a text where it is a gap; classes: what each label means.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     texts: tuple[tuple[int, int], ...] = ()
     gaps: bool = False
+    classes: tuple[str, ...] = ()
 
     def fit(self, inputs: int) -> bool:
         """Return whether so many inputs can be of these kinds."""
@@ -110,6 +111,10 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
     ) -> None:
         """Write the next rows: (n, inputs) features, and the class of each, (n,)."""
         self.features.append(features)
+        self.append_labels(class_index)
+
+    def append_labels(self, class_index: npt.NDArray[np.integer[Any]]) -> None:
+        """Write the classes of rows whose features come from elsewhere."""
         self.labels.append(class_index[:, None] == np.arange(self.labels.columns))
 
     def __exit__(self, *_: object) -> None:

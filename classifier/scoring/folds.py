@@ -1,6 +1,5 @@
 """Which rows each member of a cross-validation is trained, validated and tested on."""
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +26,10 @@ def fold_of_rows(data: Dataset, settings: Crossval, repeat: int) -> npt.NDArray[
     return stratified_folds(data.labels.argmax(axis=1), settings.folds, rng)
 
 
-def fold_hashes(data: Dataset, settings: Crossval) -> list[str]:
-    """Return 12 hexadecimal digits for each fold of each repeat, made from its row numbers."""
-    return [
-        hashlib.sha256(np.flatnonzero(fold_of_row == fold).astype("<i4").tobytes()).hexdigest()[:12]
-        for repeat in range(1, settings.repeats + 1)
-        for fold_of_row in [fold_of_rows(data, settings, repeat)]
-        for fold in range(settings.folds)
-    ]
+def models_of_rows(data: Dataset, settings: Crossval) -> npt.NDArray[np.int32]:
+    """Return the number of the model that each row is tested by, (repeats, rows), from 0."""
+    folds = [fold_of_rows(data, settings, repeat) for repeat in range(1, settings.repeats + 1)]
+    return np.stack(folds) + settings.folds * np.arange(settings.repeats, dtype=np.int32)[:, None]
 
 
 def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> "Member":

@@ -1,16 +1,17 @@
-"""Error bars for cross-validated metrics.
+"""Error bars from what each row got, in each repeat, of a model that it did not train.
 
-The models of a cross-validation share most of their training rows, so the variance of their mean
-is larger than that of as many independent ones. Nadeau and Bengio, "Inference for the
-Generalization Error", Machine Learning 52 (2003), section 3, estimate it by
-(1 / J + n_test / n_train) S² for J models, S² being their sample variance. For K folds
-n_test / n_train is 1 / (K - 1) (Bouckaert and Frank, 2004, for repeated folds), and more where a
-part of the other rows is kept aside for validation.
+A cross-validation that was repeated has tested every row once in each repeat, each time by another
+model. So its mean varies with the rows that happened to be drawn and with the models that happened
+to come of them, and the two variances add up: a two-way layout of random rows and random models, as
+in Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, sqrt
 
+import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtrit
 
 from classifier.scoring.scores import Scores
@@ -27,44 +28,103 @@ class Interval:
     high: float
 
 
-def share_tested(folds: int, validation_fraction: float) -> float:
-    """Return how many rows a model is tested on for each that it is trained on."""
-    return 1 / (folds - 1) / (1 - validation_fraction)
+@dataclass(frozen=True)
+class Spread:
+    """The mean of what rows got, and how its variance comes about.
 
-
-def corrected_variance(values: Scores, share: float) -> float:
-    """Return the variance of the mean of a metric over the models of a cross-validation.
-
-    values: (models,); fewer than two have none and give NaN. share: see `share_tested`.
+    by_rows, by_models: parts of the variance of the mean; rows, models: how many of each there are.
     """
-    if len(values) < 2:
-        return float("nan")
-    return float(values.var(ddof=1)) * (1 / len(values) + share)
+
+    mean: float
+    by_rows: float
+    by_models: float
+    rows: int
+    models: int
+
+    @property
+    def variance(self) -> float:
+        return self.by_rows + self.by_models
+
+    @property
+    def variance_of_one(self) -> float:
+        """The variance for one of the models in place of their mean."""
+        return self.by_rows + self.models * self.by_models
+
+    @property
+    def quantile(self) -> float:
+        """Of Student's t, how many deviations an end of the interval is away."""
+        return float(stdtrit(self.rows - 1, (1 + LEVEL) / 2))
 
 
-def mean_interval(values: Scores, share: float) -> Interval:
-    """Return the mean of a metric, or of paired differences, over (models,), with its interval."""
-    variance = corrected_variance(values, share)
-    return _student_interval(float(values.mean()), variance, len(values) - 1)
+def spread(scores: Scores, models: npt.NDArray[np.integer]) -> Spread:
+    """Return the mean of scores and its variance by rows and by models.
 
-
-def difference_interval(
-    before: Scores, after: Scores, share_before: float, share_after: float
-) -> Interval:
-    """Return the difference of the means of two unpaired cross-validations, with its interval.
-
-    Variances may differ: the degrees of freedom are those of Welch (1947) and Satterthwaite (1946).
+    scores: (repeats, rows), what each row got in each repeat; models: (repeats, rows), the number
+    of the model that gave it, counted from 0.
     """
-    variances = (
-        corrected_variance(before, share_before),
-        corrected_variance(after, share_after),
+    rows = scores.shape[1]
+    mean = float(scores.mean())
+    errors = (scores - mean) / scores.size
+    by_rows = rows / (rows - 1) * float((errors.sum(axis=0) ** 2).sum()) if rows > 1 else np.nan
+    sums = np.bincount(models.ravel(), errors.ravel())
+    by_models = max(0.0, float((sums**2).sum() - (errors**2).sum()))
+    return Spread(mean, by_rows, by_models, rows, len(sums))
+
+
+def share_interval(found: Spread, of_one: bool = False) -> Interval:
+    """Return the interval of a share of rows, such as accuracy: never outside of 0 to 1.
+
+    That of Wilson (1927), of as many rows as would have the variance by chance alone. of_one: for
+    one of the models in place of their mean.
+    """
+    share = min(max(found.mean, 0.0), 1.0)
+    by_chance = share * (1 - share) / found.rows
+    variance = max(found.by_rows, by_chance) + found.by_models * (found.models if of_one else 1)
+    return wilson(share, share * (1 - share) / variance if variance else found.rows, found.quantile)
+
+
+def wilson(share: float, rows: float, quantile: float) -> Interval:
+    """Return the score interval of Wilson (1927) for a share of rows."""
+    square = quantile**2 / rows
+    middle = (share + square / 2) / (1 + square)
+    half = quantile / (1 + square) * sqrt(share * (1 - share) / rows + square / (4 * rows))
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def loss_interval(found: Spread, of_one: bool = False) -> Interval:
+    """Return the interval of a mean loss, on the log scale: never below 0."""
+    variance = found.variance_of_one if of_one else found.variance
+    factor = exp(found.quantile * sqrt(variance) / found.mean) if found.mean else 1.0
+    return Interval(found.mean, found.mean / factor, found.mean * factor)
+
+
+def difference_interval(found: Spread) -> Interval:
+    """Return the interval of a mean difference, that of Student's t."""
+    half = found.quantile * sqrt(found.variance)
+    return Interval(found.mean, found.mean - half, found.mean + half)
+
+
+def of_the_same_rows(differences: Scores, old: Spread, new: Spread) -> Spread:
+    """Return the spread of a difference where the models of both differ; differences: (rows,)."""
+    rows = len(differences)
+    by_rows = float(differences.var(ddof=1)) / rows if rows > 1 else np.nan
+    by_models = old.by_models + new.by_models
+    return Spread(float(differences.mean()), by_rows, by_models, rows, min(old.models, new.models))
+
+
+def of_other_rows(old: Spread, new: Spread) -> Spread:
+    """Return the spread of a difference where rows and models differ."""
+    return Spread(
+        mean=new.mean - old.mean,
+        by_rows=old.by_rows + new.by_rows,
+        by_models=old.by_models + new.by_models,
+        rows=min(old.rows, new.rows),
+        models=min(old.models, new.models),
     )
-    total, degrees = sum(variances), (len(before) - 1, len(after) - 1)
-    parts = sum(v**2 / d for v, d in zip(variances, degrees, strict=True))
-    freedom = total**2 / parts if parts else float(sum(degrees))
-    return _student_interval(float(after.mean() - before.mean()), total, freedom)
 
 
-def _student_interval(mean: float, variance: float, freedom: float) -> Interval:
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(variance)
-    return Interval(mean, mean - half, mean + half)
+INTERVALS: dict[str, Callable[[Spread, bool], Interval]] = {
+    "accuracy": share_interval,
+    "loss": loss_interval,
+    "macro_f1": share_interval,
+}

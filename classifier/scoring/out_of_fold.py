@@ -1,182 +1,168 @@
-"""How models do on rows that they were not trained on; each is a network, or the mean of many."""
+"""What each row got of models that it did not train, and how it scores."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from classifier.base.errors import UserError
-from classifier.model.members import (
-    Epoch,
-    Member,
-    Members,
-    count_hits,
-    learned_by,
-    logit_blocks,
-    total_loss,
-    train_members,
-)
-from classifier.params import Train
-from classifier.rows.dataset import Dataset
-from classifier.scoring.scores import METRICS, Scores, macro_f1
+from classifier.base.files import quoting, replaced_file
+from classifier.scoring.intervals import INTERVALS, Spread, difference_interval, spread
+from classifier.scoring.scores import Scores, macro_f1
 
-MEMORY = 512 * 2**20  # bytes for the members that are trained side by side
+Numbers = npt.NDArray[np.int32]
+HEAD = ["repeat", "fold", "row", "actual", "predicted", "loss"]
+BLOCK_ROWS = 100_000  # that are written at a time
 
 
-def train_and_score(
-    data: Dataset,
-    sizes: Sequence[int],
-    first_member: Callable[[int], Member],
-    settings: Train,
-    after_epoch: Callable[[Epoch], object],
-) -> tuple[dict[str, Scores], dict[str, Scores]]:
-    """Return accuracy, loss and macro F1 of models on their test rows, and of each's members.
+@dataclass(frozen=True)
+class OutOfFold:
+    """The answer for each row in each repeat, of the model that was tested on its fold.
 
-    Those of models are (models,), of the mean of a model's probabilities; those of members,
-    (models, members). sizes: how many rows each model is trained on; first_member: makes the first
-    member of a model, given its number, when its turn comes; the others have its rows, and seeds of
-    their own. As many are trained side by side as fit in MEMORY; which ones makes no difference.
-
-    Raises:
-        UserError: a network does not fit in memory, or its loss is not finite any more.
+    actual: (rows,), the class of each row; predicted, losses, models: (repeats, rows), the class
+    that was answered, the cross-entropy of the answer, and the number of the model, which are
+    counted from 0: those of the first repeat, fold by fold, then those of the second.
     """
-    limit, count = max(1, MEMORY // bytes_per_member(data, max(sizes), settings)), settings.members
-    of_members = {metric: np.empty(len(sizes) * count) for metric in METRICS}
-    means = Means(data, len(sizes), count)
-    for numbers in side_by_side(np.repeat(sizes, count), settings.batch_size, limit):
-        members = members_at(numbers, first_member, count)
-        network = train_members(data, members, settings, after_epoch)
-        found = score(network, data, members, means.adder(numbers, members) if count > 1 else None)
-        require_finite(found["loss"])
-        for metric, values in found.items():
-            of_members[metric][numbers] = values
-        if count > 1:
-            means.end(numbers, members)
-    each = {metric: values.reshape(-1, count) for metric, values in of_members.items()}
-    return (means.scores if count > 1 else {metric: each[metric][:, 0] for metric in each}), each
 
+    actual: Numbers
+    predicted: Numbers
+    losses: Scores
+    models: Numbers
 
-def score(
-    network: Members,
-    data: Dataset,
-    members: Sequence[Member],
-    also: Callable[[int, Scores], object] | None = None,
-) -> dict[str, Scores]:
-    """Return accuracy, loss and macro F1 of members on their test rows, (members,) each.
+    @cached_property
+    def is_right(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.predicted == self.actual)
 
-    also: is given the logits of some rows, (rows, classes, members), and the place of the first.
-    """
-    tally, at = Tally(data.labels.shape[1], len(members)), 0
-    rows = [member.test for member in members]
-    for logits, is_class in logit_blocks(network, data, rows, learned_by(members)):
-        tally.add(logits, is_class)
-        if also:
-            also(at, logits)
-        at += len(logits)
-    return tally.scores()
+    @cached_property
+    def classes(self) -> int:
+        return int(max(self.actual.max(), self.predicted.max())) + 1
 
+    def tallies(self, groups: Numbers, count: int) -> npt.NDArray[np.intp]:
+        """Return right, actual and predicted rows by class and group, (3, classes, groups).
 
-def members_at(
-    numbers: npt.NDArray[np.intp], first_member: Callable[[int], Member], count: int
-) -> list[Member]:
-    """Return members by their numbers: those of the first model, then those of the second, ..."""
-    models, places = np.divmod(numbers, count)
-    first = {int(model): first_member(int(model)) for model in np.unique(models)}
-    return [
-        first[model].sibling(place)
-        for model, place in zip(models.tolist(), places.tolist(), strict=True)
-    ]
+        groups: (repeats, rows), the group that each answer belongs to.
+        """
+        actual = np.broadcast_to(self.actual, self.predicted.shape)
+        wrong = self.classes  # where those are counted that are not right
+        classes = [np.where(self.is_right, actual, wrong), actual, self.predicted]
+        size = (self.classes + 1) * count
+        counts = [
+            np.bincount((each * count + groups).ravel(), minlength=size)[: wrong * count]
+            for each in classes
+        ]
+        return np.stack(counts).reshape(3, self.classes, count)
 
+    def spread(self, metric: str) -> Spread:
+        """Return the metric over all answers, and its variance by rows and by models."""
+        return spread(self.scores(metric), self.models)
 
-def side_by_side(
-    sizes: npt.NDArray[np.intp], batch_size: int, limit: int
-) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the numbers of members to train together: of as many batches, and `limit` at most."""
-    batches = -(-sizes // batch_size)
-    for number in np.unique(batches):
-        alike = np.flatnonzero(batches == number)
-        yield from np.array_split(alike, -(-len(alike) // limit))
+    def scores(self, metric: str) -> Scores:
+        """Return what each answer contributes, (repeats, rows), of which the mean is the metric."""
+        if metric == "loss":
+            return self.losses
+        if metric == "accuracy":
+            return self.is_right.astype(float)
+        return self._influence_on_macro_f1()
 
+    def _influence_on_macro_f1(self) -> Scores:
+        """Return macro F1 and how far each answer moves it, by the delta method.
 
-def bytes_per_member(data: Dataset, rows: int, settings: Train) -> int:
-    """Return about what it takes to train one: weights, activations of a batch, order of rows.
+        F1 of class c is 2 H / (A + P), of hits, actual and predicted rows; its derivative by the
+        weight of an answer is (2 hit - F1 (is c + is predicted c)) / (A + P).
+        """
+        hits, actual, predicted = self.tallies(np.zeros_like(self.models), 1)[..., 0]
+        total = np.maximum(actual + predicted, 1)
+        f1, occurs = 2 * hits / total, actual + predicted > 0
+        scale = self.predicted.size / occurs.sum()
+        moved = 2 * self.is_right / total[self.actual] - (f1 / total)[self.actual]
+        moved = moved - (f1 / total)[self.predicted]
+        return np.asarray(f1.sum() / occurs.sum() + scale * moved)
 
-    Weights count six times, with their gradients, up to three of an optimizer and a copy;
-    activations three times, with their gradients and products in between.
-    """
-    units = [data.features.shape[1], *settings.hidden, data.labels.shape[1]]
-    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
-    batch = min(settings.batch_size, rows)
-    return int(4 * (6 * weights + 3 * batch * sum(units) + 3 * rows))
-
-
-def require_finite(losses: Scores) -> None:
-    """Raise `UserError` if the training of a member has diverged."""
-    diverged = int((~np.isfinite(losses)).sum())
-    if diverged:
-        raise UserError(
-            f"training diverged: the loss of {diverged} of {len(losses)} models is not finite; "
-            "try a smaller train.learning_rate"
-        )
-
-
-class Tally:
-    """Counts how members do on their rows, some at a time."""
-
-    def __init__(self, classes: int, members: int) -> None:
-        self.counts, self.loss = np.zeros((3, classes, members), int), np.zeros(members)
-
-    def add(self, logits: Scores, is_class: npt.NDArray[np.bool_]) -> None:
-        """Count rows; both are (rows, classes, members), as of `logit_blocks`."""
-        self.counts += count_hits(logits, is_class)
-        self.loss += total_loss(logits, is_class)
-
-    def scores(self) -> dict[str, Scores]:
-        """Return accuracy, loss and macro F1, (members,) each."""
-        hits, actual, predicted = self.counts
+    def by_model(self) -> dict[str, Scores]:
+        """Return accuracy, loss and macro F1 of each model on its fold, (models,)."""
+        rows = np.bincount(self.models.ravel())
+        hits, actual, predicted = self.tallies(self.models, len(rows))
         return {
-            "accuracy": hits.sum(axis=0) / actual.sum(axis=0),
-            "loss": self.loss / actual.sum(axis=0),
+            "accuracy": hits.sum(axis=0) / rows,
+            "loss": np.bincount(self.models.ravel(), self.losses.ravel()) / rows,
             "macro_f1": macro_f1(hits, actual, predicted),
         }
 
 
-class Means:
-    """The mean of the probabilities of each model's members, scored once all of them are there."""
+def interval(found: OutOfFold, metric: str, of_one: bool = False) -> dict[str, float]:
+    """Return the ends of the 95% interval of a metric; of_one: for one of the models alone."""
+    ends = INTERVALS[metric](found.spread(metric), of_one)
+    return {"ci95_low": ends.low, "ci95_high": ends.high}
 
-    def __init__(self, data: Dataset, models: int, members: int) -> None:
-        self.data, self.members = data, members
-        self.scores = {metric: np.empty(models) for metric in METRICS}
-        self.log_sums: dict[int, Scores] = {}  # (rows, classes), by model
 
-    def adder(
-        self, numbers: npt.NDArray[np.intp], members: Sequence[Member]
-    ) -> Callable[[int, Scores], None]:
-        """Return what adds the probabilities of these members, for `score` to call."""
-        models = numbers // self.members
-        for model, member in zip(models.tolist(), members, strict=True):
-            if model not in self.log_sums:
-                shape = len(member.test), self.data.labels.shape[1]
-                self.log_sums[model] = np.full(shape, -np.inf)
+def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, float]:
+    """Return what a baseline scores on the same folds, and how much more this does."""
+    other = baseline.scores(metric)
+    ends = difference_interval(spread(found.scores(metric) - other, found.models))
+    return {
+        "mean": float(other.mean()),
+        "difference": ends.mean,
+        "ci95_low": ends.low,
+        "ci95_high": ends.high,
+    }
 
-        def add(at: int, logits: Scores) -> None:
-            with np.errstate(invalid="ignore"):  # of members that diverged
-                logs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-                for model in np.unique(models).tolist():
-                    new = np.logaddexp.reduce(logs[..., models == model], axis=-1)
-                    sums = self.log_sums[model][at : at + len(logits)]
-                    np.logaddexp(sums, new[: len(sums)], out=sums)
 
-        return add
+def write_out_of_fold(
+    found: OutOfFold,
+    probabilities: npt.NDArray[np.float32] | None,
+    classes: list[str],
+    path: Path,
+) -> None:
+    """Write a line for each answer, repeat by repeat, in the order of the rows.
 
-    def end(self, numbers: npt.NDArray[np.intp], members: Sequence[Member]) -> None:
-        """Score the models whose last member is among these."""
-        models, places = np.divmod(numbers, self.members)
-        for model, place, member in zip(models.tolist(), places.tolist(), members, strict=True):
-            if place == self.members - 1:
-                tally = Tally(self.data.labels.shape[1], 1)
-                is_class = self.data.labels[member.test] > 0
-                tally.add(self.log_sums.pop(model)[..., None], is_class[..., None])
-                for metric, values in tally.scores().items():
-                    self.scores[metric][model] = values[0]
+    probabilities: (repeats, rows, classes), to be written too if there are any.
+    """
+    names, folds = np.array(classes, dtype=object), int(found.models[0].max()) + 1
+    with replaced_file(path) as temporary, temporary.open("w", newline="") as file:
+        for repeat, block in blocks(*found.predicted.shape):
+            columns = {
+                "repeat": repeat + 1,
+                "fold": found.models[repeat, block] - repeat * folds + 1,
+                "row": np.arange(block.start, block.stop) + 1,
+                "actual": names[found.actual[block]],
+                "predicted": names[found.predicted[repeat, block]],
+                "loss": found.losses[repeat, block].round(6),
+            }
+            table = pd.DataFrame(columns)
+            if probabilities is not None:
+                more = probabilities[repeat, block].astype(float).round(6)
+                table[[f"probability_{name}" for name in classes]] = more
+            is_first = not repeat and not block.start
+            table.to_csv(file, index=False, header=is_first, quoting=quoting(classes))
+
+
+def blocks(repeats: int, rows: int) -> Iterator[tuple[int, slice]]:
+    """Yield every repeat with slices over its rows."""
+    for repeat in range(repeats):
+        for start in range(0, rows, BLOCK_ROWS):
+            yield repeat, slice(start, min(start + BLOCK_ROWS, rows))
+
+
+def read_out_of_fold(path: Path | IO[bytes]) -> OutOfFold:
+    """Return what `write_out_of_fold` wrote, its classes in the order of their first rows.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    texts = {"actual": str, "predicted": str}
+    table = pd.read_csv(path, usecols=HEAD, dtype=texts, keep_default_na=False)
+    shape = repeats, rows = int(table["repeat"].max()), int(table["row"].max())
+    if len(table) != repeats * rows:
+        raise ValueError(f"found {len(table)} rows, expected {repeats} x {rows}")
+    places, _ = pd.factorize(pd.concat([table["actual"], table["predicted"]]))
+    models = (table["repeat"] - 1) * int(table["fold"].max()) + table["fold"] - 1
+    return OutOfFold(
+        actual=places[:rows].astype(np.int32),
+        predicted=places[len(table) :].reshape(shape).astype(np.int32),
+        losses=table["loss"].to_numpy(float).reshape(shape),
+        models=models.to_numpy(np.int32).reshape(shape),
+    )

@@ -285,7 +285,7 @@ class Schema(_Model):
         """What the inputs are, as it is written beside the rows."""
         spans = zip(self.features, pairwise(self.first_inputs), strict=True)
         texts = tuple(span for feature, span in spans if isinstance(feature, TextFeature))
-        return Kinds(texts=texts, gaps=self.missing == "impute")
+        return Kinds(texts=texts, gaps=self.missing == "impute", classes=tuple(self.classes))
 
     @cached_property
     def _number_places(self) -> list[int]:

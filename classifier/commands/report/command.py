@@ -11,7 +11,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of_bytes
-from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, PARAMS
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, OUT_OF_FOLD, PARAMS
 from classifier.commands.compare import (
     WORKSPACE,
     cells,
@@ -101,7 +101,7 @@ def results_of(revision: str) -> dict[Path, bytes]:
 
     if not revision:
         raise UserError("an empty name is not a revision")
-    files = files_at(revision, LOCK, EVALUATION, HISTORY, FOLDS)
+    files = files_at(revision, LOCK, EVALUATION, HISTORY, FOLDS, OUT_OF_FOLD)
     if LOCK in files:
         lock = parse_lock(files[LOCK], f"{revision}: {LOCK}")
         for path in (EVALUATION, HISTORY):
@@ -173,13 +173,12 @@ def verdicts(revision: str, files: dict[Path, bytes]) -> "list[Block]":
 
     try:
         before = side_of(revision, files)
-        after = side_of(WORKSPACE, {path: path.read_bytes() for path in (FOLDS, LOCK)})
+        after = side_of(WORKSPACE, {path: path.read_bytes() for path in (OUT_OF_FOLD, LOCK)})
     except UserError as error:
         return [f"Cross-validations are not compared. {error}."]
-    paired = after.has_the_folds_of(before)
-    changes = [change_of(metric, before, after, paired) for metric in METRICS]
+    changes = [change_of(metric, before, after) for metric in METRICS]
     head, *rows = cells(before, after, changes)
-    return [Table("Cross-validated metrics", head, rows), how_tested(before, after, paired)]
+    return [Table("Cross-validated metrics", head, rows), how_tested(before, after)]
 
 
 def drawn_of(files: dict[Path, bytes]) -> "dict[str, Records]":

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from classifier.commands.report.results import (
     records,
 )
 from classifier.rows.dataset import open_dataset
+from classifier.scoring.intervals import wilson
 from classifier.scoring.scores import METRICS
 from classifier.table.cells import counted
 from classifier.table.schema import Feature, NumberFeature
@@ -97,9 +97,8 @@ def results(run: Run) -> Section:
             f"{source}: {len(run.schema.features)} features, {len(run.schema.classes)} classes.",
             Table("Metrics, with 95% intervals", head, headline(run)),
             "Judge the model by rows that it was not trained on: by cross-validation, whose "
-            "intervals allow for the rows that its models share (Nadeau and Bengio, 2003), and by "
-            "test sets (intervals of Wilson, 1927). The former are symmetric, so their ends may "
-            "pass 1.",
+            "intervals are of other rows and other models (docs/statistics.md), and by test sets "
+            "(intervals of Wilson, 1927).",
         ],
     )
 
@@ -113,12 +112,12 @@ def headline(run: Run) -> list[list[str]]:
         ]
         left_out = f"Rows left out, {run.crossval['models']} models"
         rows.append([left_out, f"{run.evaluation['train']['rows']:,}", *intervals])
-        rows += [one_alone(run)] if "one_network" in run.crossval else []
+        rows += other_answers(run)
     for name, found in run.evaluation.items():
         accuracy = f"{found['accuracy']:.3f}"
         if name != "train":
-            low, high = wilson(found["accuracy"], found["rows"])
-            accuracy += f" ({low:.3f} to {high:.3f})"
+            interval = wilson(found["accuracy"], found["rows"], Z95)
+            accuracy += f" ({interval.low:.3f} to {interval.high:.3f})"
         rows.append(
             [
                 title_of(run, name),
@@ -130,22 +129,23 @@ def headline(run: Run) -> list[list[str]]:
     return rows
 
 
-def one_alone(run: Run) -> list[str]:
-    """Return what one of the networks scores alone, of which the mean is taken."""
-    found = [
-        "{mean:.3f}, \u00b1 {std_by_start:.3f} by its start".format(
-            **run.crossval["one_network"][m]
-        )
-        for m in METRICS
+def other_answers(run: Run) -> list[list[str]]:
+    """Return what stands beside the cross-validated mean: one model of it, and what knows less."""
+    of_rows = f"{run.evaluation['train']['rows']:,}"
+    forms = {
+        "shipped": ("One such model, as the one that ships", "{ci95_low:.3f} to {ci95_high:.3f}"),
+        "one_network": (
+            "One network of its mean",
+            "{mean:.3f}, \u00b1 {std_by_start:.3f} by its start",
+        ),
+        "no_hidden_layer": ("Without hidden layers", "{mean:.3f}"),
+        "majority": ("Always the most frequent class", "{mean:.3f}"),
+    }
+    return [
+        [name, of_rows, *(form.format(**found[metric]) for metric in METRICS)]
+        for found in run.crossval["beside"]
+        for name, form in [forms[found["name"]]]
     ]
-    return ["The same, one network alone", f"{run.evaluation['train']['rows']:,}", *found]
-
-
-def wilson(share: float, rows: int) -> tuple[float, float]:
-    """Return the 95% score interval of a proportion (Wilson, 1927)."""
-    middle = share + Z95**2 / (2 * rows)
-    half = Z95 * sqrt(share * (1 - share) / rows + Z95**2 / (4 * rows**2))
-    return (middle - half) / (1 + Z95**2 / rows), (middle + half) / (1 + Z95**2 / rows)
 
 
 def formatted(found: Mapping[str, float], *keys: str) -> list[str]:

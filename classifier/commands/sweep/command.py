@@ -319,7 +319,7 @@ def against_default(results: Results) -> tuple[Change, bool] | str:
     except UserError as error:
         return f"No comparison with the default: {error}."
     paired = best.has_the_folds_of(default)
-    return change_of(results.metric.split(".")[1], default, best, paired), paired
+    return change_of(results.metric.split(".")[1], default, best), paired
 
 
 def to_text(results: Results) -> str:

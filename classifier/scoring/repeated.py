@@ -1,4 +1,4 @@
-"""Rows of a data set that the model was trained on: on them it looks better than it is."""
+"""Rows that a model was trained on too: on them it looks better than it is."""
 
 from collections.abc import Iterator
 
@@ -19,6 +19,12 @@ def count_repeated(data: Dataset, train: Dataset) -> int:
         places = np.searchsorted(hashes, known).clip(max=len(hashes) - 1)
         is_repeated[places[hashes[places] == known]] = True
     return int(counts[is_repeated].sum())
+
+
+def count_copies(data: Dataset) -> int:
+    """Return how many rows there are of which the data set has another, label and all."""
+    _, counts = np.unique(np.concatenate([*row_hashes(data)]), return_counts=True)
+    return int(counts[counts > 1].sum())
 
 
 def row_hashes(data: Dataset) -> Iterator[npt.NDArray[np.uint64]]:

@@ -1,0 +1,220 @@
+"""How often intervals of cross-validation hold: `python -m benchmarks.coverage`.
+
+Tables are drawn from Gaussian classes, one per class, so that what a classifier is worth is known
+from fresh rows. The classifier is a stand-in that is fitted in no time: linear discriminant
+analysis, its weights moved at random, as the start of a network moves it.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tabulate import tabulate
+
+from classifier.base.files import write_text
+from classifier.base.progress import Progress
+from classifier.rows.stratified import stratified_folds
+from classifier.scoring.intervals import INTERVALS, Interval, difference_interval, spread
+from classifier.scoring.out_of_fold import OutOfFold
+from classifier.scoring.scores import METRICS, f1_scores
+
+Floats = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int32]
+
+DOCUMENT = Path(__file__).parent.parent / "docs/statistics.md"
+TABLE_STARTS, TABLE_ENDS = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
+FEATURES, FRESH_ROWS = 4, 5_000
+FOLDS, REPEATS = 10, 10
+RIDGE = 1e-3  # of the covariance, so that it can be inverted
+SIZES = (50, 150, 1_000)
+
+
+@dataclass(frozen=True)
+class World:
+    """Where tables come from: classes with centres `apart`; how far a start moves the weights."""
+
+    classes: int
+    apart: float
+    start: float
+
+    def draw(self, rows: int, rng: np.random.Generator) -> tuple[Floats, Classes]:
+        """Return features, (rows, FEATURES), and classes, (rows,), as many rows of each."""
+        actual = (np.arange(rows) % self.classes).astype(np.int32)
+        centres = self.apart * np.eye(self.classes, FEATURES)
+        return centres[actual] + rng.normal(size=(rows, FEATURES)), actual
+
+
+@dataclass(frozen=True)
+class Model:
+    """Scores of a class are linear in the features: (FEATURES, classes), and (classes,)."""
+
+    weights: Floats
+    bias: Floats
+
+    def log_probabilities(self, features: Floats) -> Floats:
+        scores = features @ self.weights + self.bias
+        return np.asarray(scores - np.logaddexp.reduce(scores, axis=1)[:, None])
+
+
+def fit(features: Floats, actual: Classes, world: World, rng: np.random.Generator) -> Model:
+    """Return linear discriminant analysis with equal priors, its weights moved by a start."""
+    centres = np.stack([features[actual == c].mean(axis=0) for c in range(world.classes)])
+    inner = features - centres[actual]
+    covariance = inner.T @ inner / len(features) + RIDGE * np.eye(FEATURES)
+    weights = np.linalg.solve(covariance, centres.T)
+    bias = -0.5 * (centres.T * weights).sum(axis=0)
+    moved = weights * (1 + world.start * rng.normal(size=weights.shape))
+    return Model(moved, bias + world.start * rng.normal(size=bias.shape))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A table that was cross-validated, and what is true of its models.
+
+    confusion: (classes, classes), of fresh rows by all models; loss: their mean; shipped: accuracy,
+    loss and macro F1 of a model of all rows.
+    """
+
+    found: OutOfFold
+    confusion: npt.NDArray[np.intp]
+    loss: float
+    shipped: dict[str, float]
+
+
+def cross_validate(
+    table: tuple[Floats, Classes], world: World, fresh: tuple[Floats, Classes], seed: list[int]
+) -> Trial:
+    """Cross-validate models of a table, and try them on fresh rows."""
+    features, actual = table
+    rng, shape = np.random.default_rng(seed), (REPEATS, len(actual))
+    logs, models = np.empty((*shape, world.classes)), np.empty(shape, np.int32)
+    confusion, losses = np.zeros((world.classes, world.classes), np.intp), []
+    for repeat in range(REPEATS):
+        folds = stratified_folds(
+            actual.astype(np.intp), FOLDS, np.random.default_rng([*seed[:-1], repeat])
+        )
+        models[repeat] = repeat * FOLDS + folds
+        for fold in range(FOLDS):
+            left_out = folds == fold
+            model = fit(features[~left_out], actual[~left_out], world, rng)
+            logs[repeat, left_out] = model.log_probabilities(features[left_out])
+            one, loss = try_on(model, fresh)
+            confusion += one
+            losses.append(loss)
+    shipped, loss = try_on(fit(features, actual, world, rng), fresh)
+    found = OutOfFold(
+        actual=actual,
+        predicted=logs.argmax(axis=-1).astype(np.int32),
+        losses=-np.take_along_axis(logs, actual[None, :, None], axis=-1)[..., 0],
+        models=models,
+    )
+    return Trial(found, confusion, float(np.mean(losses)), metrics_of(shipped, loss))
+
+
+def try_on(model: Model, fresh: tuple[Floats, Classes]) -> tuple[npt.NDArray[np.intp], float]:
+    """Return the confusion matrix and the mean loss of a model on fresh rows."""
+    features, actual = fresh
+    logs = model.log_probabilities(features)
+    classes = logs.shape[1]
+    counts = np.bincount(actual * classes + logs.argmax(axis=1), minlength=classes**2)
+    loss = -np.take_along_axis(logs, actual[:, None], axis=1).mean()
+    return counts.reshape(classes, classes), float(loss)
+
+
+def metrics_of(confusion: npt.NDArray[np.intp], loss: float) -> dict[str, float]:
+    hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    return {
+        "accuracy": float(hits.sum() / actual.sum()),
+        "loss": loss,
+        "macro_f1": float(f1_scores(hits, actual, predicted).mean()),
+    }
+
+
+def covers(interval: Interval, value: float) -> bool:
+    return interval.low <= value <= interval.high
+
+
+def coverage(world: World, rows: int, tables: int, bar: Progress) -> dict[str, float]:
+    """Return how often intervals of each metric hold what the recipe, or one model of it, scores.
+
+    What the recipe scores is the mean over the models of all tables.
+    """
+    rng = np.random.default_rng(rows)
+    fresh, trials = world.draw(FRESH_ROWS, rng), []
+    for number in range(tables):
+        trials.append(cross_validate(world.draw(rows, rng), world, fresh, [rows, number, 0]))
+        bar.update()
+    confusion = np.sum([trial.confusion for trial in trials], axis=0)
+    truth = metrics_of(confusion, float(np.mean([trial.loss for trial in trials])))
+    shares = {}
+    for metric in METRICS:
+        spreads = [trial.found.spread(metric) for trial in trials]
+        ends = [INTERVALS[metric](each, False) for each in spreads]
+        of_one = [INTERVALS[metric](each, True) for each in spreads]
+        shares[metric] = np.mean([covers(each, truth[metric]) for each in ends])
+        shares[f"{metric} of one"] = np.mean(
+            [covers(each, t.shipped[metric]) for each, t in zip(of_one, trials, strict=True)]
+        )
+    return {name: float(share) for name, share in shares.items()}
+
+
+def detection(world: World, other: World, rows: int, tables: int, bar: Progress) -> float:
+    """Return how often two recipes differ in accuracy by more than noise, on the same folds."""
+    rng, found = np.random.default_rng(rows + 1), 0
+    fresh = world.draw(3, rng)
+    for number in range(tables):
+        table = world.draw(rows, rng)
+        one, two = (
+            cross_validate(table, each, fresh, [rows, number, start]).found
+            for start, each in enumerate((world, other))
+        )
+        difference = two.scores("accuracy") - one.scores("accuracy")
+        found += not covers(difference_interval(spread(difference, one.models)), 0)
+        bar.update()
+    return found / tables
+
+
+WORLDS = {
+    "three classes": World(3, 2.0, 0.0),
+    "three classes, results depend on the start": World(3, 2.0, 0.3),
+    "two classes": World(2, 1.5, 0.0),
+    "two classes, results depend on the start": World(2, 1.5, 0.3),
+}
+
+
+HEAD = [
+    "tables", "rows",
+    *(f"{metric.replace('_f1', ' F1')}{of}" for metric in METRICS for of in ("", ", of one")),
+    "false alarms",
+]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
+    parser.add_argument("--tables", type=int, default=500, help="in each cell")
+    tables = parser.parse_args().tables
+    total = 2 * len(WORLDS) * len(SIZES) * tables
+    with Progress(desc="coverage", total=total, unit="table") as bar:
+        rows = [
+            cells(name, world, size, tables, bar)
+            for name, world in WORLDS.items()
+            for size in SIZES
+        ]
+    table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
+    print(table)
+    before, rest = DOCUMENT.read_text().split(TABLE_STARTS)
+    after = rest.split(TABLE_ENDS)[1]
+    write_text(DOCUMENT, f"{before}{TABLE_STARTS}{table}\n{TABLE_ENDS}{after}")
+
+
+def cells(name: str, world: World, size: int, tables: int, bar: Progress) -> list[str]:
+    """Return a row of the table: how often intervals hold, and see a difference that is not."""
+    shares = [*coverage(world, size, tables, bar).values()]
+    shares.append(detection(world, world, size, tables, bar))
+    return [name, f"{size:,}", *(f"{share:.3f}" for share in shares)]
+
+
+if __name__ == "__main__":
+    main()

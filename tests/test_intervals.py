@@ -1,0 +1,136 @@
+"""Intervals: the formulas, worked otherwise; how often they hold, on tables that are drawn."""
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import World, coverage, detection
+from classifier.base.progress import Progress
+from classifier.scoring.intervals import (
+    Spread,
+    difference_interval,
+    loss_interval,
+    of_other_rows,
+    of_the_same_rows,
+    share_interval,
+    spread,
+    wilson,
+)
+from classifier.scoring.out_of_fold import OutOfFold
+from classifier.scoring.scores import f1_scores
+
+SILENT = Progress(disable=True)
+
+
+@pytest.fixture
+def found() -> OutOfFold:
+    """What 30 rows of 3 classes got in 4 repeats of 5 folds, most of them right."""
+    rng = np.random.default_rng(5)
+    actual = np.repeat(np.arange(3), 10).astype(np.int32)
+    wrong = rng.random((4, 30)) < 0.3
+    predicted = np.where(wrong, rng.integers(3, size=(4, 30)), actual).astype(np.int32)
+    folds = np.stack([rng.permutation(np.arange(30) % 5) for _ in range(4)])
+    models = (folds + 5 * np.arange(4)[:, None]).astype(np.int32)
+    return OutOfFold(actual, predicted, rng.exponential(size=(4, 30)), models)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "macro_f1"])
+def test_the_variance_is_of_rows_and_of_models(found, metric):
+    """Spelled out as loops, as docs/statistics.md has it."""
+    scores = found.scores(metric)
+    errors = scores - scores.mean()
+    by_rows = sum(errors[:, row].sum() ** 2 for row in range(30)) / 120**2 * 30 / 29
+    of_models = [errors[found.models == model].sum() ** 2 for model in range(20)]
+    by_models = max(0, (sum(of_models) - (errors**2).sum()) / 120**2)
+    result = found.spread(metric)
+    assert (result.rows, result.models) == (30, 20)
+    assert result.mean == pytest.approx(scores.mean())
+    assert (result.by_rows, result.by_models) == pytest.approx((by_rows, by_models))
+
+
+def test_macro_f1_moves_as_its_influence_says(found):
+    """By a little more weight of one answer, in place of a derivative."""
+
+    def weighted(weights: np.ndarray) -> float:
+        actual = np.broadcast_to(found.actual, found.predicted.shape)
+        of_class = [(actual == c, found.predicted == c) for c in range(3)]
+        f1 = [2 * (weights * (a & p)).sum() / (weights * a + weights * p).sum()
+              for a, p in of_class]  # fmt: skip
+        return float(np.mean(f1))
+
+    scores = found.scores("macro_f1")
+    assert scores.mean() == pytest.approx(weighted(np.ones((4, 30))))
+    for place in [(0, 0), (1, 17), (3, 29)]:
+        weights = np.ones((4, 30))
+        weights[place] += 1e-6
+        moved = (weighted(weights) - weighted(np.ones((4, 30)))) * 1e6 * 120
+        assert scores[place] - scores.mean() == pytest.approx(moved, abs=1e-4)
+
+
+def test_metrics_of_models_are_those_of_their_folds(found):
+    for model in (0, 7, 19):
+        place = found.models == model
+        predicted = found.predicted[place]
+        actual = np.broadcast_to(found.actual, place.shape)[place]
+        result = {metric: values[model] for metric, values in found.by_model().items()}
+        assert result["accuracy"] == pytest.approx((predicted == actual).mean())
+        assert result["loss"] == pytest.approx(found.losses[place].mean())
+        hits, of, as_ = (np.bincount(each, minlength=3)
+                         for each in (actual[predicted == actual], actual, predicted))  # fmt: skip
+        f1 = f1_scores(hits, of, as_)[of + as_ > 0]
+        assert result["macro_f1"] == pytest.approx(f1.mean())
+
+
+def test_wilsons_interval_is_that_of_the_literature():
+    """Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, and 0 of 20."""
+    for share, rows, expected in ((81 / 263, 263, (0.2553, 0.3662)), (0, 20, (0, 0.1611))):
+        interval = wilson(share, rows, 1.959964)
+        assert (interval.low, interval.high) == pytest.approx(expected, abs=5e-5)
+
+
+def test_a_share_never_leaves_0_to_1_and_a_loss_stays_positive():
+    perfect = Spread(1.0, 0.0, 0.0, 50, 100)
+    assert share_interval(perfect).high == 1
+    assert 0.9 < share_interval(perfect).low < 0.95
+    wide = Spread(0.99, 0.0, 0.01, 50, 100)
+    assert 0 <= share_interval(wide, of_one=True).low < share_interval(wide).low
+    assert share_interval(wide, of_one=True).high <= 1
+    loss = loss_interval(Spread(0.1, 0.01, 0.0, 50, 100))
+    assert 0 < loss.low < 0.1 < loss.high
+    assert loss.low * loss.high == pytest.approx(0.1**2)
+
+
+def test_a_difference_is_of_students_t():
+    half = 2.009575 * np.sqrt(0.03)  # t(49)
+    interval = difference_interval(Spread(0.5, 0.01, 0.02, 50, 100))
+    assert (interval.low, interval.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+
+
+def test_where_folds_or_rows_differ_the_variances_of_both_sides_count():
+    old, new = Spread(0.5, 0.01, 0.02, 50, 100), Spread(0.7, 0.03, 0.04, 40, 20)
+    other = of_other_rows(old, new)
+    assert (other.mean, other.by_rows, other.by_models) == pytest.approx((0.2, 0.04, 0.06))
+    assert (other.rows, other.models) == (40, 20)
+    same = of_the_same_rows(np.array([0.1, 0.3]), old, new)
+    assert (same.mean, same.by_rows, same.by_models) == pytest.approx((0.2, 0.02 / 2, 0.06))
+
+
+def test_one_repeat_has_a_variance_by_models_too():
+    scores = np.array([[1.0, 1, 0, 0]])
+    found = spread(scores, np.array([[0, 0, 1, 1]]))
+    assert found.by_rows == pytest.approx(4 / 3 * 4 * (0.5 / 4) ** 2)
+    assert found.by_models == pytest.approx(2 * 0.25**2 - 4 * 0.125**2)
+
+
+WORLD = World(classes=3, apart=2.0, start=0.3)
+
+
+def test_intervals_hold_as_often_as_they_say():
+    """On 100 tables; `python -m benchmarks.coverage` takes more of them, of several kinds."""
+    shares = coverage(WORLD, rows=60, tables=100, bar=SILENT)
+    rare = {name: share for name, share in shares.items() if share < 0.88}  # .95 by 3 deviations
+    assert not rare.keys() - {"loss of one"}, rare
+
+
+def test_a_difference_is_seen_if_there_is_one():
+    assert detection(WORLD, WORLD, rows=60, tables=100, bar=SILENT) <= 0.12
+    assert detection(WORLD, World(3, 2.0, 1.0), rows=150, tables=20, bar=SILENT) >= 0.5
