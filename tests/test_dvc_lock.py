@@ -219,6 +219,23 @@ def test_numbers_are_read_as_dvc_writes_them():
     assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
 
 
+def test_two_runs_are_not_merged_line_by_line(origin, tmp_path):
+    """Where both sides changed other lines, git alone would make up a run that nobody made."""
+    clone = origin.copy(tmp_path / "clone")
+    lock = clone.read("dvc.lock")
+    clone.git("checkout", "--quiet", "-b", "theirs")
+    (clone.path / "dvc.lock").write_text(lock.replace("timeout: 30", "timeout: 31"))
+    clone.commit("Wait longer")
+    clone.git("checkout", "--quiet", "-")
+    ours = lock.replace("patience: 0", "patience: 1")
+    (clone.path / "dvc.lock").write_text(ours)
+    clone.commit("Stop early")
+    merged = clone.run("git", "merge", "theirs", check=False)
+    assert merged.returncode == 1
+    assert "CONFLICT (content): Merge conflict in dvc.lock" in merged.stdout
+    assert clone.read("dvc.lock") == ours
+
+
 def test_both_sides_of_a_merge_are_told(tmp_path):
     path = tmp_path / "dvc.lock"
     path.write_text("schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> other\n")

@@ -62,6 +62,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a label that names the rows": (
         "x,y\n" + "".join(f"{n % 4},f{n}\n" for n in range(20)), NAMED,
         ["column y: each row has a class of its own; is it the one to predict?"]),
+    "rows that have a label only": (
+        "x,c,y\n1,p,a\n,,b\n2,q,b\n", NAMED | {"missing": "impute"},
+        ["1 row without any value in a feature"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
     "classes that are one number": (

@@ -15,7 +15,7 @@ from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
 from classifier.preparing.storing import StoredRows
-from classifier.table.cells import are_positions, is_number
+from classifier.table.cells import are_positions, counted, is_number
 from classifier.table.csv_text import LINE_BREAK, first_row
 from classifier.table.schema import MISSING
 
@@ -47,6 +47,7 @@ def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
         *odd_thousands(columns, rows),
         *odd_numbers(columns, rows),
         *odd_values(rows),
+        *odd_rows(columns, rows),
         *odd_features(columns, rows),
     )
 
@@ -189,6 +190,18 @@ def odd_values(rows: StoredRows) -> Iterator[str]:
             more = f", and so are {len(same) - 1} more" if len(same) > 1 else ""
             pair = " and ".join(told_apart(*same[0]))
             yield f"column {shown(column)}: {pair} are two values of it{more}"
+
+
+def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield how many rows are kept that have no value in any feature, if there are any."""
+    empty, are_filled = 0, columns.table.required == [columns.label]
+    for block in rows.blocks() if are_filled else ():
+        features = rows.features[block]
+        has_number = ~np.isnan(features.numbers).all(axis=1)
+        has_text = (features.codes != MISSING).any(axis=1)
+        empty += int((~has_number & ~has_text).sum())
+    if empty:
+        yield f"{counted(empty, 'row')} without any value in a feature"
 
 
 def told_apart(one: str, other: str) -> list[str]:
