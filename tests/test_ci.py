@@ -43,13 +43,13 @@ def test_its_report_has_the_metrics_and_whether_they_are_more_than_noise(pulled)
 
 
 def test_its_report_says_why_there_is_nothing_to_compare(pulled):
-    pulled.git("rm", "--quiet", "metrics/folds.csv")
-    pulled.commit("No cross-validation")
-    pulled.git("checkout", "--quiet", "HEAD~1", "metrics/folds.csv")
+    pulled.git("rm", "--quiet", "dvc.lock")
+    pulled.commit("No results")
+    pulled.git("checkout", "--quiet", "HEAD~1", "dvc.lock")
     pulled.environment["BASE"] = "HEAD"
     [compare] = [line for line in RUN["Report"].splitlines() if " compare " in line]
     shown = pulled.run("bash", "-e", "-c", compare).stdout
-    assert "error: HEAD: has no metrics/folds.csv" in shown
+    assert "error: HEAD: has no dvc.lock" in shown
 
 
 def test_it_ends_where_the_results_are_not_those_committed(pulled):
