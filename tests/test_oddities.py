@@ -30,6 +30,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a quote that is closed too late": (
         'x,c,y\n1,"p,a\n2,q",a\n3,q,b\n4,q,a\n', NAMED,
         ["column c: 'p,a\\n2,q' is several rows; is a quote not closed?"]),
+    "quotes that are not closed, in a column that is no feature": (
+        "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
+        NAMED | {"features": ["x"]},
+        ["column note: 'size 0,a\\n1,size 1' is several rows; is a quote not closed?"]),
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
         ["column y: N/A, None may stand for no value; see prepare.na_values"]),

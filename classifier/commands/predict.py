@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from classifier.base.dvc_lock import read_lock, require_recorded
+from classifier.base.dvc_lock import read_lock, require_read, require_recorded
 from classifier.base.errors import UserError, listed, shown
 from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
-from classifier.table.schema import UNKNOWN, Rows, Schema
+from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -66,6 +66,7 @@ def predict(
     """
     schema = Schema.load(SCHEMA)
     model = load_model(ONNX_MODEL, schema)
+    require_read("train", SCHEMA)  # what a gap is, it says, and not the model
     say_what_has_changed()
     source = file_named(values, schema)
     if source is None:
@@ -189,10 +190,7 @@ def predict_row(
 ) -> None:
     """Print the predicted class, then each class with its probability."""
     features = schema.row(values)
-    for text, code in zip(schema.texts, features.codes[0].tolist(), strict=True):
-        if code == UNKNOWN:
-            known = listed(text.categories)
-            print(f"{shown(text.name)}: the value is not a known one ({known})", file=sys.stderr)
+    say_what_is_unknown(schema, features)
     (row,) = probabilities(schema, model, features)
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
@@ -204,6 +202,16 @@ def predict_row(
         width = max(map(len, schema.classes))
         lines = [f"  {name:{width}}  {probability:.6f}" for name, probability in pairs.items()]
         print(predicted, *lines, sep="\n", file=output)
+
+
+def say_what_is_unknown(schema: Schema, row: Rows) -> None:
+    """Say on standard error what of a row the model cannot use, as `say_unknown` does of a file."""
+    for text, code in zip(schema.texts, row.codes[0].tolist(), strict=True):
+        if code == UNKNOWN:
+            known = listed(text.categories)
+            print(f"{shown(text.name)}: the value is not a known one ({known})", file=sys.stderr)
+    if np.isnan(row.numbers).all() and (row.codes == MISSING).all():
+        print("the row has no value at all", file=sys.stderr)
 
 
 def json_line(predicted: str, pairs: dict[str, float]) -> str:

@@ -16,7 +16,7 @@ from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
 from classifier.preparing.storing import StoredRows
 from classifier.table.cells import are_positions, counted, is_number
-from classifier.table.csv_text import LINE_BREAK, first_row
+from classifier.table.csv_text import first_row
 from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one, or that numbers grow
@@ -109,16 +109,9 @@ def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
 
 
 def odd_cuts(columns: Columns, rows: StoredRows) -> Iterator[str]:
-    """Yield what looks as if it were cut into cells in the wrong places."""
-    mark, names = columns.table.layout.delimiter, columns.table.names
-    for name, vocabulary in rows.vocabularies.items():
-        breaks = (value for value in vocabulary.places if LINE_BREAK.search(value))
-        wide = (value for value in breaks if value.count(mark) >= len(names) - 1)
-        for value in islice(wide, 1):
-            why = "is several rows; is a quote not closed?"
-            yield f"column {shown(name)}: {quoted(value)} {why}"
+    """Yield whether each class has a delimiter, as if two cells were one."""
     classes = rows.vocabularies[columns.label].places
-    for other in DELIMITERS.replace(mark, ""):
+    for other in DELIMITERS.replace(columns.table.layout.delimiter, ""):
         if all(other in name for name in classes):
             why = f"every class has {quoted(other)}; is it the delimiter?"
             yield f"column {shown(columns.label)}: {why}"

@@ -1,9 +1,10 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.errors import UserError, shown
+from classifier.base.errors import UserError, quoted, shown
 from classifier.base.progress import Progress
 from classifier.table.cells import (
     Layout,
@@ -81,13 +82,28 @@ class Table:
                 there is something else than a number where one belongs.
         """
         self._check_first_row()
-        rows = 0
+        rows, merged = 0, ""
         try:
             for chunk in map_in_order(self._parse, self._blocks(title)):
+                merged = merged or self._merged_rows(chunk)
                 yield replace(chunk, start=rows)
                 rows += len(chunk)
         except UnicodeError:
             self.explain()
+        if merged:
+            print(f"{self.path}: {merged} is several rows; is a quote not closed?", file=sys.stderr)
+
+    def _merged_rows(self, chunk: Chunk) -> str:
+        """Return the first cell that looks like several rows, and its column, or an empty text."""
+        if b'"' not in chunk.lines or chunk.lines.count(b"\n") <= len(chunk):
+            return ""
+        delimiter, delimiters = self.layout.delimiter, max(1, len(self.names) - 1)
+        text = StringIO(chunk.lines.decode(), newline="")
+        for _, row in numbered_rows(text, self.layout, self.path):
+            for name, cell in zip(self.names, row, strict=True):
+                if "\n" in cell and cell.count(delimiter) >= delimiters:
+                    return f"column {shown(name)}: {quoted(cell)}"
+        return ""
 
     def _check_first_row(self) -> None:
         for line, row in self.rows():
