@@ -83,7 +83,7 @@ def test_the_numbers_are_those_of_the_committed_metrics():
 @pytest.mark.slow
 def test_compare_tells_what_fewer_epochs_did(ran):
     (shown,) = outputs(ran, "classifier compare")
-    assert "Paired: the same 100 folds on both sides." in shown
+    assert "Paired: the same 150 rows in the same folds on both sides." in shown
 
 
 def test_it_is_short():
