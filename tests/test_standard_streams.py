@@ -39,13 +39,13 @@ class Terminal(io.StringIO):
 def tulips(copied: Clone) -> Clone:
     """A clone whose first class has a name that not every encoding and no terminal can have."""
     schema, model = (copied.path / name for name in ("data/prepared/schema.json", ONNX))
-    prepared = md5_of(copied.path / "data/prepared")
+    prepared, described = md5_of(copied.path / "data/prepared"), md5_of(schema)
     schema.write_text(schema.read_text().replace('"Iris-setosa"', json.dumps(NAME)))
     before, keras_model = md5_of(model), load_keras(copied.path / "models/classifier.keras")
     save_onnx(Schema.load(schema), NOTHING, dense_layers(keras_model), model)
     lock, folder = copied.path / "dvc.lock", copied.path / "data/prepared"
     text = lock.read_text().replace(before, md5_of(model))
-    lock.write_text(text.replace(prepared, md5_of(folder)))
+    lock.write_text(text.replace(prepared, md5_of(folder)).replace(described, md5_of(schema)))
     return copied
 
 
