@@ -22,13 +22,8 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.baselines import majority
 from classifier.scoring.folds import training_rows
-from classifier.scoring.out_of_fold import (
-    HEAD,
-    OutOfFold,
-    difference,
-    interval,
-    write_out_of_fold,
-)
+from classifier.scoring.intervals import INTERVALS
+from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
 from classifier.scoring.repeated import count_copies
 from classifier.scoring.scores import METRICS, Scores
 
@@ -124,10 +119,11 @@ def summary(
     """
     by_model = found.by_model()
     result: dict[str, Any] = {"models": int(found.models.max()) + 1}
-    for metric in METRICS:
-        mean, std = found.spread(metric).mean, float(by_model[metric].std(ddof=1))
-        result[metric] = {"mean": mean, "std": std} | interval(found, metric)
-    beside = [named("shipped", lambda metric: interval(found, metric, of_one=True))]
+    spreads = {metric: found.spread(metric) for metric in METRICS}
+    for metric, spread in spreads.items():
+        std = float(by_model[metric].std(ddof=1))
+        result[metric] = {"mean": spread.mean, "std": std} | INTERVALS[metric](spread, False).ends
+    beside = [named("shipped", lambda metric: INTERVALS[metric](spreads[metric], True).ends)]
     if of_members["loss"].shape[1] > 1:
         beside.append(named("one_network", lambda metric: by_start(of_members[metric])))
     for name, baseline in baselines.items():

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -159,6 +160,7 @@ def read_lock(path: Path = LOCK) -> Lock:
         raise UserError(f"{error}; `git checkout {path}` brings back what was committed") from error
 
 
+@lru_cache(maxsize=4)  # a command asks several times of one lock, or of two
 def parse_lock(text: str | bytes, name: str) -> Lock:
     """Return the lock that a text is; raise `UserError`, which names it, if it is not one."""
     try:

@@ -229,8 +229,7 @@ def to_json(before: Side, after: Side, changes: list[Change]) -> str:
             "old": change.old,
             "new": change.new,
             "difference": change.difference.mean,
-            "ci95_low": change.difference.low,
-            "ci95_high": change.difference.high,
+            **change.difference.ends,
             "verdict": change.verdict,
         }
         for change in changes

@@ -27,6 +27,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def ends(self) -> dict[str, float]:
+        """Both ends, under their names in metrics files."""
+        return {"ci95_low": self.low, "ci95_high": self.high}
+
 
 @dataclass(frozen=True)
 class Spread:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.base.files import quoting, replaced_file
-from classifier.scoring.intervals import INTERVALS, Spread, difference_interval, spread
+from classifier.scoring.intervals import Spread, difference_interval, spread
 from classifier.scoring.scores import Scores, macro_f1
 
 Numbers = npt.NDArray[np.int32]
@@ -93,22 +93,11 @@ class OutOfFold:
         }
 
 
-def interval(found: OutOfFold, metric: str, of_one: bool = False) -> dict[str, float]:
-    """Return the ends of the 95% interval of a metric; of_one: for one of the models alone."""
-    ends = INTERVALS[metric](found.spread(metric), of_one)
-    return {"ci95_low": ends.low, "ci95_high": ends.high}
-
-
 def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, float]:
     """Return what a baseline scores on the same folds, and how much more this does."""
     other = baseline.scores(metric)
-    ends = difference_interval(spread(found.scores(metric) - other, found.models))
-    return {
-        "mean": float(other.mean()),
-        "difference": ends.mean,
-        "ci95_low": ends.low,
-        "ci95_high": ends.high,
-    }
+    interval = difference_interval(spread(found.scores(metric) - other, found.models))
+    return {"mean": float(other.mean()), "difference": interval.mean} | interval.ends
 
 
 def write_out_of_fold(

@@ -382,7 +382,5 @@ def to_json(results: Results) -> str:
 
 
 def compared_numbers(change: Change, paired: bool) -> dict[str, Any]:
-    interval = change.difference
-    ends = {"ci95_low": interval.low, "ci95_high": interval.high}
-    numbers = rounded({"difference": interval.mean, **ends})
+    numbers = rounded({"difference": change.difference.mean, **change.difference.ends})
     return {**numbers, "verdict": change.verdict, "paired": paired}
