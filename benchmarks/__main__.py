@@ -19,7 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.growth import draw_growth, measure_growth
+from benchmarks.growth import draw_growth, measure_growth, record_model
 from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
 from benchmarks.sweeps import SWEEP, SWEEPS, THEIRS, forget_trials
 from benchmarks.tables import write_table
@@ -103,11 +103,11 @@ def prepare_large(clone: Path) -> None:
     if not folder.exists():
         (folder / "data").mkdir(parents=True)
         shutil.copytree(clone / "models", folder / "models")
-        for name in ("params.yaml", "dvc.lock"):
-            shutil.copy(clone / name, folder)
+        shutil.copy(clone / "params.yaml", folder)
         (folder / "dvc.yaml").write_text("stages: {}\n")  # predict wants to be run in a project
         write_table(folder / "data/raw.csv", LARGE_ROWS)
         measure(PREPARE, folder, clone)
+        record_model(folder)
 
 
 COMPARISONS = [

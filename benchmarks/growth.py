@@ -10,7 +10,7 @@ import yaml
 from benchmarks.measure import PREPARE, measure, predict_to_file
 from benchmarks.tables import write_table
 from classifier.base.files import md5_of
-from classifier.base.paths import ONNX_MODEL
+from classifier.base.paths import ONNX_MODEL, SCHEMA
 from classifier.base.progress import Progress
 
 SIZES = [(10**4, 4), (10**5, 4), (10**6, 4), (10**7, 4), (10**5, 40), (10**5, 400)]
@@ -60,9 +60,12 @@ def measure_steps(clone: Path, rows: int, features: int) -> list[dict[str, Any]]
 
 
 def record_model(folder: Path) -> None:
-    """Write the dvc.lock that predict looks its model up in."""
-    stage = {"outs": [{"path": str(ONNX_MODEL), "md5": md5_of(folder / ONNX_MODEL)}]}
-    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": stage}}))
+    """Write the dvc.lock in which predict looks up its model, and the schema that it is of."""
+    schema, model = (
+        {"path": str(path), "md5": md5_of(folder / path)} for path in (SCHEMA, ONNX_MODEL)
+    )
+    stages = {"train": {"deps": [schema], "outs": [model]}}
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
 
 
 def draw_growth(growth: list[dict[str, Any]]) -> str:
