@@ -9,7 +9,7 @@ import pytest
 
 from classifier.base.errors import UserError
 from classifier.commands.predict import file_named
-from classifier.table.opening import count_unknown, open_new_rows, read_features, say_unknown
+from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
 
@@ -336,20 +336,3 @@ def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):
         assert done.stderr.startswith("error: models/classifier.onnx: columns: found [{")
         assert "data/prepared has [{" in done.stderr
         assert done.stderr.count("\n") == 1
-
-
-def test_what_the_model_cannot_use_of_new_rows_is_told(prepared, tmp_path, capsys):
-    """A column in another case has no known value at all, and a line of commas is a row."""
-    folder = prepared(GOOD, **SHAPE, unknown="ignore", missing="impute")
-    (tmp_path / "new.csv").write_text("x,c\n1,P\n2,Q\n3,p\n,\n")
-    schema = Schema.load(folder / "schema.json")
-    table = open_new_rows(tmp_path / "new.csv", schema, needs_label=False)
-    (chunk,) = table.chunks()
-    counts = count_unknown(read_features(table, chunk, schema))
-    assert counts.tolist() == [2, 1]
-    say_unknown(Path("new.csv"), schema, counts, len(chunk))
-    assert capsys.readouterr().err.splitlines()[1:] == [
-        "new.csv: column c: 2 of 4 rows have a value that the model was not trained on "
-        "(known: p, q)",
-        "new.csv: 1 row without any value",
-    ]

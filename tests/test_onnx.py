@@ -40,9 +40,9 @@ def schema_of(**changes: Any) -> Schema:
         "columns": ["length", "color", "width", "kind"],
         "label": "kind",
         "features": [
-            NumberFeature(name="length"),
+            NumberFeature(name="length", lowest=0, highest=1),
             TextFeature(name="color", categories=COLORS),
-            NumberFeature(name="width"),
+            NumberFeature(name="width", lowest=0, highest=1),
         ],
         "missing": "impute",
         "unknown": "ignore",
@@ -53,7 +53,7 @@ def schema_of(**changes: Any) -> Schema:
 
 
 def numbers_only(*names: str) -> Schema:
-    features = [NumberFeature(name=name) for name in names]
+    features = [NumberFeature(name=name, lowest=0, highest=1) for name in names]
     return schema_of(columns=[*names, "kind"], features=features)
 
 

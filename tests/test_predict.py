@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from classifier.base.files import md5_of
-from classifier.commands.predict import json_lines, say_what_is_unknown
+from classifier.commands.predict import json_lines
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
 from tests.conftest import Clone
@@ -122,16 +122,6 @@ def test_the_class_is_the_most_probable_before_rounding():
     schema = Mock(classes=["a", "b"])
     (line,) = json_lines(schema, np.array([[0.49999999, 0.50000001]]))
     assert json.loads(line)["predicted"] == "b"
-
-
-def test_a_row_without_any_value_is_told(prepared, capsys):
-    table = "x,c,y\n1,p,a\n1,q,b\n"
-    lenient = {"missing": "impute", "unknown": "ignore"}
-    schema = Schema.load(prepared(table, label="y", header=True, **lenient) / "schema.json")
-    for values in (["", ""], ["", "Q"], ["1", ""]):
-        say_what_is_unknown(schema, schema.row(values))
-    told = ["the row has no value at all", "c: the value is not a known one (p, q)"]
-    assert capsys.readouterr().err.splitlines()[-2:] == told
 
 
 def test_a_negative_value_is_a_value(reproduced):

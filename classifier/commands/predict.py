@@ -17,12 +17,13 @@ import numpy.typing as npt
 import typer
 
 from classifier.base.dvc_lock import read_lock, require_read, require_recorded
-from classifier.base.errors import UserError, listed, shown
+from classifier.base.errors import UserError, shown
 from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
-from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
+from classifier.table.schema import Rows, Schema
+from classifier.table.unfamiliar import Unfamiliar, count_unfamiliar, say_unfamiliar
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -190,7 +191,7 @@ def predict_row(
 ) -> None:
     """Print the predicted class, then each class with its probability."""
     features = schema.row(values)
-    say_what_is_unknown(schema, features)
+    say_unfamiliar(schema, count_unfamiliar(schema, features))
     (row,) = probabilities(schema, model, features)
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
@@ -204,16 +205,6 @@ def predict_row(
         print(predicted, *lines, sep="\n", file=output)
 
 
-def say_what_is_unknown(schema: Schema, row: Rows) -> None:
-    """Say on standard error what of a row the model cannot use, as `say_unknown` does of a file."""
-    for text, code in zip(schema.texts, row.codes[0].tolist(), strict=True):
-        if code == UNKNOWN:
-            known = listed(text.categories)
-            print(f"{shown(text.name)}: the value is not a known one ({known})", file=sys.stderr)
-    if np.isnan(row.numbers).all() and (row.codes == MISSING).all():
-        print("the row has no value at all", file=sys.stderr)
-
-
 def json_line(predicted: str, pairs: dict[str, float]) -> str:
     return json.dumps({"predicted": predicted, "probabilities": pairs}, ensure_ascii=False)
 
@@ -221,7 +212,7 @@ def json_line(predicted: str, pairs: dict[str, float]) -> str:
 def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json: bool) -> None:
     """Write the file's rows as they are, with the predicted class and each class' probability."""
     # Here, because one row needs no pandas.
-    from classifier.table.opening import open_new_rows, say_unknown
+    from classifier.table.opening import open_new_rows
 
     table = open_new_rows(path, schema, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
@@ -234,26 +225,26 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
     chunks = table.chunks(None if output.isatty() else "predict")
     answers = map_in_order(lambda chunk: answer(schema, model, table, chunk), chunks)
     header = "" if as_json else delimited([*table.names, *added], table.layout.delimiter) + "\n"
-    unknown, total = np.zeros(len(schema.texts) + 1, np.intp), 0
-    for chunk, rows, counts in answers:
+    unfamiliar = count_unfamiliar(schema, schema.no_rows)
+    for chunk, rows, found in answers:
         output.write(header)
         header = ""
         lines = json_lines(schema, rows) if as_json else csv_lines(schema, table, chunk, rows)
         output.writelines(lines)
-        unknown, total = unknown + counts, total + len(chunk)
+        unfamiliar += found
     output.write(header)  # of a file without rows
-    say_unknown(path, schema, unknown, total)
+    say_unfamiliar(schema, unfamiliar, path)
 
 
 def answer(
     schema: Schema, model: Any, table: "Table", chunk: "Chunk"
-) -> tuple["Chunk", npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Return the chunk, the probabilities of its rows, (rows, classes), and `count_unknown`.
+) -> tuple["Chunk", npt.NDArray[np.float64], Unfamiliar]:
+    """Return the chunk, the probabilities of its rows, (rows, classes), and what is unfamiliar.
 
     Raises:
         UserError: a row has a value that the schema does not know, or the model has no answer.
     """
-    from classifier.table.opening import count_unknown, read_features
+    from classifier.table.opening import read_features
 
     features = read_features(table, chunk, schema)
     rows = probabilities(schema, model, features)
@@ -261,7 +252,7 @@ def answer(
     if len(bad):
         line = table.line(chunk.start + int(bad[0]))
         raise UserError(f"{table.path}: row {line}: {TOO_LARGE}")
-    return chunk, rows, count_unknown(features)
+    return chunk, rows, count_unfamiliar(schema, features)
 
 
 def json_lines(schema: Schema, rows: npt.NDArray[np.float64]) -> Iterator[str]:

@@ -4,18 +4,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
-from classifier.table.opening import (
-    count_unknown,
-    open_new_rows,
-    read_features,
-    say_unknown,
-)
+from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
+from classifier.table.unfamiliar import count_unfamiliar, say_unfamiliar
 
 
 def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
@@ -49,8 +43,8 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     Where prepare left rows with gaps out, they are left out here too.
     """
     table = open_new_rows(path, schema, needs_label=True)
-    labels, dropped = Vocabulary(schema.layout, schema.classes), 0
-    unknown = np.zeros(len(schema.texts) + 1, np.intp)
+    labels = Vocabulary(schema.layout, schema.classes)
+    dropped, unfamiliar = 0, count_unfamiliar(schema, schema.no_rows)
     with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
         for chunk in table.chunks(f"evaluate {path.stem}"):
             rows = read_features(table, chunk, schema)
@@ -60,11 +54,11 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
-            unknown += count_unknown(rows[kept])
+            unfamiliar += count_unfamiliar(schema, rows[kept])
             dropped += int((~kept).sum())
     if not writer.features.rows:
         raise UserError(f"{path}: has no rows to evaluate on")
-    say_unknown(path, schema, unknown, writer.features.rows)
+    say_unfamiliar(schema, unfamiliar, path)
     if dropped:
         print(f"{path}: rows with gaps left out (prepare.missing): {dropped:,}", file=sys.stderr)
     return open_dataset(folder)

@@ -1,7 +1,8 @@
-"""The features as the rows to train on have them: the categories of each text."""
+"""The features as the rows to train on have them: categories of a text, range of a number."""
 
 from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from classifier.preparing.storing import StoredRows
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
+FOLDED = 64  # rows that are reduced as one line
 FEW = 100  # distinct numbers, and steps of float32 from one to the next
 LOOKED_AT = 100_000  # rows that show what float32 and the text make of a column's numbers
 
@@ -20,28 +22,43 @@ LOOKED_AT = 100_000  # rows that show what float32 and the text make of a column
 def find_features(
     columns: Columns, rows: StoredRows, train: npt.NDArray[np.bool_]
 ) -> list[Feature]:
-    """Return the features, their categories in order of first appearance in the training rows.
+    """Return the features, with the categories and the ranges that the training rows have.
 
     Raises:
         UserError: no training row has a value of a feature, or float32 leaves few numbers of them.
     """
     require_told_apart(columns.table, numbers_close_together(columns, rows))
-    has_number = np.zeros(len(columns.table.numbers), bool)
+    lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
     for block in rows.blocks():
-        part = rows.features[block][train[block]]
-        has_number |= ~np.isnan(part.numbers).all(axis=0)
+        part = rows.features[block] if train[block].all() else rows.features[block][train[block]]
+        lowest = np.fmin(lowest, reduced(np.fmin, part.numbers))
+        highest = np.fmax(highest, reduced(np.fmax, part.numbers))
         for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
-            found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
-        is_all = (len(codes) == len(rows.vocabularies[n].places) for n, codes in found.items())
-        if has_number.all() and all(is_all):
-            break
-    empty = {*np.array(columns.table.numbers, object)[~has_number]}
-    for name in columns.features:
-        if name in empty or (name in found and not len(found[name])):
-            place = f"{columns.table.path}: column {shown(name)}"
-            raise UserError(f"{place}: has no value in a training row")
-    return [feature_of(name, rows, found) for name in columns.features]
+            if len(known) < len(rows.vocabularies[name].places):
+                found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
+    limits = zip(columns.table.numbers, map(written, lowest), map(written, highest), strict=True)
+    ranges = {name: ends for name, *ends in limits if not np.isnan(ends[0])}
+    values = {name: [*rows.vocabularies[name].places] for name in found}
+    categories = {
+        n: [values[n][code] for code in codes] for n, codes in found.items() if len(codes)
+    }
+    return [feature_of(name, columns.table.path, ranges, categories) for name in columns.features]
+
+
+def reduced(function: np.ufunc, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what a function that takes two numbers makes of each column; NaN of no numbers."""
+    lines, width = len(numbers) // FOLDED, numbers.shape[1]  # NumPy is slow on many short lines
+    folded = numbers[: lines * FOLDED].reshape(lines, FOLDED * width)
+    of_lines = function.reduce(folded, axis=0, initial=np.nan).reshape(FOLDED, width)
+    of_all = np.concatenate([of_lines, numbers[lines * FOLDED :]])
+    result: npt.NDArray[np.float32] = function.reduce(of_all, axis=0, initial=np.nan)
+    return result
+
+
+def written(number: np.float32) -> float:
+    """Return the shortest decimal number that float32 rounds to this one."""
+    return float(str(number))
 
 
 def numbers_close_together(columns: Columns, rows: StoredRows) -> list[str]:
@@ -76,12 +93,20 @@ def require_told_apart(table: Table, names: Iterable[str]) -> None:
                 )
 
 
-def feature_of(name: str, rows: StoredRows, found: dict[str, npt.NDArray[np.int32]]) -> Feature:
-    """Return a number, or a text with the categories whose codes were found."""
-    if name not in found:
-        return NumberFeature(name=name)
-    values = list(rows.vocabularies[name].places)
-    return TextFeature(name=name, categories=[values[code] for code in found[name]])
+def feature_of(
+    name: str, path: Path, ranges: dict[str, list[float]], categories: dict[str, list[str]]
+) -> Feature:
+    """Return a number with its range, or a text with its categories.
+
+    Raises:
+        UserError: it has neither.
+    """
+    if name in ranges:
+        lowest, highest = ranges[name]
+        return NumberFeature(name=name, lowest=lowest, highest=highest)
+    if name not in categories:
+        raise UserError(f"{path}: column {shown(name)}: has no value in a training row")
+    return TextFeature(name=name, categories=categories[name])
 
 
 def places_of_codes(rows: StoredRows, texts: list[TextFeature]) -> list[npt.NDArray[np.int32]]:

@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.table.cells import are_positions, counted, is_number, unknown_value
@@ -129,23 +128,3 @@ def read_features(table: Table, chunk: Chunk, schema: Schema) -> Rows:
         if schema.unknown == "error":
             table.refuse_unknown(chunk, text.name, codes[:, place] == UNKNOWN, text.categories)
     return Rows(chunk.numbers, codes)
-
-
-def count_unknown(rows: Rows) -> npt.NDArray[np.intp]:
-    """Return how many rows have an unknown category of each text, and how many no value at all."""
-    unknown = (rows.codes == UNKNOWN).sum(axis=0)
-    no_value = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
-    return np.append(unknown, no_value.sum())
-
-
-def say_unknown(path: Path, schema: Schema, counts: npt.NDArray[np.intp], rows: int) -> None:
-    """Say on standard error what of new rows the model could not use, as `count_unknown` has it."""
-    for text, count in zip(schema.texts, counts[:-1].tolist(), strict=True):
-        if count:
-            print(
-                f"{path}: column {shown(text.name)}: {count:,} of {rows:,} rows have a value that "
-                f"the model was not trained on (known: {listed(text.categories)})",
-                file=sys.stderr,
-            )
-    if counts[-1]:
-        print(f"{path}: {counted(int(counts[-1]), 'row')} without any value", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
@@ -87,6 +87,8 @@ class NumberFeature(_Model):
 
     kind: Literal["number"] = "number"
     name: str
+    lowest: FiniteFloat  # of the rows trained on
+    highest: FiniteFloat
 
 
 class TextFeature(_Model):
@@ -139,6 +141,8 @@ class Schema(_Model):
         yield "features", names != [] and _are_distinct(names) and {*names} <= {*self.columns}
         for text in self.texts:
             yield f"categories of {shown(text.name)}", self._are_values(text.categories)
+        for number in self.numbers:
+            yield f"range of {shown(number.name)}", number.lowest <= number.highest
         yield "classes", self._are_values(self.classes) and len(self.classes) > 1
         yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
         for split in self.counts.values():
@@ -192,6 +196,12 @@ class Schema(_Model):
         return [feature for feature in self.features if isinstance(feature, NumberFeature)]
 
     @cached_property
+    def ranges(self) -> npt.NDArray[np.float32]:
+        """The lowest and the highest of each number, (2, number features) float32."""
+        limits = [(number.lowest, number.highest) for number in self.numbers]
+        return np.array(limits, np.float32).reshape(-1, 2).T
+
+    @cached_property
     def texts(self) -> list[TextFeature]:
         return [feature for feature in self.features if isinstance(feature, TextFeature)]
 
@@ -223,6 +233,12 @@ class Schema(_Model):
             else:
                 names += [f"{feature.name}={category}" for category in feature.categories]
         return names
+
+    @property
+    def no_rows(self) -> Rows:
+        """Rows of these features, of which there are none."""
+        numbers, texts = len(self.numbers), len(self.texts)
+        return Rows(np.empty((0, numbers), np.float32), np.empty((0, texts), np.int32))
 
     def feature_names(self) -> str:
         """Return the names of the features as a message lists them."""

@@ -1,0 +1,91 @@
+"""What new rows have that no row trained on had: said, since the model answers all the same."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.base.errors import listed, shown
+from classifier.table.cells import counted
+from classifier.table.schema import MISSING, UNKNOWN, NumberFeature, Rows, Schema
+
+NAMED = 3  # columns in a line
+
+
+@dataclass(frozen=True)
+class Unfamiliar:
+    """How many rows there are, and how many of them have what no row trained on had.
+
+    unknown: with an unknown category, (texts,); outside: with a number below the lowest or above
+    the highest, (number features,), and in any of them; empty: without any value.
+    """
+
+    rows: int
+    unknown: npt.NDArray[np.intp]
+    outside: npt.NDArray[np.intp]
+    outside_in_any: int
+    empty: int
+
+    def __add__(self, other: "Unfamiliar") -> "Unfamiliar":
+        return Unfamiliar(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
+    """Return what of the rows is unfamiliar."""
+    lowest, highest = schema.ranges
+    outside = (rows.numbers < lowest) | (rows.numbers > highest)
+    empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
+    return Unfamiliar(
+        rows=len(rows.numbers),
+        unknown=(rows.codes == UNKNOWN).sum(axis=0),
+        outside=outside.sum(axis=0),
+        outside_in_any=int(outside.any(axis=1).sum()),
+        empty=int(empty.sum()),
+    )
+
+
+def say_unfamiliar(schema: Schema, found: Unfamiliar, path: Path | None = None) -> None:
+    """Say it on standard error, of a file or, without a path, of a row on the command line."""
+    for line in unfamiliar_lines(schema, found):
+        print(f"{path}: {line}" if path else line, file=sys.stderr)
+
+
+def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
+    """Yield a line for each text with unknown categories, for all numbers, and for empty rows."""
+    for text, count in zip(schema.texts, found.unknown.tolist(), strict=True):
+        if count:
+            yield (
+                f"column {shown(text.name)}: {part(count, found.rows)} a value that the model was "
+                f"not trained on (known: {listed(text.categories)})"
+            )
+    if found.outside_in_any:
+        of_columns = zip(schema.numbers, found.outside.tolist(), strict=True)
+        columns = [(number, count) for number, count in of_columns if count]
+        columns.sort(key=lambda column: -column[1])
+        named = [named_range(number, count, found.rows) for number, count in columns[:NAMED]]
+        more = (
+            f", and {counted(len(columns) - NAMED, 'more column')}" if len(columns) > NAMED else ""
+        )
+        yield (
+            f"{part(found.outside_in_any, found.rows)} numbers outside the range of the rows "
+            f"trained on: {', '.join(named)}{more}"
+        )
+    if found.empty:
+        yield f"{counted(found.empty, 'row')} without any value"
+
+
+def part(count: int, rows: int) -> str:
+    """Return which rows have something, as the start of a sentence."""
+    return (
+        f"{count:,} of {rows:,} rows {'has' if count == 1 else 'have'}"
+        if rows > 1
+        else "the row has"
+    )
+
+
+def named_range(number: NumberFeature, count: int, rows: int) -> str:
+    limits = f"{shown(number.name)} ({number.lowest:.7g} to {number.highest:.7g})"
+    return f"{limits} in {count:,}" if rows > 1 else limits
