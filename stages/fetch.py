@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -24,6 +25,7 @@ from classifier.params import Fetch, load_params
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
+PASSWORD = re.compile(r"(://[^/:@]*):[^/@]*@")
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -52,7 +54,9 @@ def download(settings: Fetch, target: Path) -> None:
                 raise OSError(error.errno, error.strerror, str(target)) from error
             if is_final(error) or number == settings.retries:
                 why = reason(error, settings)
-                raise UserError(f"fetch.source: {settings.source}: {why}") from error
+                raise UserError(
+                    f"fetch.source: {without_password(settings.source)}: {why}"
+                ) from error
             time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
 
 
@@ -103,6 +107,8 @@ def transfer(settings: Fetch, target: Path) -> None:
         filesystem.get_file(path, str(target), callback=callback)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
+    if not target.stat().st_size:
+        raise ValueError("is empty")
 
 
 def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:
@@ -139,13 +145,18 @@ def reason(error: BaseException, settings: Fetch) -> str:
     return str(error) or type(error).__name__
 
 
+def without_password(source: str) -> str:
+    """Return a URL as an error may show it."""
+    return PASSWORD.sub(r"\1:***@", source)
+
+
 def check_sha256(settings: Fetch, path: Path) -> None:
     """Raise `UserError` unless the file has the checksum that the params pin, if they do."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if settings.sha256 not in (None, found):
         raise UserError(
-            f"fetch.source: {settings.source}: its sha256 is {found}, "
+            f"fetch.source: {without_password(settings.source)}: its sha256 is {found}, "
             f"expected {settings.sha256} (fetch.sha256)"
         )
 

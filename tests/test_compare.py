@@ -65,6 +65,15 @@ def test_a_branch_that_is_named_as_the_files_are_is_told_apart(compared, tmp_pat
     assert named["metrics"] == as_json(clone, "HEAD~1", "HEAD")["metrics"]
 
 
+def test_a_tag_is_meant_rather_than_a_branch_and_that_is_told(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    clone.git("branch", "both", "HEAD~1")
+    clone.git("tag", "both", "HEAD")
+    told = compare(clone, "both").stderr
+    assert told == "both: refs/tags/both; it is also the name of refs/heads/both\n"
+    assert as_json(clone, "both", "HEAD")["metrics"] == as_json(clone, "HEAD", "HEAD")["metrics"]
+
+
 def test_markdown_is_a_table_and_worse_can_fail(compared):
     failed = compare(compared, "HEAD~1", "HEAD", "--markdown", "--fail-if-worse", check=False)
     assert failed.returncode == 1

@@ -185,6 +185,13 @@ def test_the_choice_of_rows_goes_by_what_decides_which_rows_there_are(key, value
     assert (changed("prepare", "prepare", key, value).choice_of_rows() == before) is same
 
 
+def test_a_seed_that_draws_nothing_does_not_choose_rows():
+    first, other = (changed("prepare", "prepare", "seed", seed) for seed in (1, 2))
+    for lock in (first, other):
+        lock.stages["prepare"].params["params.yaml"]["prepare"]["test_size"] = 0.0
+    assert first.choice_of_rows() == other.choice_of_rows()
+
+
 def test_dropping_rows_with_gaps_makes_features_choose_rows():
     drop, other = changed("prepare", "prepare", "missing", "drop"), copy.deepcopy(PIPELINE)
     other["prepare"]["params"]["params.yaml"]["prepare"] |= {"missing": "drop", "features": [0]}

@@ -196,6 +196,8 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
         ("data/source/pipe", "/pipe: is a FIFO, expected a file"),
         ("data/source/loop", "is a symlink loop, expected a file"),
         ("http://[", "Invalid"),
+        ("data/source/empty", "is empty"),
+        ("http://me:a-secret@127.0.0.1:9/f", r"http://me:\*\*\*@127.0.0.1:9/f: Cannot connect"),
         ("ftp://127.0.0.1:9/file", "refused"),
     ],
 )
@@ -203,6 +205,7 @@ def test_a_source_that_cannot_be_had_is_one_line(fetched, tmp_path, source, word
     (tmp_path / "data/source").mkdir(parents=True)
     os.mkfifo(tmp_path / "data/source/pipe")
     (tmp_path / "data/source/loop").symlink_to("loop")
+    (tmp_path / "data/source/empty").touch()
     with pytest.raises(UserError, match=rf"^(fetch.source: |data/source)[^\n]*{words}[^\n]*$"):
         fetched(source, retries=0)
     assert nothing_left(tmp_path)

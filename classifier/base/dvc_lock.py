@@ -92,6 +92,8 @@ class Lock(BaseModel):
         params = self.params("prepare")
         dropped = params.get("prepare.missing") == "drop"
         left_out = OF_VALUES if dropped else OF_VALUES | {"features"}
+        if params.get("prepare.test_size") == 0:  # nothing is drawn
+            left_out = left_out | {"seed"}
         return {key: params[key] for key in params if key.split(".")[1] not in left_out}
 
     def crossval_is_of_the_model(self) -> bool:

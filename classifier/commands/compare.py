@@ -122,8 +122,7 @@ def read_side(name: str) -> Side:
 
     if not name:
         raise UserError("an empty name is not a revision")
-    if name == WORKSPACE:
-        warn_of_namesakes(name)
+    warn_of_namesakes(name, "the files as they are" if name == WORKSPACE else None)
     return side_of(name, files_at(None if name == WORKSPACE else name, OUT_OF_FOLD, LOCK))
 
 

@@ -55,10 +55,15 @@ def _json_of(revision: str, path: str) -> Any:
         raise UserError(f"{path} of {revision}: is damaged") from error
 
 
-def warn_of_namesakes(name: str) -> None:
-    """Say on standard error which branch or tag has the name that DVC gives to the workspace."""
-    for ref in git("for-each-ref", "--format=%(refname)", f"refs/*/{name}").split():
-        print(f"{name}: the files as they are; it is also the name of {ref}", file=sys.stderr)
+def warn_of_namesakes(name: str, meaning: str | None = None) -> None:
+    """Say on standard error which branch or tag has a name that means something else.
+
+    meaning: what that is; by default, as in git, a tag rather than a branch.
+    """
+    refs = git("for-each-ref", "--format=%(refname)", f"refs/*/{name}").split()
+    meant = [meaning] if meaning else refs[-1:]  # a tag is the last
+    for other in [ref for ref in refs if ref not in meant]:
+        print(f"{name}: {meant[0]}; it is also the name of {other}", file=sys.stderr)
 
 
 def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
