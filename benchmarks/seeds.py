@@ -9,7 +9,8 @@ import numpy as np
 from classifier.base.paths import TRAINING_ROWS
 from classifier.base.progress import Progress
 from classifier.model.fill_and_scale import learn
-from classifier.model.members import Member, train_members
+from classifier.model.member import Member
+from classifier.model.members import train_members
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.cross_validation import score

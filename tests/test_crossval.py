@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.model import members as model_members
+from classifier.model import batches
+from classifier.model.batches import batch_blocks
 from classifier.model.fill_and_scale import NOTHING
+from classifier.model.member import Member
 from classifier.model.members import (
     Epoch,
-    Member,
-    batch_blocks,
     build_members,
     initial_weights,
     train_members,
@@ -244,6 +244,29 @@ def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
         assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, rows.tolist()))
 
 
+def test_all_blocks_have_one_shape_and_each_row_once(iris, shipped, ten, monkeypatch):
+    """Of blocks of one shape, the training is compiled once; 27 batches do not make five blocks."""
+    recipe = shipped.model_copy(update={"batch_size": 5})
+    members = members_of(iris, ten, recipe)[:2]
+    monkeypatch.setattr(batches, "BLOCK_CELLS", 7 * 6 * 5 * 2)
+    blocks = list(batch_blocks(iris, members, NOTHING, recipe))
+    assert [features.shape for features, _ in blocks] == [(6, 5, 4, 2)] * 5
+    rows = np.concatenate([targets.any(axis=2).sum(axis=1) for _, targets in blocks])
+    assert rows[:27].tolist() == [[5, 5]] * 27
+    assert not rows[27:].any()
+
+
+def test_what_is_made_ahead_comes_in_order_and_an_error_in_its_turn():
+    def items():
+        yield from (1, None, 2)
+        raise UserError("here")
+
+    made = batches.made_ahead(items())
+    assert [next(made) for _ in range(3)] == [1, None, 2]
+    with pytest.raises(UserError, match="here"):
+        next(made)
+
+
 def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches():
     sizes = [127, 128] * 15
     groups = list(cross_validation.side_by_side(np.array(sizes), 127, 7))
@@ -259,7 +282,7 @@ def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch, count):
     data = Dataset(iris.features[:149], iris.labels[:149])
     one, probabilities, of_members = crossval.cross_validate(data, settings, recipe)
     monkeypatch.setattr(cross_validation, "MEMORY", 0)
-    monkeypatch.setattr(model_members, "BLOCK_CELLS", 0)
+    monkeypatch.setattr(batches, "BLOCK_CELLS", 0)
     other, same, scores = crossval.cross_validate(data, settings, recipe)
     assert np.array_equal(probabilities, same)
     assert np.array_equal(one.losses, other.losses)

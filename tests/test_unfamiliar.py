@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
 from classifier.preparing.features import FOLDED, reduced
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import Schema
-from classifier.table.unfamiliar import count_unfamiliar, say_unfamiliar
 
 TABLE = "x,c,z,y\n1,p,0.5,a\n2.5,q,-3,b\n1,p,,a\n"
 LENIENT = {"label": "y", "header": True, "missing": "impute", "unknown": "ignore"}

@@ -19,11 +19,11 @@ import typer
 from classifier.base.dvc_lock import read_lock, require_read, require_recorded
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
+from classifier.evaluating.unfamiliar import Unfamiliar, count_unfamiliar, say_unfamiliar
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
 from classifier.table.schema import Rows, Schema
-from classifier.table.unfamiliar import Unfamiliar, count_unfamiliar, say_unfamiliar
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -191,10 +191,10 @@ def predict_row(
 ) -> None:
     """Print the predicted class, then each class with its probability."""
     features = schema.row(values)
-    say_unfamiliar(schema, count_unfamiliar(schema, features))
     (row,) = probabilities(schema, model, features)
     if np.isnan(row).any():
         raise UserError(TOO_LARGE)
+    say_unfamiliar(schema, count_unfamiliar(schema, features))
     predicted = schema.classes[row.argmax()]
     pairs = dict(zip(schema.classes, row.round(6).tolist(), strict=True))
     if as_json:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS
+from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
-from classifier.table.unfamiliar import count_unfamiliar, say_unfamiliar
 
 
 def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:

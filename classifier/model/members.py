@@ -4,10 +4,8 @@ Every weight has a member axis, its last. A product, an activation, a loss and a
 of one member read nothing of another, so each ends as it would have ended alone.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -15,17 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
-from classifier.model.fill_and_scale import Float32s, Float64s, Learned, stacked
+from classifier.model.batches import (
+    Block,
+    epochs,
+    row_blocks,
+)
+from classifier.model.fill_and_scale import Float32s, Float64s, Learned
+from classifier.model.member import Member, learned_by
 from classifier.model.network import NO_MEMORY, make_optimizer, without_unseen
 from classifier.model.runtime import THREADS, keras, tf
-from classifier.model.shuffling import block_rows, shuffled_blocks
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import RowNumbers
 
 TOTALS = ("loss", "right", "rows")  # over the rows of some batches
-NO_ROW = -1  # where a member has no row in a batch
-BLOCK_CELLS = 2_000_000  # numbers of the batches that are made at a time
 LANES = 8  # numbers in a vector of AVX2
 SMALL_PRODUCT = 512  # multiplications; from about here on matrix products are faster
 
@@ -76,7 +77,9 @@ class Members(keras.Sequential):  # type: ignore[misc]
     def train_step(self, data: Any) -> dict[str, Any]:
         """Train on several batches, (batches, batch, columns, members), in one call.
 
-        It returns, (members,) each, the sums over the rows of the loss, of right answers, and of 1.
+        The last ones may have no rows: with them, blocks are of one shape, for which this is traced
+        and compiled once. It returns, (members,) each, the sums over the rows of the loss, of right
+        answers, and of 1.
         """
         train = self.train_on_batches
         if all(layer.small for layer in self.layers):
@@ -90,7 +93,8 @@ class Members(keras.Sequential):  # type: ignore[misc]
             return at + 1, *(total + new for total, new in zip(totals, found, strict=True))
 
         zeros = tf.zeros(targets.shape[-1])
-        batches = tf.shape(features)[0]
+        has_rows = tf.reduce_any(targets > 0, axis=(1, 2, 3))
+        batches = tf.reduce_sum(tf.cast(has_rows, tf.int32))
         start = (0, *(zeros for _ in TOTALS))
         _, *totals = tf.while_loop(lambda at, *_: at < batches, train, start, parallel_iterations=1)
         return tuple(totals)
@@ -153,30 +157,6 @@ def mean_losses(targets: Any, logits: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Member:
-    """One network: the numbers of its rows, and what it has learned from those it is trained on.
-
-    seed: of what its start and its shuffles are drawn from; weights: see `class_weights`.
-    """
-
-    training: RowNumbers | range
-    validation: RowNumbers
-    test: RowNumbers
-    learned: Learned
-    seed: int | Sequence[int]
-    weights: Float32s | None = None
-
-    @cached_property
-    def rng(self) -> np.random.Generator:
-        return np.random.default_rng(self.seed)
-
-    def sibling(self, number: int) -> "Member":
-        """Return the member of that number to average with this one, whose number is 0."""
-        seeds = [self.seed] if isinstance(self.seed, int) else [*self.seed]
-        return replace(self, seed=[*seeds, number]) if number else self
-
-
-@dataclass(frozen=True)
 class Epoch:
     """What came of an epoch, (members,) each; nothing of validation where none was asked for."""
 
@@ -207,8 +187,8 @@ def train_members(
         kernel, *others = initial_weights(inputs, classes, settings, [each.rng for each in members])
         network.set_weights([without_unseen(kernel, learned), *others])
         validation = Validation(network, data, members, settings.patience)
-        for _ in range(settings.epochs):
-            epoch = train_epoch(network, data, members, learned, settings)
+        for blocks in epochs(data, members, learned, settings):
+            epoch = train_epoch(network, blocks, len(members))
             if validate or settings.patience:
                 epoch = validation.of(epoch)
             after_epoch(epoch)
@@ -221,81 +201,14 @@ def train_members(
     return network
 
 
-def train_epoch(
-    network: Members, data: Dataset, members: Sequence[Member], learned: Learned, settings: Train
-) -> Epoch:
-    """Train on every row once; return how the members did meanwhile."""
-    totals = np.zeros((len(TOTALS), len(members)))
-    for block in batch_blocks(data, members, learned, settings):
-        found = network.train_on_batch(*block, return_dict=True)
+def train_epoch(network: Members, blocks: Iterable[Block], members: int) -> Epoch:
+    """Train on the blocks of an epoch; return how the members did meanwhile."""
+    totals = np.zeros((len(TOTALS), members))
+    for features, targets in blocks:
+        found = network.train_on_batch(features, targets, return_dict=True)
         totals += [found[name] for name in TOTALS]
     loss, right, rows = totals
     return Epoch(loss / rows, right / rows)
-
-
-def learned_by(members: Sequence[Member]) -> Learned:
-    """Return what each has learned, (inputs, members)."""
-    return stacked([member.learned for member in members])
-
-
-def weights_of(members: Sequence[Member]) -> Float32s | None:
-    """Return the class weights of each, (classes, members), if any."""
-    found = [member.weights for member in members if member.weights is not None]
-    return np.stack(found, axis=-1) if found else None
-
-
-def batch_blocks(
-    data: Dataset, members: Sequence[Member], learned: Learned, settings: Train
-) -> Iterator[tuple[Float32s, Float32s]]:
-    """Yield an epoch's features and targets, some batches at a time.
-
-    Each is (batches, batch, columns, members). Every member has its rows once, in an order drawn
-    from its rng, gaps filled and numbers scaled as it has learned.
-    """
-    batch = min(settings.batch_size, max(len(member.training) for member in members))
-    columns, weights = data.features.shape[1] + data.labels.shape[1], weights_of(members)
-    size = max(1, BLOCK_CELLS // (batch * len(members) * columns))
-    length = block_rows(data, batch)
-    for rows in zip(
-        *(shuffled_blocks(each.training, length, each.rng) for each in members), strict=True
-    ):
-        steps = -(-len(rows[0]) // batch)
-        order = stack_rows(rows, (steps, batch, len(members)))
-        for at in range(0, steps, size):
-            yield gather(data, order[at : at + size], learned, weights)
-            data.release()
-
-
-def stack_rows(rows: Sequence[RowNumbers], shape: tuple[int, ...]) -> RowNumbers:
-    """Return the rows of every member side by side, filled up with NO_ROW, in the given shape."""
-    stacked = np.full((math.prod(shape[:-1]), len(rows)), NO_ROW, np.int32)
-    for place, of_member in enumerate(rows):
-        stacked[: len(of_member), place] = of_member
-    return stacked.reshape(shape)
-
-
-def gather(
-    data: Dataset, rows: RowNumbers, learned: Learned, weights: Float32s | None = None
-) -> tuple[Float32s, Float32s]:
-    """Return the features and the targets of rows, (..., batch, members), members last.
-
-    weights: (classes, members), what the loss of a row of each class counts; None: the same.
-    """
-    exists = rows != NO_ROW
-    counts = np.maximum(exists.sum(axis=-2, keepdims=True), 1)
-    shares = (exists / counts).astype(np.float32)
-    features = learned.apply(take_rows(data.features, rows))
-    targets = take_rows(data.labels, rows) * shares[..., None, :]
-    return features, targets if weights is None else targets * weights
-
-
-def take_rows(table: npt.NDArray[Any], rows: RowNumbers) -> npt.NDArray[Any]:
-    """Return the columns of rows (..., members) as (..., columns, members), any row for NO_ROW."""
-    taken = np.empty((*rows.shape[:-1], table.shape[1], rows.shape[-1]), table.dtype)
-    for place, column in enumerate(np.asarray(table).T):
-        # Column by column into its place: a third of the time of taking rows and turning them.
-        np.take(column, rows, out=taken[..., place, :], mode="clip")
-    return taken
 
 
 class Validation:
@@ -352,11 +265,7 @@ def logit_blocks(
     Logits and whether a row is of a class, (rows, classes, members) both; of a row that a member
     does not have any more, it is of none.
     """
-    classes, members, longest = data.labels.shape[1], len(rows), max(map(len, rows))
-    stacked = stack_rows(rows, (longest, members))
-    size = max(1, BLOCK_CELLS // (members * (data.features.shape[1] + classes)))
-    for block in (stacked[at : at + size] for at in range(0, longest, size)):
-        features, targets = gather(data, block, learned)
+    for features, targets in row_blocks(data, rows, learned):
         yield np.asarray(network(features), np.float64), targets > 0
 
 

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
+from classifier.model.member import Member, learned_by
 from classifier.model.members import (
     Epoch,
-    Member,
     Members,
     count_hits,
-    learned_by,
     logit_blocks,
     total_loss,
     train_members,

@@ -1,17 +1,13 @@
 """Which rows each member of a cross-validation is trained, validated and tested on."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from classifier.model.fill_and_scale import class_weights, learn
+from classifier.model.member import Member
 from classifier.params import Crossval, Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import split_rows, stratified_folds
-
-if TYPE_CHECKING:
-    from classifier.model.members import Member
 
 
 def training_rows(rows: int, fold: int, settings: Crossval, recipe: Train) -> int:
@@ -32,13 +28,11 @@ def models_of_rows(data: Dataset, settings: Crossval) -> npt.NDArray[np.int32]:
     return np.stack(folds) + settings.folds * np.arange(settings.repeats, dtype=np.int32)[:, None]
 
 
-def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> "Member":
+def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> Member:
     """Return the first member of the model that is tested on a fold.
 
     place: repeat and fold, counted from 1.
     """
-    from classifier.model.members import Member  # TensorFlow takes seconds
-
     repeat, fold = place
     is_test = fold_of_rows(data, settings, repeat) == fold - 1
     others = np.flatnonzero(~is_test).astype(np.int32)

@@ -3,7 +3,8 @@
 from itertools import count
 from typing import Any
 
-from classifier.model.members import Epoch, Member, train_members
+from classifier.model.member import Member
+from classifier.model.members import Epoch, train_members
 from classifier.model.network import build_mean, compile_network
 from classifier.model.runtime import keras
 from classifier.params import Train

@@ -7,7 +7,7 @@ import numpy as np
 
 from classifier.base.errors import UserError
 from classifier.model.fill_and_scale import Learned, class_weights, learn
-from classifier.model.members import Member
+from classifier.model.member import Member
 from classifier.params import Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.stratified import RowNumbers, split_rows

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
-from classifier.model.members import Member
+from classifier.model.member import Member
 from classifier.model.network import NO_MEMORY, build_network, compile_network, for_each_batch
 from classifier.model.runtime import keras, tf
 from classifier.model.shuffling import block_rows, shuffled_blocks
