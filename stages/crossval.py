@@ -5,8 +5,9 @@ would do: the most frequent class, or a network without hidden layers.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.base.errors import UserError
-from classifier.base.files import replaced_file, rounded, write_json
-from classifier.base.paths import CROSSVAL, FOLDS, OUT_OF_FOLD, TRAINING_ROWS
+from classifier.base.files import quoting, replaced_file, rounded, write_json
+from classifier.base.paths import (
+    CONFUSION,
+    CROSSVAL,
+    FOLDS,
+    OUT_OF_FOLD,
+    RELIABILITY,
+    TRAINING_ROWS,
+)
 from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
+from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
 from classifier.scoring.baselines import majority
 from classifier.scoring.folds import training_rows
 from classifier.scoring.intervals import INTERVALS
@@ -37,9 +46,7 @@ def main() -> None:
     params = load_params()
     settings, recipe = params.crossval, params.train
     if not settings.folds:
-        write(pd.DataFrame(columns=FOLD_COLUMNS), {"models": 0})
-        with replaced_file(OUT_OF_FOLD) as temporary:
-            temporary.write_text(",".join(HEAD) + "\n")
+        write_nothing()
         return
     data = open_dataset(TRAINING_ROWS)
     say_how_many_are_copies(data)
@@ -48,9 +55,32 @@ def main() -> None:
     if recipe.hidden:
         plain = recipe.model_copy(update={"hidden": [], "members": 1})
         baselines["no_hidden_layer"] = cross_validate(data, settings, plain, "no hidden layer")[0]
+    answers = Answers(found, probabilities, [*data.kinds.classes])
     kept = probabilities if settings.probabilities else None
-    write_out_of_fold(found, kept, [*data.kinds.classes], OUT_OF_FOLD)
-    write(folds_of(found, of_members, settings.folds), summary(found, of_members, baselines))
+    write_out_of_fold(found, kept, answers.classes, OUT_OF_FOLD)
+    write_table(folds_of(found, of_members, settings.folds), FOLDS)
+    write_table(answers.mixed_up(), CONFUSION, answers.classes)
+    write_table(answers.reliability(), RELIABILITY)
+    write_json(CROSSVAL, rounded(summary(answers, of_members, baselines)))
+
+
+def write_nothing() -> None:
+    """Write the files of a cross-validation that is left out."""
+    columns = {
+        OUT_OF_FOLD: HEAD,
+        FOLDS: FOLD_COLUMNS,
+        CONFUSION: CONFUSION_COLUMNS,
+        RELIABILITY: RELIABILITY_COLUMNS,
+    }
+    for path, names in columns.items():
+        write_table(pd.DataFrame(columns=names), path)
+    write_json(CROSSVAL, {"models": 0})
+
+
+def write_table(table: pd.DataFrame, path: Path, texts: Sequence[str] = ()) -> None:
+    """Write a table in which these texts may stand."""
+    with replaced_file(path) as temporary:
+        table.round(6).to_csv(temporary, index=False, quoting=quoting([*texts]))
 
 
 def say_how_many_are_copies(data: Dataset) -> None:
@@ -60,12 +90,6 @@ def say_how_many_are_copies(data: Dataset) -> None:
             "model that was trained on one is tested on the other as if it had not seen it",
             file=sys.stderr,
         )
-
-
-def write(folds: pd.DataFrame, summary: dict[str, Any]) -> None:
-    with replaced_file(FOLDS) as temporary:
-        folds.round(6).to_csv(temporary, index=False)
-    write_json(CROSSVAL, rounded(summary))
 
 
 def cross_validate(
@@ -111,12 +135,13 @@ def folds_of(found: OutOfFold, of_members: dict[str, Scores], folds: int) -> pd.
 
 
 def summary(
-    found: OutOfFold, of_members: dict[str, Scores], baselines: dict[str, OutOfFold]
+    answers: Answers, of_members: dict[str, Scores], baselines: dict[str, OutOfFold]
 ) -> dict[str, Any]:
-    """Return each metric with its interval, and in a list what stands beside it.
+    """Return each metric with its interval, and in lists what else there is to say.
 
     DVC leaves lists out of its tables, which are wide enough.
     """
+    found = answers.found
     by_model = found.by_model()
     result: dict[str, Any] = {"models": int(found.models.max()) + 1}
     spreads = {metric: found.spread(metric) for metric in METRICS}
@@ -128,7 +153,12 @@ def summary(
         beside.append(named("one_network", lambda metric: by_start(of_members[metric])))
     for name, baseline in baselines.items():
         beside.append(named(name, partial(difference, found, baseline)))
-    return result | {"beside": beside}
+    return result | {
+        "beside": beside,
+        "out_of_fold": [answers.scores()],
+        "per_class": answers.per_class(),
+        "confidently_wrong": answers.confidently_wrong(),
+    }
 
 
 def named(name: str, of: Callable[[str], dict[str, float]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, Kinds, open_dataset
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
+from classifier.scoring.answers import Answers
 from classifier.scoring.baselines import majority
 from classifier.scoring.folds import member_at, training_rows
 from classifier.scoring.intervals import INTERVALS
@@ -323,7 +324,8 @@ def test_a_row_gets_the_mean_of_the_members_that_did_not_train_it(iris, shipped,
     folds = crossval.folds_of(found, of_members, 10)
     assert folds.loss_of_one[0] == pytest.approx(losses.mean(), abs=1e-5)
     assert folds.loss_of_one_std[0] == pytest.approx(losses.std(ddof=1), abs=1e-5)
-    summary = crossval.summary(found, of_members, {})["beside"][1]["loss"]
+    answers = Answers(found, kept, [*iris.kinds.classes])
+    summary = crossval.summary(answers, of_members, {})["beside"][1]["loss"]
     assert summary["mean"] == pytest.approx(folds.loss_of_one.mean())
     assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
 

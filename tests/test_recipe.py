@@ -58,12 +58,13 @@ def test_per_class_scores_follow_from_the_predictions(reproduced):
     train = json.loads(reproduced.read("metrics/evaluation.json"))["train"]
     rows = pd.read_csv(reproduced.path / "metrics/predictions/train.csv")
     right = rows[rows.actual == rows.predicted]
-    for name, scores in train["per_class"].items():
+    for scores in train["per_class"]:
+        name = scores["class"]
         hits = (right.actual == name).sum()
         assert scores["precision"] == pytest.approx(hits / (rows.predicted == name).sum(), abs=1e-6)
         assert scores["recall"] == pytest.approx(hits / (rows.actual == name).sum(), abs=1e-6)
     assert train["accuracy"] == pytest.approx(len(right) / len(rows), abs=1e-6)
-    f1_scores = [scores["f1"] for scores in train["per_class"].values()]
+    f1_scores = [scores["f1"] for scores in train["per_class"]]
     assert train["macro_f1"] == pytest.approx(np.mean(f1_scores), abs=1e-6)
 
 

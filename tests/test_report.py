@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 from classifier.base.errors import UserError
 from classifier.commands.report import features, results
 from classifier.commands.report import sections as content
-from classifier.commands.report.command import is_of_a_class, report
+from classifier.commands.report.command import report
 from classifier.commands.report.destination import refuse_to_replace
 from classifier.commands.report.page import plain
 from classifier.rows.dataset import open_dataset
@@ -155,20 +155,22 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     drawn = re.findall(r"<figcaption>(.*)</figcaption>", text)
     assert drawn == [
         "Loss while training", "Accuracy while training",
-        "Accuracy fold by fold; the line is the mean", "Rows trained on: confusion matrix",
+        "Accuracy fold by fold; the line is the mean",
+        "Which class is taken for which, on rows left out",
+        "Confidence and accuracy on rows left out", "Rows trained on: confusion matrix",
         "sepal_length", "sepal_width", "petal_length", "petal_width",
     ]  # fmt: skip
 
 
 def test_every_picture_is_told_in_numbers(page):
     told = re.findall(r'<svg [^>]*aria-label="([^"]*)"', page.read_text())
-    assert len(told) == page.read_text().count("<svg") == 8
+    assert len(told) == page.read_text().count("<svg") == 10
     assert all(re.search(r"\d", words) for words in told)
     assert told[0].startswith("Loss while training, 20 epochs: 2.648 after the first, ")
     assert re.search(
-        r"\d+ of 150 rows right; the most frequent mistake is Iris-v\w+ taken", told[3]
+        r"\d+ of 150 rows right; the most frequent mistake is Iris-v\w+ taken", told[5]
     )
-    assert told[6] == (
+    assert told[8] == (
         "petal_length: median Iris-setosa 1.5, Iris-versicolor 4.35, Iris-virginica 5.55."
     )
 
@@ -338,15 +340,6 @@ def test_what_is_missing_or_damaged_is_one_line(own, path, text, words):
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (own.path / "report.html").exists()
-
-
-@pytest.mark.parametrize(
-    ("key", "is_one"),
-    [("a.loss", False), ("a.per_class.x.f1", True), ("b.per_class.c.loss", False),
-     ("b.per_class.c.per_class.x.f1", True), ("of the other side.per_class.x.f1", True)],
-)  # fmt: skip
-def test_a_metric_of_a_class_is_told_from_a_data_set_of_such_a_name(key, is_one):
-    assert is_of_a_class(key, ["a", "b", "b.per_class.c"]) == is_one
 
 
 def test_params_that_are_not_utf_8_are_one_line(own):

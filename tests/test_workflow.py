@@ -28,7 +28,7 @@ def test_plots_diff_lays_learning_curves_and_confusions_over_each_other(compared
     plots = json.loads(compared.dvc("plots", "diff", "HEAD~1", "--json"))["data"]
     assert set(plots) == {
         "metrics/folds.csv", "metrics/history.csv", "Accuracy while training",
-        "metrics/predictions/train.csv",
+        "metrics/predictions/train.csv", "metrics/confusion.csv", "metrics/reliability.csv",
     }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +67,7 @@ def report(
             refuse_to_replace(path)
         if against is not None:
             files = results_of(against)
-            changes, others = [changes_since(against, files, run)], {against: drawn_of(files)}
+            changes, others = [changes_since(against, files)], {against: drawn_of(files)}
     except DvcException as error:
         raise UserError(str(error)) from error
     content = sections(run, commit(), changes, others)
@@ -111,7 +110,7 @@ def results_of(revision: str) -> dict[Path, bytes]:
     return files
 
 
-def changes_since(revision: str, files: dict[Path, bytes], run: "Run") -> "Section":
+def changes_since(revision: str, files: dict[Path, bytes]) -> "Section":
     """Return what has changed since a revision: params, metrics, and whether it is noise."""
     from classifier.base.dvc_lock import parse_lock
     from classifier.commands.report.page import Section
@@ -124,24 +123,15 @@ def changes_since(revision: str, files: dict[Path, bytes], run: "Run") -> "Secti
     with repo_at(None) as repo:
         params = changed(repo.params.diff(a_rev=revision), PARAMS)
         metrics = changed(repo.metrics.diff(a_rev=revision), EVALUATION)
-    whole = {
-        key: change for key, change in metrics.items() if not is_of_a_class(key, run.evaluation)
-    }
     return Section(
         f"Changes since {revision}",
         [
             *outdated,
             table_of_changes("Parameters", revision, params),
-            table_of_changes("Metrics of each data set", revision, whole),
+            table_of_changes("Metrics of each data set", revision, metrics),
             *verdicts(revision, files),
         ],
     )
-
-
-def is_of_a_class(key: str, data_sets: Iterable[str]) -> bool:
-    """Return whether a metric is of one class; a data set may have any name, also .per_class. ."""
-    name = max((name for name in data_sets if key.startswith(f"{name}.")), key=len, default="")
-    return ".per_class." in key[len(name) :]
 
 
 def changed(found: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ PREDICTIONS = "metrics/predictions"
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SVG = "http://www.w3.org/2000/svg"
 CELL = 26  # pixels that a number of rows takes
+SIDE_CLASSES = 12  # of which a plot is as wide, if there are fewer
 INK = "currentColor"  # of the page's text, be it light or dark
 ACCENT = "#945dd6"  # of DVC's first revision
 SHADES = ["rgba(148,93,214,0.04)", "rgba(148,93,214,0.6)"]  # readable ink on all, either way
@@ -78,6 +79,12 @@ def with_counts(spec: Spec, classes: int) -> Spec:
         "layer": [cells | {"width": side, "height": side}, *layers],
     }
     return spec | {"spec": spec["spec"] | inner, "params": [{"name": "showValues", "value": True}]}
+
+
+def with_size(spec: Spec, classes: int) -> Spec:
+    """Return a confusion whose counts are shown, large enough to read them."""
+    side = CELL * max(classes, SIDE_CLASSES)
+    return spec | {"spec": spec["spec"] | {"width": side, "height": side}}
 
 
 def boxes(values: Records, classes: list[str]) -> Spec:

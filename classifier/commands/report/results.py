@@ -1,7 +1,7 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 from classifier.base.dvc_lock import Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, require_file
 from classifier.base.paths import (
+    CONFUSION,
     CROSSVAL,
     ENVIRONMENT,
     EVALUATION,
@@ -20,6 +21,7 @@ from classifier.base.paths import (
     PARAMS,
     PREDICTIONS,
     PREPARED,
+    RELIABILITY,
     SCHEMA,
 )
 from classifier.base.progress import Progress
@@ -64,6 +66,8 @@ class Run:
     crossval: dict[str, Any]
     history: pd.DataFrame
     folds: pd.DataFrame
+    confusion: pd.DataFrame
+    reliability: pd.DataFrame
     environment: dict[str, Any]
     predictions: dict[str, Predictions]
     outdated: list[str]
@@ -95,6 +99,8 @@ def load_run() -> Run:
         crossval=crossval if lock.crossval_is_of_the_model() else {"models": 0},
         history=read_csv(require_recorded(HISTORY)),
         folds=read_csv(require_recorded(FOLDS)),
+        confusion=read_csv(require_recorded(CONFUSION), texts=("actual", "predicted")),
+        reliability=read_csv(require_recorded(RELIABILITY)),
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
         predictions={
             name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
@@ -119,9 +125,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=not texts)
     except ValueError as error:
         raise damaged(path) from error
 

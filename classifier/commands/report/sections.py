@@ -12,6 +12,7 @@ import pandas as pd
 from classifier.base.errors import listed
 from classifier.base.paths import (
     ABOUT_TABLES,
+    CONFUSION,
     FOLDS,
     HISTORY,
     KERAS_MODEL,
@@ -19,12 +20,21 @@ from classifier.base.paths import (
     PREDICTIONS,
     PREPARED,
     RAW,
+    RELIABILITY,
     SOURCES,
     TRAINING_ROWS,
 )
 from classifier.commands.report import features
 from classifier.commands.report.page import Block, Figure, Figures, Section, Table
-from classifier.commands.report.plots import Records, boxes, dvc_plots, shares, to_svg, with_counts
+from classifier.commands.report.plots import (
+    Records,
+    boxes,
+    dvc_plots,
+    shares,
+    to_svg,
+    with_counts,
+    with_size,
+)
 from classifier.commands.report.results import (
     Predictions,
     Run,
@@ -53,6 +63,9 @@ class Pictures:
 
     def __init__(self, run: Run, others: Mapping[str, Mapping[str, Records]]) -> None:
         own = {str(HISTORY): drawn(run.history), str(FOLDS): drawn(run.folds)}
+        own[str(RELIABILITY)] = records(run.reliability)
+        if len(run.schema.classes) <= MATRIX_CLASSES:
+            own[str(CONFUSION)] = records(run.confusion)
         for name, predictions in run.predictions.items():
             if len(run.schema.classes) <= MATRIX_CLASSES:
                 own[f"{PREDICTIONS}/{name}.csv"] = records(predictions.pairs)
@@ -65,7 +78,9 @@ class Pictures:
             return []
         spec = self.specs[plot]
         legend = self.compared or ("val_loss" in self.run.history and plot != str(FOLDS))
-        if plot.startswith(str(PREDICTIONS)):
+        if plot == str(CONFUSION):
+            spec, legend = with_size(spec, len(self.run.schema.classes)), False
+        elif plot.startswith(str(PREDICTIONS)):
             spec, legend = with_counts(spec, len(self.run.schema.classes)), False
         return [Figure(caption, alternative, to_svg(spec, legend, alternative))]
 
@@ -197,7 +212,31 @@ def cross_validation(run: Run, pictures: Pictures) -> Section:
         for metric, found in ((metric, run.crossval[metric]) for metric in METRICS)
     ]
     table = Table("Metrics on the folds left out", head, rows)
-    return Section(title, [*pictures.figure(str(FOLDS), caption, words), table])
+    figures = pictures.figure(str(FOLDS), caption, words)
+    return Section(title, [*figures, table, *left_out_answers(run, pictures)])
+
+
+def left_out_answers(run: Run, pictures: Pictures) -> list[Block]:
+    """Return what models answered for rows left out: which classes they mix up, how sure."""
+    (scores,), answers = run.crossval["out_of_fold"], int(run.confusion["answers"].sum())
+    wrong = run.confusion[run.confusion["actual"] != run.confusion["predicted"]]
+    mixed_up = f"Rows left out: {int(wrong['answers'].sum()):,} of {answers:,} answers are wrong"
+    if len(wrong):
+        (most,) = wrong.nlargest(1, "answers").to_dict("records")
+        mixed_up += f"; the most frequent is {most['predicted']} for {most['actual']}"
+    sure = (
+        f"On average an answer has the probability {scores['confidence']:.3f}, and "
+        f"{run.crossval['accuracy']['mean']:.3f} of them are right."
+    )
+    head = ["balanced accuracy", "area under the ROC curve", "Brier score", "calibration error"]
+    keys = ("balanced_accuracy", "roc_auc", "brier", "calibration_error")
+    caption = "Which class is taken for which, on rows left out"
+    return [
+        *(pictures.figure(str(CONFUSION), caption, f"{mixed_up}.") or [f"{mixed_up}."]),
+        per_class("Rows left out", run.crossval["per_class"]),
+        Table("Rows left out: more scores", head, [formatted(scores, *keys)]),
+        *pictures.figure(str(RELIABILITY), "Confidence and accuracy on rows left out", sure),
+    ]
 
 
 def data_set(run: Run, name: str, pictures: Pictures) -> Section:
@@ -226,13 +265,12 @@ def confusion_in_words(title: str, predictions: Predictions) -> str:
     return words + "."
 
 
-def per_class(title: str, classes: dict[str, dict[str, float]]) -> Table:
-    chosen = set(sorted(classes, key=lambda name: classes[name]["f1"])[:TABLE_CLASSES])
+def per_class(title: str, classes: list[dict[str, Any]]) -> Table:
+    chosen = sorted(range(len(classes)), key=lambda place: classes[place]["f1"])[:TABLE_CLASSES]
     few = f", the {TABLE_CLASSES} of {len(classes)} classes with the lowest F1"
     rows = [
-        [name, *class_scores(found), f"{int(found['rows']):,}"]
-        for name, found in classes.items()
-        if name in chosen
+        [found["class"], *class_scores(found), f"{found['rows']:,}"]
+        for found in (classes[place] for place in sorted(chosen))
     ]
     head = ["class", "precision", "recall", "F1", "rows"]
     return Table(f"{title}: by class" + few * (len(classes) > TABLE_CLASSES), head, rows)
