@@ -14,6 +14,7 @@ from classifier.base.process import run
 from classifier.commands.artifacts.pull import pull
 from classifier.commands.artifacts.push import push
 from classifier.commands.artifacts.verify import verify
+from classifier.commands.check import check
 from classifier.commands.compare import compare
 from classifier.commands.predict import predict
 from classifier.commands.report.command import report
@@ -59,7 +60,7 @@ def require_top_folder() -> None:
 
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
 
-for command in (sweep, compare, report, verify, push, pull):
+for command in (check, sweep, compare, report, verify, push, pull):
     app.command()(command)
 
 

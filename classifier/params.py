@@ -107,6 +107,13 @@ class Params(Section):
     prepare: Prepare
     crossval: Crossval
     train: Train
+    check: dict[str, float] = {}  # bounds of metrics, by name
+
+    @classmethod
+    def of_stages(cls) -> "dict[str, type[Section]]":
+        """Return the sections that stages read, by name."""
+        found = {name: field.annotation for name, field in cls.model_fields.items()}
+        return {name: cast(type[Section], kind) for name, kind in found.items() if name != "check"}
 
 
 def load_params(path: Path = PARAMS) -> Params:

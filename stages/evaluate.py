@@ -3,6 +3,7 @@
 From the ONNX file, on NumPy: nothing here needs TensorFlow.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,16 +13,36 @@ from typing import Any
 import classifier.evaluating.blas  # noqa: F401, before NumPy
 
 # isort: split
+import pandas as pd
+
 from classifier.base.dvc_lock import require_read
-from classifier.base.files import replaced_folder, rounded, write_json
-from classifier.base.paths import EVALUATION, ONNX_MODEL, PREDICTIONS, SCHEMA, TRAINING_ROWS
+from classifier.base.errors import REPRO_FIRST, require_file
+from classifier.base.files import replaced_folder, rounded, write_json, write_text
+from classifier.base.paths import (
+    CROSSVAL,
+    EVALUATION,
+    FINDINGS,
+    FOLDS,
+    HISTORY,
+    ODDITIES,
+    ONNX_MODEL,
+    PREDICTIONS,
+    SCHEMA,
+    SUMMARY,
+    TRAINING_ROWS,
+)
 from classifier.base.process import run
 from classifier.evaluating.forward import load_network
 from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
+from classifier.findings.finding import Finding, worst_first
+from classifier.findings.of_model import Results, of_model
+from classifier.findings.of_table import of_other_rows, of_table
+from classifier.findings.summary import summary, to_markdown
+from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.repeated import count_repeated
-from classifier.scoring.scores import macro_f1, scores_by_class
+from classifier.scoring.scores import Counts, macro_f1, scores_by_class
 from classifier.table.schema import Schema
 
 
@@ -29,15 +50,45 @@ def main() -> None:
     schema = Schema.load(SCHEMA)
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
-    network = load_network(ONNX_MODEL, schema)
-    evaluation, train = {}, open_dataset(TRAINING_ROWS)
+    network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
+    answers: dict[str, Answers] = {}
+    findings = findings_on_table(schema, train)
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
-            answers = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
-            evaluation[name] = scores(answers, schema.classes)
+            answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             if name != TRAINING_ROWS.name:
                 say_what_was_trained_on(name, data, train)
+                findings += of_other_rows(schema, name, data)
+    evaluation = {name: scores(of_set, schema.classes) for name, of_set in answers.items()}
     write_json(EVALUATION, rounded(evaluation))
+    conclude(schema, evaluation, answers[TRAINING_ROWS.name].confusion, findings)
+
+
+def findings_on_table(schema: Schema, train: Dataset) -> list[Finding]:
+    is_scaled = load_params().train.scale == "standard"
+    return [*of_table(schema, train, json.loads(ODDITIES.read_bytes()), is_scaled)]
+
+
+def conclude(
+    schema: Schema, evaluation: dict[str, Any], confusion: Counts, findings: list[Finding]
+) -> None:
+    """Write what there is to say of the table and of the model, and say the most important."""
+    crossval = json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes())
+    results = Results(
+        classes=schema.classes,
+        confusion=confusion,
+        train=evaluation[TRAINING_ROWS.name],
+        crossval=crossval,
+        folds=pd.read_csv(require_file(FOLDS, REPRO_FIRST)),
+        history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
+        members=load_params().train.members,
+        held_out=len(evaluation) > 1,
+    )
+    sorted_findings = worst_first([*of_model(results), *findings])
+    write_json(FINDINGS, [vars(finding) for finding in sorted_findings])
+    lines = summary(schema, evaluation, crossval, sorted_findings)
+    write_text(SUMMARY, to_markdown(lines))
+    print(*lines, sep="\n")
 
 
 def say_what_was_trained_on(name: str, data: Dataset, train: Dataset) -> None:

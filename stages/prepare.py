@@ -5,6 +5,8 @@ and they are rewritten as what the network reads: numbers as they stand, gaps as
 """
 
 import shutil
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.files import quoting, replaced_folder
-from classifier.base.paths import PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
+from classifier.base.files import quoting, replaced_folder, write_json
+from classifier.base.paths import ODDITIES, PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
 from classifier.base.process import run
 from classifier.params import load_params
-from classifier.preparing.columns import choose_columns
+from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
 from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
-from classifier.preparing.oddities import say_what_is_odd, say_what_is_rare
+from classifier.preparing.oddities import oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.schema import Schema
@@ -32,9 +34,9 @@ def main() -> None:
     columns = choose_columns(RAW, settings)
     with replaced_folder(PREPARED) as folder:
         rows = store_rows(columns, settings.max_categories, folder / "rows")
-        say_what_is_odd(columns, rows)
+        told = [*said(columns, oddities(columns, rows))]
         counts = count_splits(columns, rows, settings)
-        say_what_is_rare(columns, rows, counts)
+        told += said(columns, rarities(columns, rows, counts))
         index = class_index(rows, columns.label, list(counts["train"]))
         splits = assign_splits(rows, index, counts, settings, folder / "rows/splits.npy")
         schema = Schema(
@@ -50,7 +52,15 @@ def main() -> None:
         write_splits(schema, rows, index, splits, folder)
         shutil.rmtree(folder / "rows")
         schema.save(folder / SCHEMA.name)
+        write_json(folder / ODDITIES.name, told)
         write_preview(schema, open_dataset(folder / TRAINING_ROWS.name), folder / PREVIEW.name)
+
+
+def said(columns: Columns, lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines, each once it is said on standard error."""
+    for line in lines:
+        print(f"{columns.table.path}: {line}", file=sys.stderr)
+        yield line
 
 
 def write_splits(

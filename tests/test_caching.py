@@ -30,7 +30,9 @@ case $2 in
     stages.crossval)
         mkdir -p metrics
         (sed -n '/^crossval:/,$p' params.yaml; sum data/prepared/train) > metrics/folds.csv
-        cp metrics/folds.csv metrics/out_of_fold.csv
+        for name in out_of_fold confusion reliability; do
+            cp metrics/folds.csv metrics/$name.csv
+        done
         echo '{{"models": 100}}' > metrics/crossval.json ;;
     stages.train)
         mkdir -p models metrics
@@ -40,7 +42,9 @@ case $2 in
     stages.evaluate)
         mkdir -p metrics/predictions
         sum models/classifier.onnx data/prepared > metrics/predictions/train.csv
-        echo '{{"train": {{"rows": 150}}}}' > metrics/evaluation.json ;;
+        echo '{{"train": {{"rows": 150}}}}' > metrics/evaluation.json
+        echo '[]' > metrics/findings.json
+        echo '- nothing' > metrics/summary.md ;;
     *) exec {sys.executable} "$@" ;;
 esac
 """
@@ -51,6 +55,8 @@ READERS = {
     "prepare": {PREPARE},
     "crossval": {CROSSVAL},
     "train": {CROSSVAL, TRAIN},
+    "train.members": {CROSSVAL, TRAIN, EVALUATE},
+    "train.scale": {CROSSVAL, TRAIN, EVALUATE},
     "train.seed": {TRAIN},  # a model of crossval has a seed of its own
 }
 
@@ -181,7 +187,9 @@ def test_deps_are_the_imported_code_the_data_and_the_lock(stage):
     deps = {ROOT / dep for dep in DEFINITIONS[stage]["deps"]}
     files = {file for dep in deps for file in (dep.rglob("*") if dep.is_dir() else [dep])}
     files = {file for file in files if file.is_file() and file.parent.name != "__pycache__"}
-    data = {file for file in files if file.relative_to(ROOT).parts[0] in ("data", "models")}
+    data = {
+        file for file in files if file.relative_to(ROOT).parts[0] in ("data", "models", "metrics")
+    }
     files -= {file for file in files - data if file.suffix == ".py" and is_mere_text(file)}
     assert DEFINITIONS[stage]["cmd"] == f"exec python -m stages.{stage}"
     assert files - data == closure(ROOT / f"stages/{stage}.py") | {ROOT / "requirements.txt"}

@@ -17,6 +17,7 @@ ROOMS = [
     "classifier/model",
     "classifier/training",
     "classifier/scoring",
+    "classifier/findings",
     "classifier/evaluating",
     "classifier/commands",
     "classifier/__main__.py",

@@ -245,6 +245,14 @@ def test_every_epoch_has_each_row_of_a_member_once(iris, shipped, ten):
         assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, rows.tolist()))
 
 
+def test_folds_of_which_some_have_one_batch_more_are_trained_apart(iris, shipped, ten):
+    """Of 149 rows, 134 or 135 are trained on: two batches of 67, or three."""
+    data = Dataset(iris.features[:149], iris.labels[:149], iris.kinds)
+    recipe = shipped.model_copy(update={"epochs": 1, "batch_size": 67, "hidden": []})
+    found, _, _ = crossval.cross_validate(data, ten, recipe)
+    assert np.isfinite(found.losses).all()
+
+
 def test_all_blocks_have_one_shape_and_each_row_once(iris, shipped, ten, monkeypatch):
     """Of blocks of one shape, the training is compiled once; 27 batches do not make five blocks."""
     recipe = shipped.model_copy(update={"batch_size": 5})

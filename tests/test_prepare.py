@@ -38,7 +38,9 @@ def test_the_seed_decides_which_rows_are_held_out(prepared):
 def test_no_test_split_remains_from_an_earlier_run(prepared):
     prepared(IRIS, test_size=0.2)
     folder = prepared(IRIS, test_size=0.0)
-    assert sorted(path.name for path in folder.iterdir()) == ["preview.csv", "schema.json", "train"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "oddities.json", "preview.csv", "schema.json", "train",
+    ]  # fmt: skip
 
 
 def test_the_earlier_result_stays_when_the_new_one_cannot_take_its_place(prepared, monkeypatch):

@@ -373,8 +373,11 @@ def test_an_example_reaches_the_accuracy_it_states(fresh, name):
     fresh.run("cp", f"examples/{name}.yaml", "params.yaml")
     text = fresh.read("params.yaml")
     accuracy, rows = text.split("# Expect:   accuracy ")[1].split(" held-out")[0].split(" on the ")
-    fresh.dvc("repro", "evaluate")
+    fresh.dvc("repro")
     test = json.loads(fresh.read("metrics/evaluation.json"))["test"]
     assert test["rows"] == int(rows)
     assert test["accuracy"] == pytest.approx(float(accuracy), abs=0.02)
+    levels = [found["level"] for found in json.loads(fresh.read("metrics/findings.json"))]
+    assert "problem" not in levels
+    assert levels.count("warning") <= 2
     assert json.loads(fresh.read("data/prepared/schema.json"))["counts"]["test"]

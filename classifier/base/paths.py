@@ -13,6 +13,7 @@ PREPARED = Path("data/prepared")
 TRAINING_ROWS = PREPARED / "train"
 SCHEMA = PREPARED / "schema.json"
 PREVIEW = PREPARED / "preview.csv"
+ODDITIES = PREPARED / "oddities.json"
 TEST_SETS = Path("data/test_sets")
 
 KERAS_MODEL = Path("models/classifier.keras")
@@ -27,3 +28,5 @@ CONFUSION = Path("metrics/confusion.csv")
 RELIABILITY = Path("metrics/reliability.csv")
 EVALUATION = Path("metrics/evaluation.json")
 PREDICTIONS = Path("metrics/predictions")
+FINDINGS = Path("metrics/findings.json")
+SUMMARY = Path("metrics/summary.md")

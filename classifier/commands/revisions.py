@@ -15,10 +15,11 @@ from dvc.repo import Repo
 from dvc.scm import Git
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
-from classifier.base.dvc_lock import Lock, flat
+from classifier.base.dvc_lock import Lock
 from classifier.base.errors import UserError
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
 from classifier.params import written_params
+from classifier.scoring.scores import numbers_in
 
 
 def git(*arguments: str) -> str:
@@ -44,7 +45,7 @@ def metrics_of(revision: str) -> dict[str, float]:
         leaf
         for path in (CROSSVAL, EVALUATION)
         if str(path) in listed
-        for leaf in flat(path.stem, _json_of(revision, str(path)))
+        for leaf in numbers_in(path.stem, _json_of(revision, str(path)))
     )
 
 

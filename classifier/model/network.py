@@ -1,13 +1,12 @@
 """The params of a network, and what its rows have taught it, as a Keras Sequential model."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from classifier.model.fill_and_scale import NOTHING, Learned
-from classifier.model.runtime import keras, tf
+from classifier.model.runtime import keras
 from classifier.params import Train
 
 NO_MEMORY = "train.hidden: a network this large does not fit in memory"
@@ -101,20 +100,6 @@ def compile_network(network: Any, settings: Train) -> None:
     nothing = np.zeros((1, network.output_shape[-1]), np.float32)
     network.compute_metrics(None, nothing, nothing)
     network.reset_metrics()
-
-
-def for_each_batch(step: Callable[[tuple[Any, Any]], Any], features: Any, labels: Any) -> None:
-    """Call `step((features, labels))` on one batch after the other, all in one graph.
-
-    features, labels: tensors, (batches, batch, ...).
-    """
-
-    def train(at: Any) -> tuple[Any]:
-        step((features[at], labels[at]))
-        return (at + 1,)
-
-    batches = tf.shape(features)[0]
-    tf.while_loop(lambda at: at < batches, train, (0,), parallel_iterations=1)
 
 
 def make_optimizer(settings: Train) -> Any:

@@ -1,7 +1,6 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,47 +35,36 @@ DELIMITERS = ",;\t|"
 WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
 
-def say_what_is_odd(columns: Columns, rows: StoredRows) -> None:
-    """Say on standard error what in a table is seldom meant."""
-    say(
-        columns,
-        *odd_header(columns, rows),
-        *odd_encoding(columns, rows),
-        *odd_cuts(columns, rows),
-        *odd_gaps(rows),
-        *odd_thousands(columns, rows),
-        *odd_numbers(columns, rows),
-        *odd_values(rows),
-        *odd_rows(columns, rows),
-        *odd_features(columns, rows),
-    )
+def oddities(columns: Columns, rows: StoredRows) -> Iterator[str]:
+    """Yield what in a table is seldom meant."""
+    yield from odd_header(columns, rows)
+    yield from odd_encoding(columns, rows)
+    yield from odd_cuts(columns, rows)
+    yield from odd_gaps(rows)
+    yield from odd_thousands(columns, rows)
+    yield from odd_numbers(columns, rows)
+    yield from odd_values(rows)
+    yield from odd_rows(columns, rows)
+    yield from odd_features(columns, rows)
 
 
-def say_what_is_rare(columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]) -> None:
-    """Say on standard error which rows are left out, and what classes are gone or of one row.
+def rarities(columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]) -> Iterator[str]:
+    """Yield which rows are left out, and what classes are gone or of one row.
 
     splits: the rows of each class in each split.
     """
     counts = sum((Counter(split) for split in splits.values()), Counter[str]())
     kept, label = sum(counts.values()), shown(columns.label)
     if left_out := len(rows.labels) - kept:
-        say(
-            columns,
-            f"rows with gaps left out (prepare.missing): {left_out:,} of {kept + left_out:,}",
-        )
+        yield f"rows with gaps left out (prepare.missing): {left_out:,} of {kept + left_out:,}"
     gone = [name for name in rows.vocabularies[columns.label].places if name not in counts]
     if gone:
-        say(columns, f"column {label}: no row is left of {listed(gone)}")
+        yield f"column {label}: no row is left of {listed(gone)}"
     alone = [name for name, count in counts.items() if count == 1]
     if len(alone) == len(counts) >= MANY:
-        say(columns, f"column {label}: each row has a class of its own; is it the one to predict?")
+        yield f"column {label}: each row has a class of its own; is it the one to predict?"
     elif alone and kept >= MANY * len(counts):
-        say(columns, f"column {label}: of {listed(alone)} there is one row only")
-
-
-def say(columns: Columns, *lines: str) -> None:
-    for line in lines:
-        print(f"{columns.table.path}: {line}", file=sys.stderr)
+        yield f"column {label}: of {listed(alone)} there is one row only"
 
 
 def odd_header(columns: Columns, rows: StoredRows) -> Iterator[str]:

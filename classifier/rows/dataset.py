@@ -55,9 +55,13 @@ class Dataset:
         self, rows: slice | npt.NDArray[np.integer[Any]]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return the features and the labels of the rows with these numbers."""
-        features, labels = self.features[rows], self.labels[rows]
+        if isinstance(rows, slice):
+            taken = self.features[rows], self.labels[rows]
+        else:  # a quarter of the time of indexing
+            features, labels = np.asarray(self.features), np.asarray(self.labels)
+            taken = np.take(features, rows, axis=0), np.take(labels, rows, axis=0)
         self.release()
-        return features, labels
+        return taken
 
     def release(self) -> None:
         """Give back the memory of what was read: through a map, it counts as the process' own."""

@@ -43,7 +43,7 @@ def cross_validate(
     sizes = [
         training_rows(len(data), fold, settings, recipe)
         for _ in range(settings.repeats)
-        for fold in range(settings.folds)
+        for fold in range(1, settings.folds + 1)
     ]
     of_members = {metric: np.empty(len(sizes) * count) for metric in METRICS}
     logs = np.full((*models.shape, data.labels.shape[1]), -np.inf, np.float32)

@@ -9,6 +9,8 @@ import pandas as pd
 from classifier.rows.dataset import Dataset
 
 BLOCK_CELLS = 2_000_000  # that are hashed at a time
+SAMPLED = 1_000_000  # rows that are looked at for those like others
+OF_CLASS = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two classes get one number
 
 
 def count_repeated(data: Dataset, train: Dataset) -> int:
@@ -27,13 +29,47 @@ def count_copies(data: Dataset) -> int:
     return int(counts[counts > 1].sum())
 
 
+def count_like_others(data: Dataset) -> tuple[int, int]:
+    """Return how many rows have the features of another of their class, and of another class.
+
+    Of more rows than SAMPLED, an estimate: from the rows whose hash has few bits set at its end, so
+    that rows that are alike are drawn together.
+    """
+    few = np.uint64(max(1, len(data) // SAMPLED))
+    drawn = [
+        (hashes[is_drawn], classes[is_drawn])
+        for hashes, classes in feature_hashes(data)
+        for is_drawn in [hashes % few == 0]
+    ]
+    hashes, classes = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    order = np.lexsort((classes, hashes))
+    hashes, classes = hashes[order], classes[order]
+    other_features = np.append(True, hashes[1:] != hashes[:-1])
+    other_rows = np.append(True, other_features[1:] | (classes[1:] != classes[:-1]))
+    copies, alike = group_sizes(other_rows), group_sizes(other_features)
+    classes_of_group = np.add.reduceat(other_rows, np.flatnonzero(other_features), dtype=np.intp)
+    contradictory = alike[classes_of_group > 1].sum()
+    return int(copies[copies > 1].sum() * few), int(contradictory * few)
+
+
+def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return how many rows each group has, by which of them are the first of one."""
+    return np.diff(np.flatnonzero(is_first), append=len(is_first))
+
+
 def row_hashes(data: Dataset) -> Iterator[npt.NDArray[np.uint64]]:
     """Yield a hash of each row, of 64 bits, in blocks: equal rows have equal ones."""
+    for hashes, classes in feature_hashes(data):
+        yield hashes + classes.astype(np.uint64) * OF_CLASS
+
+
+def feature_hashes(data: Dataset) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]]:
+    """Yield a hash of each row's features, of 64 bits, and its class, in blocks."""
     width = data.features.shape[1]
-    weights = np.random.default_rng(0).integers(2**64, size=width + 1, dtype=np.uint64) | 1
+    weights = np.random.default_rng(0).integers(2**64, size=width, dtype=np.uint64) | 1
     step = max(1, BLOCK_CELLS // width)
     for start in range(0, len(data), step):
         features, labels = data.take(slice(start, start + step))
         bits = (features + np.float32(0)).view(np.uint32)  # -0 is 0
         hashed = pd.util.hash_array(bits.ravel()).reshape(bits.shape)
-        yield hashed @ weights[:-1] + labels.argmax(axis=1).astype(np.uint64) * weights[-1]
+        yield hashed @ weights, labels.argmax(axis=1)

@@ -1,5 +1,6 @@
 """Scores of a classifier from how many rows of each class it got right."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,34 @@ import numpy.typing as npt
 # The metrics with an error bar, and what is better.
 BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 METRICS = list(BETTER_WHEN)
+BETTER_LOW = {"loss", "std", "brier", "calibration_error"}
 
 Counts = npt.NDArray[np.integer[Any]]
 Scores = npt.NDArray[np.float64]
+
+
+def numbers_in(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a metrics file, each by all keys that lead to it, joined by dots.
+
+    What stands in a list goes by its own name or class, or counts as if it stood outside.
+    """
+    if isinstance(value, dict):
+        own = value.get("name", value.get("class"))
+        path = key if own is None else f"{key}.{own}"
+        for name, inner in value.items():
+            yield from numbers_in(f"{path}.{name}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from numbers_in(key, inner)
+    elif isinstance(value, int | float):
+        yield key, value
+
+
+def is_better_low(metric: str) -> bool:
+    """Return whether a number that `numbers_in` names is the better the lower it is."""
+    keys = metric.split(".")  # among which may be a class, or a data set, of any name
+    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
+    return not BETTER_LOW.isdisjoint(named)
 
 
 def ratio(part: Counts, whole: Counts) -> Scores:

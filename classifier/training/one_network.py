@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from classifier.base.errors import UserError
 from classifier.model.member import Member
-from classifier.model.network import NO_MEMORY, build_network, compile_network, for_each_batch
+from classifier.model.network import NO_MEMORY, build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.model.shuffling import block_rows, shuffled_blocks
 from classifier.params import Train
@@ -61,16 +61,33 @@ def train_on_blocks(network: Any, weights: npt.NDArray[np.float32] | None) -> No
 
     For a small network the calls between Keras and TensorFlow cost more than the training. Keras'
     own `steps_per_execution` costs the same, but runs over into the next epoch where it does not
-    divide the batches of an epoch.
+    divide the batches of an epoch. Updating Keras' metrics after each batch costs more than all
+    else: the same sums are carried along, and become those of the metrics after the block.
     """
-    step = network.train_step
 
-    def weighted_step(batch: tuple[Any, Any]) -> Any:
-        features, labels = batch
-        return step((features, labels, tf.linalg.matvec(tf.cast(labels, tf.float32), weights)))
+    def train_on(features: Any, labels: Any) -> tuple[Any, ...]:
+        of_rows = None if weights is None else tf.linalg.matvec(tf.cast(labels, "float32"), weights)
+        with tf.GradientTape() as tape:
+            answers = network(features, training=True)
+            loss = network.compute_loss(features, labels, answers, of_rows)
+        variables = network.trainable_weights
+        network.optimizer.apply(tape.gradient(loss, variables), variables)
+        is_right = tf.argmax(answers, axis=1) == tf.argmax(labels, axis=1)
+        rows = tf.cast(tf.shape(features)[0], "float32")
+        return loss * rows, rows, tf.reduce_sum(tf.cast(is_right, "float32")), rows
 
     def train_step(block: tuple[Any, Any]) -> Any:
-        for_each_batch(step if weights is None else weighted_step, *block)
+        features, labels = block
+
+        def train(at: Any, *sums: Any) -> tuple[Any, ...]:
+            new = train_on(features[at], labels[at])
+            return at + 1, *(total + one for total, one in zip(sums, new, strict=True))
+
+        start = (0, *(tf.convert_to_tensor(each) for each in network.metrics_variables))
+        batches = tf.shape(features)[0]
+        _, *sums = tf.while_loop(lambda at, *_: at < batches, train, start, parallel_iterations=1)
+        for variable, total in zip(network.metrics_variables, sums, strict=True):
+            variable.assign(total)
         return network.get_metrics_result()
 
     network.train_step = train_step

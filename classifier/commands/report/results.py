@@ -108,7 +108,7 @@ def load_run() -> Run:
         },
         outdated=lines_on_changes(None, lock),
     )
-    if run.params.keys() != Params.model_fields.keys():
+    if run.params.keys() != Params.of_stages().keys():
         raise damaged(LOCK)
     require_recorded(PREDICTIONS)
     require_recorded(PREPARED)

@@ -16,7 +16,7 @@ from classifier.base.errors import UserError
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress
 from classifier.commands.compare import Change, change_of, load_side
-from classifier.scoring.scores import METRICS
+from classifier.scoring.scores import METRICS, is_better_low
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 BEST = 10  # rows of the table
 LAST_LINES = 4  # of the log of a trial that has failed
-TO_MINIMIZE = {"loss", "std"}
 Direction = Literal["minimize", "maximize"]
 
 
@@ -171,9 +170,7 @@ class Grid:
 
 
 def direction_of(metric: str) -> Direction:
-    keys = metric.split(".")  # among which may be a class, or a data set, of any name
-    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
-    return "minimize" if TO_MINIMIZE & set(named) else "maximize"
+    return "minimize" if is_better_low(metric) else "maximize"
 
 
 def say_what_is_left_out() -> None:

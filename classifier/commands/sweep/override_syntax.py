@@ -48,10 +48,8 @@ def parse_overrides(overrides: Iterable[str]) -> Space:
 
 
 def _require_param(key: str) -> None:
-    sections: Any = Params.model_fields
-    known = [
-        f"{name}.{leaf}" for name in sections for leaf in sections[name].annotation.model_fields
-    ]
+    sections = Params.of_stages()
+    known = [f"{name}.{leaf}" for name in sections for leaf in sections[name].model_fields]
     if key not in known:
         close = get_close_matches(key, known, n=1)
         hint = f", did you mean {close[0]}?" if close else f"; {PARAMS} has them all"

@@ -1,0 +1,81 @@
+"""check: whether a classifier is good enough, by its findings and by the bounds of params.yaml."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classifier.base.dvc_lock import read_lock, require_recorded
+from classifier.base.errors import UserError, listed
+from classifier.base.paths import CROSSVAL, EVALUATION, FINDINGS, LOCK, PARAMS
+from classifier.params import load_params
+from classifier.scoring.scores import is_better_low, numbers_in
+
+LEADING_TO_THE_FINDINGS = ("fetch", "prepare", "crossval", "train", "evaluate")
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Say what was found, and exit with 1 if the classifier is not good enough.
+
+    It is not where there is a problem among the findings, where a bound in `check` of params.yaml
+    does not hold, or where the results are not those of the params and files as they are. A bound
+    names a number of crossval.json or evaluation.json: that has to be as large, or as small for a
+    loss, a standard deviation, a Brier score or a calibration error.
+
+    \b
+      check:
+        crossval.accuracy.ci95_low: 0.9
+        crossval.loss.ci95_high: 0.4
+        crossval.per_class.Iris-virginica.recall: 0.9
+
+    \b
+    Examples:
+      classifier check
+      classifier check --json
+    """
+    findings = json.loads(require_recorded(FINDINGS).read_bytes())
+    problems = [one for one in findings if one["level"] == "problem"]
+    metrics = {key: value for path in (CROSSVAL, EVALUATION) for key, value in recorded(path)}
+    broken = [*broken_bounds(load_params().check, metrics)]
+    outdated = what_is_outdated()
+    if as_json:
+        print(json.dumps({"findings": findings, "broken": broken, "outdated": outdated}, indent=2))
+    else:
+        found = ["{level}: {seen}; {advice}".format(**one) for one in findings]
+        print(*found, *broken, *outdated, sep="\n")
+    if problems or broken or outdated:
+        raise typer.Exit(1)
+
+
+def recorded(path: Path) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a metrics file that is as dvc.lock names it."""
+    return numbers_in(path.stem, json.loads(require_recorded(path).read_bytes()))
+
+
+def what_is_outdated() -> list[str]:
+    """Return a line for each reason why the results are not those of the files as they are."""
+    from classifier.commands.revisions import lines_on_changes
+
+    lock = read_lock()
+    lock.require_one_run(str(LOCK), *LEADING_TO_THE_FINDINGS)
+    return lines_on_changes(None, lock)
+
+
+def broken_bounds(bounds: dict[str, float], metrics: dict[str, float]) -> Iterator[str]:
+    """Yield a line for each bound that does not hold.
+
+    Raises:
+        UserError: a bound is of a number that there is not.
+    """
+    for name, bound in bounds.items():
+        if name not in metrics:
+            alike = [key for key in metrics if key.startswith(name.split(".")[0])]
+            raise UserError(f"{PARAMS}: check.{name}: there is none; known are {listed(alike)}")
+        low = is_better_low(name)
+        value, least = metrics[name], "at most" if low else "at least"
+        if not (value <= bound if low else value >= bound):
+            yield f"check: {name} is {value:g}, should be {least} {bound:g}"

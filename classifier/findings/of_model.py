@@ -1,0 +1,150 @@
+"""What the metrics say of a classifier that a person would have to work out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from classifier.base.errors import listed, shown
+from classifier.findings.finding import Finding
+from classifier.scoring.scores import Counts
+
+GAP = 0.1  # of accuracy between rows trained on and rows left out that is no accident
+UNSURE = 0.05  # by which confidence is below accuracy
+FALLING = 0.02  # of the loss, over the last tenth of the epochs
+FAILED = 0.02  # of the models that were cross-validated
+WIDER = 0.05  # of accuracy, by which one model may be worse than the interval of all
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is known of a classifier.
+
+    classes: their names; confusion: (classes, classes), rows trained on by actual and predicted
+    class; train: its metrics on these; crossval, folds, history: what crossval.json, folds.csv and
+    history.csv hold; members: how many networks it is the mean of; held_out: whether there are
+    other rows to evaluate on.
+    """
+
+    classes: list[str]
+    confusion: Counts
+    train: Mapping[str, Any]
+    crossval: Mapping[str, Any]
+    folds: pd.DataFrame
+    history: pd.DataFrame
+    members: int
+    held_out: bool
+
+    @property
+    def accuracy(self) -> Mapping[str, float]:
+        found: Mapping[str, float] = self.crossval["accuracy"]
+        return found
+
+    def beside(self, name: str) -> Mapping[str, Any] | None:
+        """Return what stands beside the cross-validated model under this name, if anything."""
+        return next((found for found in self.crossval["beside"] if found["name"] == name), None)
+
+    @property
+    def other_starts(self) -> str:
+        """Advice for a model that depends on where its training began."""
+        return "train.members: 10 averages ten starts" if self.members == 1 else "try train.seed"
+
+
+def of_model(results: Results) -> Iterator[Finding]:
+    """Yield what there is to say of the classifier."""
+    yield from of_answers(results)
+    if not results.crossval["models"]:
+        if not results.held_out:
+            seen = "nothing is known of rows that it was not trained on"
+            advice = "set crossval.folds or prepare.test_size"
+            yield Finding("warning", "model", seen, advice)
+        return
+    yield from of_baselines(results)
+    yield from of_its_own_rows(results)
+    yield from of_starts(results)
+    yield from of_training(results)
+
+
+def of_answers(results: Results) -> Iterator[Finding]:
+    """Yield which classes it never answers on rows it was trained on."""
+    answered = results.confusion.sum(axis=0) > 0
+    names = [name for name, is_one in zip(results.classes, answered, strict=True) if is_one]
+    if len(names) == 1:
+        seen = f"it answers {shown(names[0])} for every row that it was trained on"
+        advice = f"{results.other_starts}; see also train.scale and train.epochs"
+        yield Finding("problem", "model", seen, advice)
+    elif len(names) < len(results.classes):
+        never = [name for name in results.classes if name not in names]
+        seen = f"it never answers {listed(never)} on rows that it was trained on"
+        advice = "train.class_weight: balanced makes rare classes count, more train.epochs may too"
+        yield Finding("warning", "model", seen, advice)
+
+
+def of_baselines(results: Results) -> Iterator[Finding]:
+    """Yield whether less would do as well, on the same folds."""
+    majority = results.beside("majority")
+    if majority:
+        better = [name for name in ("accuracy", "macro_f1") if majority[name]["ci95_low"] > 0]
+        accuracy, constant = results.accuracy["mean"], majority["accuracy"]["mean"]
+        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}"
+        if not better:
+            seen = f"it is no better than always answering the most frequent class: {figures}"
+            yield Finding("problem", "model", seen, "the features may not tell the class")
+        elif "accuracy" not in better:
+            seen = f"by accuracy it is no better than the most frequent class: {figures}"
+            yield Finding("warning", "model", seen, "look at macro F1 and at each class")
+    plain = results.beside("no_hidden_layer")
+    if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
+        seen = (
+            f"hidden layers gain nothing: accuracy {results.accuracy['mean']:.3f} on rows left "
+            f"out, without them {plain['accuracy']['mean']:.3f}"
+        )
+        yield Finding("note", "model", seen, "train.hidden: [] is simpler")
+
+
+def of_its_own_rows(results: Results) -> Iterator[Finding]:
+    """Yield whether it does much worse, or better, on its own rows than others on rows left out."""
+    own, left_out = results.train["accuracy"], results.accuracy
+    figures = f"accuracy {own:.3f} on its own rows, {left_out['mean']:.3f} on rows left out"
+    if own < left_out["ci95_low"]:
+        seen = f"the model that ships has had a bad start: {figures} by others"
+        yield Finding("problem", "model", seen, results.other_starts)
+    elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
+        seen = f"it knows its own rows by heart: {figures}"
+        advice = "fewer train.epochs, train.patience or fewer units in train.hidden"
+        yield Finding("warning", "model", seen, advice)
+
+
+def of_starts(results: Results) -> Iterator[Finding]:
+    """Yield whether much depends on the start, and how many models have learned nothing."""
+    shipped, majority = results.beside("shipped"), results.beside("majority")
+    if shipped and shipped["accuracy"]["ci95_low"] < results.accuracy["ci95_low"] - WIDER:
+        ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
+        seen = f"one such model may score {ends}: much depends on its start and its rows"
+        yield Finding("note", "model", seen, results.other_starts)
+    if majority and majority["accuracy"]["ci95_low"] > 0:  # else none is any better
+        failed = int((results.folds["accuracy"] <= majority["accuracy"]["mean"]).sum())
+        if failed > FAILED * len(results.folds):
+            seen = (
+                f"{failed} of {len(results.folds)} cross-validated models are no better than "
+                "the most frequent class"
+            )
+            yield Finding("warning", "model", seen, results.other_starts)
+
+
+def of_training(results: Results) -> Iterator[Finding]:
+    """Yield whether it would have learned more in more epochs, or by larger steps."""
+    losses = results.history["loss"].to_numpy()
+    if len(losses) < 2:
+        return
+    last = -(-len(losses) // 10)
+    before, end = losses[-2 * last : -last].mean(), losses[-last:].mean()
+    (scores,) = results.crossval["out_of_fold"]
+    is_falling = before - end > FALLING * before
+    if is_falling and scores["confidence"] < results.accuracy["mean"] - UNSURE:
+        seen = (
+            f"it is undertrained: its loss still falls, and {results.accuracy['mean']:.3f} of its "
+            f"answers are right where it gives them {scores['confidence']:.3f}"
+        )
+        yield Finding("note", "model", seen, "more train.epochs or a larger train.learning_rate")

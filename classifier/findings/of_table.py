@@ -1,0 +1,137 @@
+"""What of a table makes its numbers look better than they are, or its model worse."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.base.errors import listed, shown
+from classifier.findings.finding import Finding, Level
+from classifier.rows.dataset import Dataset
+from classifier.scoring.repeated import count_like_others
+from classifier.table.schema import Feature, NumberFeature, Schema
+
+FREQUENT = 0.8  # of the rows in one class
+RANGES = 1_000  # times as wide as another
+TELLS_ALL = 0.99  # of the rows, of which one column tells the class
+ROWS = 10_000  # that show what a column tells
+BINS = 64  # that a column of numbers is cut into
+MANY = 0.05  # of the rows
+OUTSIDE, SOME = 0.05, 2  # of the rows of a test set, or so many of few
+
+
+def of_table(
+    schema: Schema, train: Dataset, oddities: Sequence[str], is_scaled: bool
+) -> Iterator[Finding]:
+    """Yield what there is to say of the rows trained on.
+
+    oddities: what prepare has said of the table.
+    """
+    for line in oddities:
+        seen, _, advice = line.partition("; ")
+        yield Finding("warning" if advice else "note", "table", seen, advice or "is that meant?")
+    yield from of_columns(schema, is_scaled)
+    yield from of_classes(schema)
+    yield from of_rows(train)
+    yield from of_leaks(schema, train)
+
+
+def of_columns(schema: Schema, is_scaled: bool) -> Iterator[Finding]:
+    """Yield columns that say nothing, and columns that drown the others."""
+    constant = [feature.name for feature in schema.features if is_constant(feature)]
+    if constant:
+        seen = f"the same value in every row: {listed(constant)}"
+        yield Finding("note", "table", seen, "prepare.features can leave such columns out")
+    spans = {one.name: one.highest - one.lowest for one in schema.numbers if not is_constant(one)}
+    if spans and not is_scaled:
+        narrow, wide = min(spans, key=spans.__getitem__), max(spans, key=spans.__getitem__)
+        if spans[wide] > RANGES * spans[narrow]:
+            seen = (
+                f"{shown(wide)} spans {spans[wide]:,.6g}, {shown(narrow)} {spans[narrow]:,.6g}: "
+                "a network hardly sees the small ones"
+            )
+            yield Finding("warning", "table", seen, "set train.scale: standard")
+
+
+def is_constant(feature: Feature) -> bool:
+    if isinstance(feature, NumberFeature):
+        return feature.lowest == feature.highest
+    return len(feature.categories) == 1
+
+
+def of_classes(schema: Schema) -> Iterator[Finding]:
+    """Yield whether one class has most of the rows."""
+    counts = schema.counts["train"]
+    name, rows = max(counts.items(), key=lambda pair: pair[1])
+    share = rows / sum(counts.values())
+    if share >= FREQUENT:
+        seen = f"{share:.1%} of the rows are {shown(name)}: accuracy says little"
+        advice = "look at macro F1, balanced accuracy and each class; see train.class_weight"
+        yield Finding("warning", "table", seen, advice)
+
+
+def of_rows(train: Dataset) -> Iterator[Finding]:
+    """Yield rows that stand more than once, and those that contradict each other."""
+    copies, contradictory = count_like_others(train)
+    if copies:
+        seen = f"{copies:,} of {len(train):,} rows stand more than once, in other folds too"
+        yield Finding(level_of(copies, train), "table", seen, "remove those that are copies")
+    if contradictory:
+        seen = f"{contradictory:,} of {len(train):,} rows are like one of another class"
+        advice = "no model gets all of them right; is a column missing?"
+        yield Finding(level_of(contradictory, train), "table", seen, advice)
+
+
+def level_of(rows: int, data: Dataset) -> Level:
+    return "warning" if rows > MANY * len(data) else "note"
+
+
+def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
+    """Yield the columns of which each alone tells the class of almost every row."""
+    step = -(-len(train) // ROWS)
+    features, labels = train.take(slice(None, None, step))
+    classes = labels.argmax(axis=1)
+    if np.bincount(classes).max() >= TELLS_ALL * len(classes):
+        return
+    starts = schema.first_inputs
+    for place, feature in enumerate(schema.features):
+        told = share_told(features[:, starts[place] : starts[place + 1]], classes)
+        if told >= TELLS_ALL:
+            seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
+            advice = "is it known before the class is? If not, leave it out of prepare.features"
+            yield Finding("warning", "table", seen, advice)
+
+
+def share_told(inputs: npt.NDArray[np.float32], classes: npt.NDArray[np.intp]) -> float:
+    """Return of how many rows a feature tells the class, learned from every other row.
+
+    inputs: (rows, columns), a column of numbers or one for each category. Numbers are cut into BINS
+    of as many rows; of a bin, the answer is its most frequent class.
+    """
+    learned, tested = slice(0, None, 2), slice(1, None, 2)
+    if inputs.shape[1] > 1:
+        bins = inputs.argmax(axis=1)
+    else:
+        known = inputs[learned, 0][~np.isnan(inputs[learned, 0])]
+        edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else known
+        bins = np.searchsorted(edges, inputs[:, 0], side="right")
+    counts = np.zeros((bins.max() + 1, classes.max() + 1), np.intp)
+    np.add.at(counts, (bins[learned], classes[learned]), 1)
+    return float((counts.argmax(axis=1)[bins[tested]] == classes[tested]).mean())
+
+
+def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]:
+    """Yield whether many rows of another data set have numbers outside the range trained on."""
+    pairs = zip(schema.features, schema.first_inputs, strict=False)  # which have the end too
+    places = [place for feature, place in pairs if isinstance(feature, NumberFeature)]
+    features, _ = data.take(slice(None, None, -(-len(data) // ROWS)))
+    lowest, highest = schema.ranges
+    outside = ((features[:, places] < lowest) | (features[:, places] > highest)).sum(axis=0)
+    far = [
+        number.name
+        for number, rows in zip(schema.numbers, outside.tolist(), strict=True)
+        if rows > max(SOME, OUTSIDE * len(features))
+    ]
+    if far:
+        seen = f"{shown(name)} has many numbers outside the range of the rows trained on: "
+        yield Finding("warning", "table", seen + listed(far), "are the units the same?")

@@ -1,0 +1,51 @@
+"""The last words of a run: what was trained on what, how good it is, and what is wrong."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classifier.base.errors import shown
+from classifier.findings.finding import Finding
+from classifier.table.cells import counted
+from classifier.table.schema import Schema
+
+SHOWN = 2  # findings, so that it is five lines
+BASELINES = {"majority": "always the most frequent class", "no_hidden_layer": "no hidden layer"}
+
+
+def summary(
+    schema: Schema,
+    evaluation: Mapping[str, Any],
+    crossval: Mapping[str, Any],
+    findings: Sequence[Finding],
+) -> list[str]:
+    """Return five lines at most; findings: the worst first."""
+    rows, features = evaluation["train"]["rows"], counted(len(schema.features), "column")
+    what = f"{rows:,} rows: {shown(schema.label)}, {len(schema.classes)} classes, from {features}"
+    return [what, how_good(evaluation, crossval), *map(str, findings[:SHOWN]), more(findings)]
+
+
+def to_markdown(lines: Sequence[str]) -> str:
+    """Return the lines as a list in Markdown, and in YAML, where `: ` would make a key of them."""
+    safe = (line.replace(": ", ":\u00a0").replace(" #", "\u00a0#") for line in lines)
+    return "".join(f"- {line}\n" for line in safe)
+
+
+def how_good(evaluation: Mapping[str, Any], crossval: Mapping[str, Any]) -> str:
+    """Return the accuracy on rows that were not trained on, beside what knows less."""
+    if not crossval["models"]:
+        others = [f"{shown(name)} {found['accuracy']:.3f}" for name, found in evaluation.items()]
+        return f"accuracy: {', '.join(others)}; there was no cross-validation"
+    accuracy = "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval["accuracy"])
+    beside = [
+        f"{BASELINES[found['name']]} {found['accuracy']['mean']:.3f}"
+        for found in crossval["beside"]
+        if found["name"] in BASELINES
+    ]
+    return f"accuracy on rows left out: {accuracy}; {', '.join(beside)}"
+
+
+def more(findings: Sequence[Finding]) -> str:
+    """Return where there is more to see."""
+    rest = len(findings) - SHOWN
+    left = f"{counted(rest, 'more finding')} in metrics/findings.json; " if rest > 0 else ""
+    return f"{left}see `classifier report`"

@@ -1,0 +1,103 @@
+"""check: a gate that is open for a good classifier alone."""
+
+import json
+
+import pytest
+
+from classifier.commands.check import broken_bounds
+from classifier.scoring.scores import numbers_in
+from tests.conftest import Clone
+
+METRICS = dict(
+    numbers_in(
+        "crossval",
+        {
+            "accuracy": {"mean": 0.9, "ci95_low": 0.85},
+            "loss": {"ci95_high": 0.3},
+            "out_of_fold": [{"roc_auc": 0.99, "brier": 0.1}],
+            "per_class": [{"class": "yes", "recall": 0.8}, {"class": "no", "recall": 0.7}],
+        },
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "holds", "broken"),
+    [
+        ("crossval.accuracy.ci95_low", 0.85, 0.86),
+        ("crossval.loss.ci95_high", 0.3, 0.29),
+        ("crossval.out_of_fold.roc_auc", 0.9, 1.0),
+        ("crossval.out_of_fold.brier", 0.2, 0.05),
+        ("crossval.per_class.no.recall", 0.7, 0.75),
+    ],
+)
+def test_a_bound_is_for_what_is_to_be_high_or_low(name, holds, broken):
+    assert list(broken_bounds({name: holds}, METRICS)) == []
+    (line,) = broken_bounds({name: broken}, METRICS)
+    assert line == f"check: {name} is {METRICS[name]:g}, should be " + (
+        f"at most {broken:g}" if broken < METRICS[name] else f"at least {broken:g}"
+    )
+
+
+def with_bounds(clone: Clone, bounds: str) -> Clone:
+    clone.edit("params.yaml", "check: {} ", f"check: {bounds} ")
+    return clone
+
+
+def test_it_is_open_for_iris_and_tells_what_was_found(reproduced):
+    done = reproduced.classifier("check")
+    findings = json.loads(reproduced.read("metrics/findings.json"))
+    assert done.stdout.splitlines() == [
+        "{level}: {seen}; {advice}".format(**one) for one in findings
+    ]
+    shown = json.loads(reproduced.classifier("check", "--json").stdout)
+    assert shown == {"findings": findings, "broken": [], "outdated": []}
+
+
+def test_it_is_closed_where_a_bound_does_not_hold_and_runs_no_stage(copied):
+    with_bounds(copied, "{crossval.accuracy.ci95_low: 0.95}")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("check: crossval.accuracy.ci95_low is 0.8943")
+    assert copied.stages_run(copied.dvc("repro", "--dry")) == []
+
+
+def test_it_is_closed_where_there_is_a_problem(copied):
+    """Three epochs are not enough to tell the flowers apart."""
+    copied.edit("params.yaml", "epochs: 150", "epochs: 1")
+    copied.edit("params.yaml", "  learning_rate: 0.001", "  learning_rate: 0.00001")
+    copied.edit("params.yaml", "repeats: 10", "repeats: 1")
+    copied.reproduce("crossval", "train", "evaluate")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("problem: ")
+
+
+def test_it_is_closed_where_the_results_are_of_other_params(copied):
+    copied.edit("params.yaml", "epochs: 150", "epochs: 20")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "train.epochs has changed since; run `dvc repro`"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ("{crossval.accuracy.best: 0.9}", "check.crossval.accuracy.best: there is none; known are"),
+        ("{crossval.accuracy.mean: high}", "check.crossval.accuracy.mean: 'high': should be a"),
+        ("[1]", "check: "),
+    ],
+)
+def test_a_bound_of_nothing_is_one_line(copied, bounds, words):
+    with_bounds(copied, bounds)
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: params.yaml: {words}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_edited_findings_are_refused(copied):
+    (copied.path / "metrics/findings.json").write_text("[]\n")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: metrics/findings.json: ")

@@ -1,0 +1,300 @@
+"""Every planted defect is found, and nothing where there is none."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from classifier.findings.finding import Finding, worst_first
+from classifier.findings.of_model import Results, of_model
+from classifier.findings.of_table import of_other_rows, of_table, share_told
+from classifier.findings.summary import summary, to_markdown
+from classifier.rows.dataset import Dataset, open_dataset
+from classifier.scoring import repeated
+from classifier.table.schema import Schema
+
+ROWS = 200
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """Two classes, half of the rows each, that two columns tell apart well, but not always."""
+    rng = np.random.default_rng(1)
+    label = rng.permutation(np.repeat(["yes", "no"], ROWS // 2))
+    columns = rng.normal(size=(ROWS, 2)) + 2 * (label == "yes")[:, None]
+    return pd.DataFrame({"x": columns[:, 0], "y": columns[:, 1], "label": label}).round(4)
+
+
+@pytest.fixture
+def found(prepared):
+    """Returns what is found in a table, level and words."""
+
+    def found(table: pd.DataFrame, is_scaled: bool = False, **settings: Any) -> list[str]:
+        folder = prepared(table.to_csv(index=False), label="label", header=True, **settings)
+        oddities = json.loads((folder / "oddities.json").read_text())
+        schema = Schema.load(folder / "schema.json")
+        return [
+            f"{finding.level}: {finding.seen}; {finding.advice}"
+            for finding in of_table(schema, open_dataset(folder / "train"), oddities, is_scaled)
+        ]
+
+    return found
+
+
+def test_nothing_is_found_in_a_good_table(found, table):
+    assert found(table) == []
+
+
+def test_a_constant_column(found, table):
+    (line,) = found(table.assign(same=7, word="p"))
+    assert line.startswith("note: the same value in every row: same, word; prepare.features")
+
+
+def test_ranges_that_differ_a_thousandfold_without_scale(found, table):
+    wide = table.assign(x=table.x * 10_000)
+    (line,) = found(wide)
+    assert line.startswith("warning: x spans ")
+    assert line.endswith("; set train.scale: standard")
+    assert found(wide, is_scaled=True) == []
+
+
+def test_a_class_with_most_of_the_rows(found, table):
+    rare = table[(table.label == "yes") | (np.arange(ROWS) < 10)]
+    (line,) = found(rare)
+    assert line.startswith("warning: 9")
+    assert "of the rows are yes: accuracy says little; look at macro F1" in line
+
+
+def test_an_index_is_an_oddity_that_prepare_has_told(found, table):
+    (line,) = found(table.assign(id=range(ROWS)), is_scaled=True)
+    assert line == (
+        "warning: column id: counts the rows; if it is no more than a row's number or name, leave "
+        "it out of prepare.features"
+    )
+
+
+def test_a_column_that_alone_gives_the_label_away(found, table):
+    told = "warning: column {} alone tells the class of 100.0% of the rows; is it known before"
+    coded = table.assign(code=np.where(table.label == "yes", "p", "q"))
+    (line,) = found(coded)
+    assert line.startswith(told.format("code"))
+    rng = np.random.default_rng(2)
+    number = np.where(table.label == "yes", 5, 1) + rng.random(ROWS)
+    (line,) = found(table.assign(number=number))
+    assert line.startswith(told.format("number"))
+
+
+def test_an_id_in_a_table_sorted_by_class_gives_the_label_away(found, table):
+    by_class = table.sort_values("label", kind="stable")
+    lines = found(by_class.assign(id=range(ROWS)), is_scaled=True)
+    assert [line.split(" ")[2] for line in lines] == ["id:", "id"]
+
+
+def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
+    rng = np.random.default_rng(0)
+    inputs, classes = rng.random((10_000, 1)).astype(np.float32), rng.integers(2, size=10_000)
+    assert share_told(inputs, classes) == pytest.approx(0.5, abs=0.03)
+    inputs[::3] = np.nan
+    assert share_told(inputs, classes) == pytest.approx(0.5, abs=0.03)
+    assert share_told(np.full((10, 1), np.nan, np.float32), classes[:10]) <= 1
+
+
+def test_copies_and_rows_that_contradict_each_other(found, table):
+    few = pd.concat([table, table[:3]])
+    (line,) = found(few)
+    assert line.startswith("note: 6 of 203 rows stand more than once, in other folds too")
+    other = table[:50].assign(label=np.where(table.label[:50] == "yes", "no", "yes"))
+    (line,) = found(pd.concat([table, other]))
+    assert line.startswith("warning: 100 of 250 rows are like one of another class; no model")
+
+
+def test_rows_like_others_are_counted_as_pair_by_pair(monkeypatch):
+    rng = np.random.default_rng(0)
+    features = rng.integers(3, size=(300, 3)).astype(np.float32)
+    labels = np.eye(3, dtype=np.uint8)[rng.integers(3, size=300)]
+    places = labels.argmax(axis=1).tolist()
+    keys = [(*row, place) for row, place in zip(features.tolist(), places, strict=True)]
+    copies = sum(keys.count(key) > 1 for key in keys)
+    contradictory = sum(any(a[:3] == b[:3] and a[3] != b[3] for b in keys) for a in keys)
+    data = Dataset(features, labels)
+    assert repeated.count_like_others(data) == (copies, contradictory)
+    monkeypatch.setattr(repeated, "BLOCK_CELLS", 30)
+    assert repeated.count_like_others(data) == (copies, contradictory)
+    many = Dataset(np.repeat(features * 0 + np.arange(300)[:, None], 2, axis=0).astype(np.float32),
+                   np.repeat(labels, 2, axis=0))  # fmt: skip
+    monkeypatch.setattr(repeated, "SAMPLED", 150)
+    found = repeated.count_like_others(many)
+    assert found[0] == pytest.approx(600, abs=150)
+    assert found[1] == 0
+
+
+def test_another_data_set_in_other_units(prepared, table):
+    folder = prepared(table.to_csv(index=False), label="label", header=True)
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    assert list(of_other_rows(schema, "test", train)) == []
+    features = np.array(train.features)
+    features[:2, 1] *= 100
+    assert list(of_other_rows(schema, "test", Dataset(features, train.labels))) == []
+    features[:, 1] *= 100
+    (finding,) = of_other_rows(schema, "test", Dataset(features, train.labels))
+    assert finding.seen.endswith("outside the range of the rows trained on: y")
+
+
+def ends(low: float, high: float, mean: float = 0.5) -> dict[str, float]:
+    return {"mean": mean, "ci95_low": low, "ci95_high": high}
+
+
+@pytest.fixture
+def good() -> Results:
+    """What is known of a classifier of which there is nothing to say."""
+    better = {metric: ends(0.2, 0.4) for metric in ("accuracy", "macro_f1")}
+    crossval: dict[str, Any] = {
+        "models": 20,
+        "accuracy": ends(0.85, 0.95, 0.9),
+        "beside": [
+            {"name": "shipped", "accuracy": ends(0.82, 0.97)},
+            {"name": "majority", **better},
+            {"name": "no_hidden_layer", **better, "loss": ends(-0.3, -0.1)},
+        ],
+        "out_of_fold": [{"confidence": 0.9}],
+    }
+    return Results(
+        classes=["yes", "no", "perhaps"],
+        confusion=np.array([[9, 1, 0], [1, 9, 0], [0, 0, 10]]),
+        train={"accuracy": 0.93},
+        crossval=crossval,
+        folds=pd.DataFrame({"accuracy": np.linspace(0.8, 1, 20)}),
+        history=pd.DataFrame({"loss": np.geomspace(1, 0.2, 100)}),
+        members=1,
+        held_out=False,
+    )
+
+
+def told(results: Results) -> list[str]:
+    return [str(finding) for finding in of_model(results)]
+
+
+def beside(results: Results, name: str, **changes: Any) -> Results:
+    """Return the results with something else beside the cross-validated model."""
+    others = [one | changes if one["name"] == name else one for one in results.crossval["beside"]]
+    return replace(results, crossval={**results.crossval, "beside": others})
+
+
+def test_nothing_is_said_of_a_good_classifier(good):
+    assert told(good) == []
+
+
+def test_a_model_that_answers_one_class_only(good):
+    (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3)))
+    assert line.startswith("problem: it answers yes for every row that it was trained on; train.me")
+    (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), members=10))
+    assert "try train.seed" in line
+
+
+def test_a_class_that_is_never_answered(good):
+    (line,) = told(replace(good, confusion=np.array([[10, 0, 0], [0, 10, 0], [5, 5, 0]])))
+    assert line.startswith(
+        "warning: it never answers perhaps on rows that it was trained on; train"
+    )
+
+
+def test_no_better_than_the_most_frequent_class(good):
+    nothing = ends(-0.01, 0.01, 0.897)
+    (line,) = told(beside(good, "majority", accuracy=nothing, macro_f1=nothing))
+    assert line == (
+        "problem: it is no better than always answering the most frequent class: accuracy 0.900 on "
+        "rows left out, against 0.897; the features may not tell the class"
+    )
+    (line,) = told(beside(good, "majority", accuracy=nothing))
+    assert line.startswith("warning: by accuracy it is no better than the most frequent class")
+
+
+def test_no_better_than_no_hidden_layer(good):
+    (line,) = told(
+        beside(good, "no_hidden_layer", accuracy=ends(-0.1, 0.1, 0.89), loss=ends(-0.1, 0.1))
+    )
+    assert line.startswith(
+        "note: hidden layers gain nothing: accuracy 0.900 on rows left out, with"
+    )
+
+
+def test_a_bad_start_and_rows_known_by_heart(good):
+    (line,) = told(replace(good, train={"accuracy": 0.6}))
+    assert line.startswith(
+        "problem: the model that ships has had a bad start: accuracy 0.600 on its"
+    )
+    (line,) = told(replace(good, train={"accuracy": 1.0}, crossval={
+        **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
+    assert line.startswith(
+        "warning: it knows its own rows by heart: accuracy 1.000 on its own rows"
+    )
+
+
+def test_starts_of_which_some_lead_nowhere(good):
+    (line,) = told(beside(good, "shipped", accuracy=ends(0.5, 1)))
+    assert line.startswith(
+        "note: one such model may score 0.500 to 1.000: much depends on its start"
+    )
+    (line,) = told(replace(good, folds=pd.DataFrame({"accuracy": [0.5] + [0.9] * 19})))
+    assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
+
+
+def test_a_training_that_ended_too_soon(good):
+    unsure = {**good.crossval, "out_of_fold": [{"confidence": 0.7}]}
+    (line,) = told(replace(good, crossval=unsure))
+    assert line.startswith(
+        "note: it is undertrained: its loss still falls, and 0.900 of its answers"
+    )
+    settled = pd.DataFrame({"loss": [1.0] + [0.2] * 99})
+    assert told(replace(good, crossval=unsure, history=settled)) == []
+
+
+def test_without_any_other_rows_nothing_is_known(good):
+    (line,) = told(replace(good, crossval={"models": 0}))
+    assert line.startswith(
+        "warning: nothing is known of rows that it was not trained on; set cross"
+    )
+    assert told(replace(good, crossval={"models": 0}, held_out=True)) == []
+
+
+def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, good):
+    folder = prepared(table.to_csv(index=False), label="label", header=True)
+    schema = Schema.load(folder / "schema.json")
+    findings = worst_first(
+        [Finding("note", "model", "a: b #c", "d")] * 3 + [Finding("problem", "table", "e", "f")]
+    )
+    lines = summary(schema, {"train": {"rows": ROWS, "accuracy": 0.9}}, good.crossval, findings)
+    assert lines == [
+        "200 rows: label, 2 classes, from 2 columns",
+        "accuracy on rows left out: 0.900 (0.850 to 0.950); always the most frequent class 0.500, "
+        "no hidden layer 0.500",
+        "problem: e; f",
+        "note: a: b #c; d",
+        "2 more findings in metrics/findings.json; see `classifier report`",
+    ]
+    read = yaml.safe_load(to_markdown(lines))
+    assert [line.replace("\u00a0", " ") for line in read] == lines
+
+
+def test_the_last_words_of_a_run_are_those_of_the_summary(reproduced, copied):
+    said = copied.stage("evaluate").stdout
+    written = copied.read("metrics/summary.md").replace("\u00a0", " ")
+    assert "".join(f"- {line}\n" for line in said.splitlines()) == written
+    assert said.splitlines()[0] == "150 rows: species, 3 classes, from 4 columns"
+    assert len(said.splitlines()) == 5
+    findings = json.loads(reproduced.read("metrics/findings.json"))
+    assert {finding["level"] for finding in findings} == {"note"}
+    shown = json.loads(copied.dvc("metrics", "show", "--json"))[""]["data"]
+    assert shown["metrics/summary.md"] == shown["metrics/findings.json"] == {"data": {}}
+
+
+def test_findings_are_read_of_a_run_alone(copied):
+    (copied.path / "metrics/crossval.json").unlink()
+    failed = copied.stage("evaluate", check=False)
+    assert failed.stderr.splitlines()[-1].startswith("error: metrics/crossval.json: no such file")
+    assert Path(copied.path / "metrics/summary.md").exists()
