@@ -21,7 +21,7 @@ from classifier.base.files import md5_of, md5_of_bytes
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,
-    against_default,
+    best_of,
     direction_of,
     to_json,
     to_text,
@@ -54,8 +54,8 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     ]  # fmt: skip
     assert best.split()[0] in swept.experiments()
     assert best.split()[2:] == ["0.1000", "to", "0.9000", "0.2", "42"]
-    assert "2 finished, 2 failed. The best against the default, " in done.stdout
-    assert "), worse.\nIt was chosen from 2 by the very folds" in done.stdout
+    assert "2 finished, 2 failed. The best of 2 against the default, " in done.stdout
+    assert "), worse.\nOn rows that it is not chosen by, the best of them is worth 0." in done.stdout
     shown = swept.dvc("exp", "show", "--csv", "--only-changed")
     assert all(name in shown for name in swept.experiments())
 
@@ -114,7 +114,9 @@ def test_a_sweep_goes_on_where_it_was(again):
     assert [one["params"]["train.learning_rate"] for one in (default, first)] == [0.001, 0.2]
     assert first["experiment"] in before
     assert before.items() < again.experiments().items()
-    assert found["best_against_default"]["verdict"] == "no more than noise"
+    best = found["best_against_default"]
+    assert (best["verdict"], best["comparisons"]) == ("no more than noise", 2)
+    assert best["worth"] == pytest.approx(default["metrics"][found["metric"]], abs=0.02)
     again.dvc("exp", "apply", first["experiment"])
     assert "learning_rate: 0.2\n" in again.read("params.yaml").partition("train:")[2]
     assert again.read("models/model.txt").startswith("0.2 ")
@@ -335,7 +337,7 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypat
     monkeypatch.chdir(again.path)
     results = Results(head(), "crossval.accuracy.mean", "maximize")
     results.finished["any"] = Trial(min(again.experiments()), {}, ()), {results.metric: 1}
-    assert against_default(results) == (
+    assert best_of(results) == (
         f"No comparison with the default: {commit} holds the metrics of another train.epochs."
     )
 

@@ -160,8 +160,11 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
     return Side(name, found, lock)
 
 
-def change_of(metric: str, before: Side, after: Side) -> Change:
-    """Return how a metric differs: row by row where both sides were tested on the same rows."""
+def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> Change:
+    """Return how a metric differs: row by row where both sides were tested on the same rows.
+
+    comparisons: see `difference_interval`.
+    """
     from classifier.scoring.intervals import (
         difference_interval,
         of_other_rows,
@@ -178,7 +181,8 @@ def change_of(metric: str, before: Side, after: Side) -> Change:
         difference = of_the_same_rows(of_rows, *spreads)
     else:
         difference = of_other_rows(*spreads)
-    return Change(metric, float(old.mean()), float(new.mean()), difference_interval(difference))
+    interval = difference_interval(difference, comparisons)
+    return Change(metric, float(old.mean()), float(new.mean()), interval)
 
 
 def how_tested(before: Side, after: Side) -> str:

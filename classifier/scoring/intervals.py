@@ -55,10 +55,9 @@ class Spread:
         """The variance for one of the models in place of their mean."""
         return self.by_rows + self.models * self.by_models
 
-    @property
-    def quantile(self) -> float:
-        """Of Student's t, how many deviations an end of the interval is away."""
-        return float(stdtrit(self.rows - 1, (1 + LEVEL) / 2))
+    def quantile(self, level: float = LEVEL) -> float:
+        """Return, of Student's t, how many deviations an end of the interval is away."""
+        return float(stdtrit(self.rows - 1, (1 + level) / 2))
 
 
 def spread(scores: Scores, models: npt.NDArray[np.integer]) -> Spread:
@@ -85,7 +84,9 @@ def share_interval(found: Spread, of_one: bool = False) -> Interval:
     share = min(max(found.mean, 0.0), 1.0)
     by_chance = share * (1 - share) / found.rows
     variance = max(found.by_rows, by_chance) + found.by_models * (found.models if of_one else 1)
-    return wilson(share, share * (1 - share) / variance if variance else found.rows, found.quantile)
+    return wilson(
+        share, share * (1 - share) / variance if variance else found.rows, found.quantile()
+    )
 
 
 def wilson(share: float, rows: float, quantile: float) -> Interval:
@@ -99,13 +100,16 @@ def wilson(share: float, rows: float, quantile: float) -> Interval:
 def loss_interval(found: Spread, of_one: bool = False) -> Interval:
     """Return the interval of a mean loss, on the log scale: never below 0."""
     variance = found.variance_of_one if of_one else found.variance
-    factor = exp(found.quantile * sqrt(variance) / found.mean) if found.mean else 1.0
+    factor = exp(found.quantile() * sqrt(variance) / found.mean) if found.mean else 1.0
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 
 
-def difference_interval(found: Spread) -> Interval:
-    """Return the interval of a mean difference, that of Student's t."""
-    half = found.quantile * sqrt(found.variance)
+def difference_interval(found: Spread, comparisons: int = 1) -> Interval:
+    """Return the interval of a mean difference, that of Student's t.
+
+    comparisons: from how many it was chosen, so that it is as much wider as Bonferroni has it.
+    """
+    half = found.quantile(1 - (1 - LEVEL) / comparisons) * sqrt(found.variance)
     return Interval(found.mean, found.mean - half, found.mean + half)
 
 

@@ -10,12 +10,13 @@ from itertools import product
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
+import numpy as np
 import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress
-from classifier.commands.compare import Change, change_of, load_side
+from classifier.commands.compare import Change, Side, change_of, load_side, read_side
 from classifier.scoring.scores import METRICS, is_better_low
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from classifier.commands.sweep.trial import Outcome, Setup
 
 BEST = 10  # rows of the table
+MOST_ANSWERS = 100_000_000  # of all trials, that are read to tell what the best is worth
 LAST_LINES = 4  # of the log of a trial that has failed
 Direction = Literal["minimize", "maximize"]
 
@@ -300,23 +302,50 @@ def interval_of(metric: str, metrics: dict[str, float]) -> tuple[float, float] |
     return (ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
 
 
-def against_default(results: Results) -> tuple[Change, bool] | str:
-    """Return how the best differs from the commit itself and whether the folds are the same.
+@dataclass(frozen=True)
+class Best:
+    """The best of some trials beside the commit itself.
 
-    Or, in words, why that cannot be said.
+    change: its interval is of as many comparisons as there are trials; worth: what it scores on
+    rows that it was not chosen by, None where trials were tested on other rows or are too many.
     """
+
+    change: Change
+    trials: int
+    worth: float | None
+
+
+def best_of(results: Results) -> Best | str:
+    """Return how the best differs from the commit itself; or, in words, why that is not known."""
     if results.metric not in [f"crossval.{metric}.mean" for metric in METRICS]:
         return f"{results.metric} has no error bar, as the means of crossval have; see `compare`."
+    names = [trial.name for trial, _ in results.best_first()]
+    metric = results.metric.split(".")[1]
     try:
-        default = load_side(results.baseline.commit)
-        best = load_side(results.best_first()[0][0].name)
+        default, best = load_side(results.baseline.commit), load_side(names[0])
         if stale := results.baseline.not_reproduced():
             commit = results.baseline.commit[:7]
             raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
+        change = change_of(metric, default, best, len(names))
+        return Best(change, len(names), worth_of_trials(names, metric, best))
     except UserError as error:
         return f"No comparison with the default: {error}."
-    paired = best.has_the_folds_of(default)
-    return change_of(results.metric.split(".")[1], default, best), paired
+
+
+def worth_of_trials(names: list[str], metric: str, best: Side) -> float | None:
+    """Return what the best of the trials is worth on rows that it was not chosen by."""
+    from classifier.scoring.selection import worth_of_best
+
+    if len(names) * best.found.predicted.size > MOST_ANSWERS:
+        return None
+    scores = []
+    for name in Progress(iterable=names, desc="worth of the best", unit="trial"):
+        side = read_side(name)
+        if not side.has_the_rows_of(best):
+            return None
+        scores.append(side.found.scores(metric).mean(axis=0))
+    sign = -1 if is_better_low(metric) else 1
+    return sign * worth_of_best(sign * np.stack(scores))
 
 
 def to_text(results: Results) -> str:
@@ -343,21 +372,22 @@ def table_row(metric: str, trial: "Trial", metrics: dict[str, float]) -> list[st
 
 
 def verdict(results: Results) -> str:
-    found = against_default(results)
+    found = best_of(results)
     if isinstance(found, str):
         return found
-    change, paired = found
+    change, commit = found.change, results.baseline.commit[:7]
     ends = f"{change.difference.low:+.4f} to {change.difference.high:+.4f}"
-    by = " by the very folds that it is compared on" if paired else "; its folds are others"
-    return (
-        f"The best against the default, {results.baseline.commit[:7]}: "
-        f"{change.difference.mean:+.4f} ({ends}), {change.verdict}.\n"
-        f"It was chosen from {len(results.best_first())}{by}, so the difference flatters it."
+    words = (
+        f"The best of {found.trials} against the default, {commit}: "
+        f"{change.difference.mean:+.4f} ({ends}), {change.verdict}."
     )
+    if found.worth is not None:
+        words += f"\nOn rows that it is not chosen by, the best of them is worth {found.worth:.4f}."
+    return words
 
 
 def to_json(results: Results) -> str:
-    compared = against_default(results) if results.best_first() else ""
+    best = best_of(results) if results.best_first() else ""
     found = {
         "commit": results.baseline.commit,
         "metric": results.metric,
@@ -373,11 +403,14 @@ def to_json(results: Results) -> str:
             {"experiment": trial.name, "params": trial.params, "reason": outcome["failed"]}
             for trial, outcome in results.failed.values()
         ],
-        "best_against_default": None if isinstance(compared, str) else compared_numbers(*compared),
+        "best_against_default": None if isinstance(best, str) else numbers_of(best),
     }
     return json.dumps(found, indent=2)
 
 
-def compared_numbers(change: Change, paired: bool) -> dict[str, Any]:
-    numbers = rounded({"difference": change.difference.mean, **change.difference.ends})
-    return {**numbers, "verdict": change.verdict, "paired": paired}
+def numbers_of(best: Best) -> dict[str, Any]:
+    change = best.change
+    numbers = {"difference": change.difference.mean, **change.difference.ends}
+    others = {"verdict": change.verdict, "comparisons": best.trials, "worth": best.worth}
+    found: dict[str, Any] = rounded(numbers | others)
+    return found
