@@ -6,6 +6,7 @@ machine in one moment.
 """
 
 import argparse
+import json
 import os
 import platform
 import shutil
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.growth import draw_growth, measure_growth, record_model
-from benchmarks.measure import PREPARE, fit, measure, peer, predict, predict_to_file
+from benchmarks.measure import PREPARE, TRAIN, fit, measure, peer, predict, predict_to_file, within
 from benchmarks.sweeps import SWEEP, SWEEPS, THEIRS, forget_trials
 from benchmarks.tables import write_table
 from classifier.base.files import rounded, write_json, write_text
@@ -36,6 +37,7 @@ IRIS = "data/source/iris.data"
 ROW = ["5.1", "3.5", "1.4", "0.2"]
 ECHO = "echo"
 LARGE, LARGE_ROWS = "large", 10_000_000
+TEN = "ten"  # a folder beside another, in which the model has ten members
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,41 @@ def prepare_large(clone: Path) -> None:
         record_model(folder)
 
 
+def make_ten(clone: Path) -> None:
+    """Make a folder in a clone with its rows, in which train makes the mean of ten."""
+    folder = clone / TEN
+    if not folder.exists():
+        shutil.copytree(clone / "data/prepared", folder / "data/prepared")
+        text = (clone / "params.yaml").read_text()
+        (folder / "params.yaml").write_text(text.replace("members: 1 ", "members: 10 "))
+        measure(TRAIN, folder, clone)
+
+
+def prepare_large_ten(clone: Path) -> None:
+    """Make a folder beside the ten million rows with a model of ten members to predict them."""
+    prepare_large(clone)
+    make_ten(clone)
+    folder = clone / LARGE / TEN
+    if not folder.exists():
+        shutil.copytree(clone / TEN, folder)
+        (folder / "data/prepared/schema.json").write_bytes(
+            (clone / LARGE / "data/prepared/schema.json").read_bytes()
+        )
+        (folder / "dvc.yaml").write_text("stages: {}\n")
+        record_model(folder)
+
+
 COMPARISONS = [
     Comparison("`fit` of the default recipe", "`fit` in a plain Keras script", 0.20,
                fit("train"), RECIPE, part=True),
     Comparison("100 cross-validated models", "`fit` in a plain Keras script", 0.4,
-               fit("crossval", "10"), RECIPE, part=True),
+               fit("crossval", "--repeats", "10"), RECIPE, part=True),
     Comparison("1,000 cross-validated models", "`fit` in a plain Keras script", 0.8,
-               fit("crossval", "100"), RECIPE, part=True),
+               fit("crossval", "--repeats", "100"), RECIPE, part=True),
+    Comparison("100 cross-validated means of ten networks", "`fit` in a plain Keras script", 0.8,
+               fit("crossval", "--repeats", "10", "--members", "10"), RECIPE, part=True),
+    Comparison("`train` with 10 members", "`train` with one", 1.4,
+               within(TEN, TRAIN), TRAIN, ready=make_ten),
     Comparison("`dvc repro` from nothing, `crossval.folds: 0`", "the plain script", 0.95,
                ["dvc", "repro"], RECIPE, ready=set_folds(0), rounds=3, quick=False),
     Comparison("`dvc repro` from nothing, 100 cross-validated models", "the plain script", 1.4,
@@ -126,19 +156,26 @@ COMPARISONS = [
     Comparison("`dvc repro` after a change that only `evaluate` sees", "the plain script", 0.2,
                ["dvc", "repro"], RECIPE, ready=add_test_set, rounds=3, quick=False),
     Comparison("ten-fold cross-validation", "a loop of `fit` over the folds", 0.1,
-               fit("crossval", "1"), peer("folds", IRIS), part=True, rounds=3, quick=False),
+               fit("crossval"), peer("folds", IRIS), part=True, rounds=3, quick=False),
     Comparison("prepare 10 million rows", "`read_csv`, `get_dummies`, `np.save`", 0.75,
                PREPARE, peer("prepare", "data/raw.csv"), ready=prepare_large, memory=0.12,
                folder=LARGE, rounds=3, quick=False),
     Comparison("an epoch of 10 million rows, batches of 1,024", "`fit` on arrays in memory", 0.25,
                fit("epoch"), peer("epoch", "data/prepared/train"), ready=prepare_large, part=True,
                memory=0.5, folder=LARGE, rounds=3, quick=False),
+    Comparison("an epoch of 10 members on 10 million rows", "an epoch of one network", 4.0,
+               fit("epoch", "--members", "10"), fit("epoch"), ready=prepare_large, part=True,
+               memory=1.5, folder=LARGE, rounds=3, quick=False),
     Comparison("predict a row, from the start of the process", "`load_model` and `predict`", 0.12,
                predict(*ROW), peer("predict", "models/classifier.keras", *ROW)),
     Comparison("predict 10 million rows", "`read_csv`, `predict`, `to_csv`", 0.5,
                predict_to_file("data/raw.csv"),
                peer("predict", "models/classifier.keras", "data/raw.csv"), ready=prepare_large,
                memory=0.2, folder=LARGE, rounds=2, quick=False),
+    Comparison("predict 10 million rows with 10 members", "`read_csv`, `predict` with one", 0.3,
+               within(TEN, predict_to_file("../data/raw.csv")),
+               peer("predict", "models/classifier.keras", "data/raw.csv"),
+               ready=prepare_large_ten, folder=LARGE, rounds=2, quick=False),
     Comparison("a sweep of 8 trials, 2 at a time", "a loop of `dvc exp run`", 0.65,
                SWEEP, peer("serial", *THEIRS), ready=forget_trials, folder=SWEEPS, rounds=2,
                quick=False),
@@ -151,22 +188,33 @@ COMPARISONS = [
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", metavar="WORDS", help="measure anew what has these words in it")
+    options = parser.parse_args()
     with TemporaryDirectory() as folder:
         clone = clone_in(Path(folder))
-        results = run_all(chosen(quick), clone)
-        if not quick:
-            write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(results)))
-            growth = measure_growth(clone)
-            write_text(GROWTH, draw_growth(growth))
-            found = {"machine": machine(), "results": results, "growth": growth}
-            write_json(RESULTS, rounded(found))
+        results = run_all(chosen(options.quick, options.only or ""), clone)
+        if options.quick:
+            return
+        found = json.loads(RESULTS.read_text()) if options.only else {}
+        found["results"] = with_new(found.get("results", []), results)
+        if not options.only:
+            found |= {"machine": machine(), "growth": measure_growth(clone)}
+            write_text(GROWTH, draw_growth(found["growth"]))
+        write_text(DOCUMENT, with_table(DOCUMENT.read_text(), to_table(found["results"])))
+        write_json(RESULTS, rounded(found))
 
 
-def chosen(quick: bool) -> list[Comparison]:
-    if not quick:
-        return COMPARISONS
-    return [replace(comparison, rounds=2) for comparison in COMPARISONS if comparison.quick]
+def chosen(quick: bool, words: str = "") -> list[Comparison]:
+    """Return the comparisons with the words in them; if quick, those alone that take little."""
+    found = [one for one in COMPARISONS if words in f"{one.what}, {one.against}"]
+    return [replace(one, rounds=2) for one in found if one.quick] if quick else found
+
+
+def with_new(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the results, new ones in place of old ones, in the order of the comparisons."""
+    found = {(one["what"], one["against"]): one for one in [*old, *new]}
+    pairs = [(one.what, one.against) for one in COMPARISONS]
+    return [found[pair] for pair in pairs if pair in found]
 
 
 def clone_in(folder: Path) -> Path:

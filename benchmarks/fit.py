@@ -1,12 +1,12 @@
 """The project's own trainings without what comes before them.
 
 `python -m benchmarks.fit train` is the shipped recipe, `... epoch` one epoch of it in batches of
-1,024, `... crossval REPEATS` its cross-validation; all in a folder where prepare was run, which
-they leave as it is.
+1,024, `... crossval` its cross-validation; all in a folder where prepare was run, which they leave
+as it is.
 """
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,18 +20,23 @@ from stages import crossval
 
 
 def main() -> None:
-    params, data = load_params(), open_dataset(TRAINING_ROWS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fit", description=__doc__)
+    parser.add_argument("what", choices=["train", "epoch", "crossval"])
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--members", type=int, default=1)
+    chosen, params, data = parser.parse_args(), load_params(), open_dataset(TRAINING_ROWS)
+    recipe = params.train.model_copy(update={"members": chosen.members})
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         start = time.perf_counter()
-        if sys.argv[1] == "train":
-            train(data, params.train, HISTORY)
-        elif sys.argv[1] == "epoch":
-            one = params.train.model_copy(update={"epochs": 1, "batch_size": 1024})
+        if chosen.what == "train":
+            train(data, recipe, HISTORY)
+        elif chosen.what == "epoch":
+            one = recipe.model_copy(update={"epochs": 1, "batch_size": 1024})
             train(data, one, HISTORY)
         else:
-            settings = params.crossval.model_copy(update={"repeats": int(sys.argv[2])})
-            crossval.cross_validate(data, settings, params.train)
+            settings = params.crossval.model_copy(update={"repeats": chosen.repeats})
+            crossval.cross_validate(data, settings, recipe)
         print(f"seconds: {time.perf_counter() - start}")
         os.chdir(Path(__file__).parent)
 

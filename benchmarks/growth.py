@@ -7,7 +7,7 @@ from typing import Any
 import vl_convert
 import yaml
 
-from benchmarks.measure import PREPARE, measure, predict_to_file
+from benchmarks.measure import PREPARE, TRAIN, measure, predict_to_file
 from benchmarks.tables import write_table
 from classifier.base.files import md5_of
 from classifier.base.paths import ONNX_MODEL, SCHEMA
@@ -16,7 +16,7 @@ from classifier.base.progress import Progress
 SIZES = [(10**4, 4), (10**5, 4), (10**6, 4), (10**7, 4), (10**5, 40), (10**5, 400)]
 STEPS = {
     "prepare": PREPARE,
-    "train, one epoch": [sys.executable, "-m", "stages.train"],
+    "train, one epoch": TRAIN,
     "evaluate": [sys.executable, "-m", "stages.evaluate"],
     "predict": predict_to_file("data/raw.csv"),
 }

@@ -10,6 +10,7 @@ from subprocess import PIPE, STDOUT
 
 CHILD = Path(__file__).parent / "child.py"
 PREPARE = [sys.executable, "-m", "stages.prepare"]
+TRAIN = [sys.executable, "-m", "stages.train"]
 
 
 def fit(*arguments: str) -> list[str]:
@@ -26,6 +27,11 @@ def predict(*arguments: str) -> list[str]:
 
 def predict_to_file(table: str) -> list[str]:
     return ["sh", "-c", f"exec {shlex.join(predict(table))} > predicted.csv"]
+
+
+def within(folder: str, command: list[str]) -> list[str]:
+    """Return the command, to be run in another folder."""
+    return ["sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
 
 
 @dataclass(frozen=True)

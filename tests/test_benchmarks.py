@@ -56,6 +56,18 @@ def test_the_table_takes_the_place_of_the_last_one():
     assert "<!-- benchmarks -->\nnew\n<!-- end of benchmarks -->\n" in once
 
 
+def test_results_that_are_measured_anew_take_the_place_of_the_old_ones():
+    first, *old = ({"what": c.what, "against": c.against, "ratio": 1.0} for c in COMPARISONS)
+    anew = old[1] | {"ratio": 2.0}
+    assert bench.with_new(old, [anew, first]) == [first, old[0], anew, *old[2:]]
+    assert bench.with_new([{"what": "no more", "against": "compared"}], [first]) == [first]
+
+
+def test_some_comparisons_can_be_chosen_by_their_words():
+    assert {c.what for c in bench.chosen(False, "8 trials")} == {"a sweep of 8 trials, 2 at a time"}
+    assert [c.rounds for c in bench.chosen(True, "1,000")] == [2]
+
+
 def test_the_document_has_the_results_that_were_measured():
     measured = json.loads(bench.RESULTS.read_text())
     text = bench.DOCUMENT.read_text()
