@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from classifier.scoring.out_of_fold import OutOfFold
 from classifier.scoring.scores import scores_by_class
@@ -117,8 +116,9 @@ def roc_auc(probabilities: Probabilities, actual: npt.NDArray[np.integer[Any]]) 
 
 
 def area(scores: Probabilities, is_class: npt.NDArray[np.bool_]) -> float:
-    ranks, inside = rankdata(scores)[is_class], int(is_class.sum())
-    return float((ranks.sum() - inside * (inside + 1) / 2) / (inside * (len(scores) - inside)))
+    inside, others = scores[is_class], np.sort(scores[~is_class])
+    smaller, not_larger = (np.searchsorted(others, inside, side) for side in ("left", "right"))
+    return float((smaller.sum() + not_larger.sum()) / 2 / (len(inside) * len(others)))
 
 
 def reliability(confidence: Probabilities, is_right: npt.NDArray[np.bool_]) -> pd.DataFrame:

@@ -61,8 +61,9 @@ class Vocabulary:
 
     def learn(self, cells: "pd.Categorical") -> None:
         """Add the values that are new, in order of first appearance."""
-        if all(self.code(value) != UNKNOWN for value in cells.categories):
-            return  # without a look at every row
+        unknown = [at for at, value in enumerate(cells.categories) if self.code(value) == UNKNOWN]
+        if not unknown or (len(unknown) == 1 and unknown[0] not in cells.codes):
+            return  # no row has the word that the parser is given; `unique` takes far longer
         for cell in cells.unique():
             if not self.layout.is_missing(cell):
                 self.places.setdefault(cell.strip(), len(self.places))
