@@ -96,7 +96,7 @@ def test_a_test_set_runs_evaluate_alone(copied):
 
 
 def test_every_peer_is_a_script_of_its_own():
-    peers = {part for c in COMPARISONS for part in c.peer if part.startswith("benchmarks.")}
+    peers = {part for c in COMPARISONS for part in c.peer if part.startswith("benchmarks.peers.")}
     for peer in peers:
         text = (ROOT / f"{peer.replace('.', '/')}.py").read_text()
         assert "classifier" not in text

@@ -298,7 +298,9 @@ def test_it_is_learned_and_evaluated_and_stock_keras_gives_the_same(project, pre
     text = Path("params.yaml").read_text()
     prepared(with_colour(TABLE, held_out, "green"), **SETTINGS)
     settings = Path("params.yaml").read_text().split("train:")[0]
+    settings = settings.replace("folds: 10", "folds: 0")
     Path("params.yaml").write_text(settings + "train:" + text.split("train:")[1])
+    crossval.main()
     train.main()
     evaluate.main()
     found = pd.read_csv("metrics/predictions/test.csv")

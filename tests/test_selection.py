@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from classifier.commands.sweep.selection import worth_of_best
 from classifier.scoring.intervals import difference_interval, spread
-from classifier.scoring.selection import worth_of_best
 
 TRIALS, REPEATS, ROWS, FOLDS = 100, 10, 150, 10
 

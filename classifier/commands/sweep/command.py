@@ -334,7 +334,7 @@ def best_of(results: Results) -> Best | str:
 
 def worth_of_trials(names: list[str], metric: str, best: Side) -> float | None:
     """Return what the best of the trials is worth on rows that it was not chosen by."""
-    from classifier.scoring.selection import worth_of_best
+    from classifier.commands.sweep.selection import worth_of_best
 
     if len(names) * best.found.predicted.size > MOST_ANSWERS:
         return None
