@@ -13,7 +13,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from classifier.base.dvc_lock import require_inputs
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of
 from classifier.commands.predict import load_model
@@ -93,24 +92,6 @@ def test_on_every_shipped_table_it_says_what_keras_says(fresh, table):
         keras = by_keras(network, open_dataset(fresh.path / "data/prepared" / name))
         assert ours["loss"] == pytest.approx(keras["loss"], abs=1e-5)
         assert ours["accuracy"] == pytest.approx(keras["accuracy"], abs=1e-5)
-
-
-READ = {
-    "prepare": "data/raw.csv",
-    "crossval": "data/prepared/train/features.npy",
-    "train": "data/prepared/schema.json",
-    "evaluate": MODEL,
-}
-
-
-@pytest.mark.parametrize("stage", READ)
-def test_no_stage_reads_what_dvc_lock_does_not_name(copied, monkeypatch, stage):
-    monkeypatch.chdir(copied.path)
-    require_inputs(stage)
-    with Path(READ[stage]).open("ab") as file:
-        file.write(b" ")
-    with pytest.raises(UserError, match=r"is not the (file|folder) that dvc\.lock names"):
-        require_inputs(stage)
 
 
 def test_it_imports_no_tensorflow(reproduced):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
 from classifier.base.files import md5_of, parse_yaml
-from classifier.base.paths import LOCK, PARAMS, PIPELINE, RAW
+from classifier.base.paths import LOCK, PARAMS, RAW
 
 # What prepare does to the values of a row, not to which rows there are.
 # In locks from before it moved to train, prepare has scale.
@@ -173,18 +173,6 @@ def parse_lock(text: str | bytes, name: str) -> Lock:
         why = first["msg"].removeprefix("Value error, ")
         place = ".".join(map(str, first["loc"]))
         raise UserError(f"{name}: is damaged: {place}: {found}{why}") from error
-
-
-def require_inputs(stage: str) -> None:
-    """Raise `UserError` unless a stage reads of earlier ones what dvc.lock names.
-
-    DVC goes by the time of a file, and takes one in the cache for what it was.
-    """
-    stages = parse_yaml(require_file(PIPELINE).read_bytes(), str(PIPELINE))["stages"]
-    deps = stages.get(stage, {}).get("deps", [])
-    for out in read_lock().outs() if LOCK.exists() else ():
-        if any(Path(dep).is_relative_to(out) for dep in deps):
-            require_recorded(Path(out))
 
 
 def require_read(stage: str, folder: Path, lock: Path = LOCK) -> None:

@@ -18,19 +18,21 @@ def run(main: Callable[[], None]) -> None:
     """Run the main function of a stage or a command; expected failures end in one line.
 
     A stage that DVC has started ends when DVC does. Otherwise it would live on after a kill and
-    write into the next run. It reads nothing that is not what dvc.lock names.
+    write into the next run. What it reads is what dvc.lock names, and stays so while it runs.
     """
     try:
         stage = os.environ.get("DVC_STAGE")  # set by DVC
         if stage:
             exit_with_parent()
         set_up_streams()
-        if stage:
-            from classifier.base.dvc_lock import require_inputs  # which commands do without
-
-            require_inputs(stage)
         try:
-            main()
+            if stage:
+                from classifier.base.stage_inputs import checked_inputs  # for commands it is slow
+
+                with checked_inputs(stage):
+                    main()
+            else:
+                main()
         finally:
             flush_output()
     except UserError as error:

@@ -1,0 +1,70 @@
+"""What a stage reads: that it is what dvc.lock names, and stays the same while the stage runs."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from classifier.base.dvc_lock import flat, read_lock, require_recorded
+from classifier.base.errors import UserError, listed, require_file
+from classifier.base.files import parse_yaml
+from classifier.base.paths import LOCK, PARAMS, PIPELINE
+
+IGNORED = "__pycache__"  # as in .dvcignore
+
+Version = tuple[int, int]
+
+
+@contextmanager
+def checked_inputs(stage: str) -> Iterator[None]:
+    """Check what a stage reads, before it runs and once it has.
+
+    DVC goes by the time of a file, and takes one in the cache for what it was. And it records
+    params and files as they are when the stage has ended, whatever the stage has read.
+
+    Raises:
+        UserError: a file of an earlier stage is not what dvc.lock names, or something has changed
+            while the stage ran.
+    """
+    stages = parse_yaml(require_file(PIPELINE).read_bytes(), str(PIPELINE))["stages"]
+    definition = stages.get(stage, {})
+    deps, params = definition.get("deps", []), definition.get("params", [])
+    require_outs_of_others(deps)
+    files, text = versions(deps), PARAMS.read_bytes() if PARAMS.exists() else b""
+    yield
+    changed = sorted(path for path, _ in files.items() ^ versions(deps).items())
+    if text and PARAMS.read_bytes() != text:
+        changed = changed_params(text, PARAMS.read_bytes(), params) + changed
+    if changed:
+        what = listed([*dict.fromkeys(changed)])
+        raise UserError(f"{what}: changed while {stage} was running; run `dvc repro` again")
+
+
+def require_outs_of_others(deps: Iterable[str]) -> None:
+    for out in read_lock().outs() if LOCK.exists() else ():
+        if any(Path(dep).is_relative_to(out) for dep in deps):
+            require_recorded(Path(out))
+
+
+def versions(deps: Iterable[str]) -> dict[str, Version]:
+    """Return size and time of each file that is one of the deps, or in one."""
+    found = {}
+    for dep in map(Path, deps):
+        for path in dep.rglob("*") if dep.is_dir() else [dep]:
+            if path.is_file() and IGNORED not in path.parts:
+                stat = path.stat()
+                found[str(path)] = stat.st_size, stat.st_mtime_ns
+    return found
+
+
+def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> list[str]:
+    """Return which params, among those of some names or sections, differ."""
+    old, new = (all_params(text) for text in (before, after))
+    of_stage = tuple(f"{name}." for name in names)
+    keys = [key for key in old | new if f"{key}.".startswith(of_stage)]
+    return [key for key in keys if old.get(key) != new.get(key)]
+
+
+def all_params(text: bytes) -> dict[str, Any]:
+    params = parse_yaml(text, str(PARAMS))
+    return dict(leaf for name, section in params.items() for leaf in flat(name, section))

@@ -1,0 +1,101 @@
+"""A stage reads what dvc.lock names, and what it reads stays the same while it runs."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from classifier.base.errors import UserError
+from classifier.base.stage_inputs import checked_inputs
+from tests.conftest import Clone
+from tests.sharing import MODEL
+
+READ = {
+    "prepare": "data/raw.csv",
+    "crossval": "data/prepared/train/features.npy",
+    "train": "data/prepared/schema.json",
+    "evaluate": MODEL,
+}
+
+
+@pytest.mark.parametrize("stage", READ)
+def test_no_stage_reads_what_dvc_lock_does_not_name(copied, monkeypatch, stage):
+    monkeypatch.chdir(copied.path)
+    with checked_inputs(stage):
+        pass
+    with Path(READ[stage]).open("ab") as file:
+        file.write(b" ")
+    words = r"is not the (file|folder) that dvc\.lock names"
+    with pytest.raises(UserError, match=words), checked_inputs(stage):
+        pytest.fail("it has begun")
+
+
+def edit(path: str, old: str, new: str) -> None:
+    Path(path).write_text(Path(path).read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("stage", "path", "old", "new", "what"),
+    [
+        ("train", "params.yaml", "epochs: 150", "epochs: 5", "train.epochs"),
+        ("crossval", "params.yaml", "folds: 10", "folds: 5", "crossval.folds"),
+        ("crossval", "params.yaml", "members: 1 ", "members: 2 ", "train.members"),
+        ("train", "stages/train.py", "main", "run", "stages/train.py"),
+        ("prepare", "data/raw.csv", "5.1", "5.2", "data/raw.csv"),
+        ("train", "classifier/model/network.py", "softmax", "relu", "classifier/model/network.py"),
+    ],
+)
+def test_what_changes_while_a_stage_runs_is_told(copied, monkeypatch, stage, path, old, new, what):
+    monkeypatch.chdir(copied.path)
+    words = f"^{what}: changed while {stage} was running; run `dvc repro` again$"
+    with pytest.raises(UserError, match=words), checked_inputs(stage):
+        edit(path, old, new)
+
+
+def test_a_test_set_that_comes_while_evaluate_runs_is_told(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    words = r"^data/test_sets/new\.csv: changed while evaluate was running"
+    with pytest.raises(UserError, match=words), checked_inputs("evaluate"):
+        Path("data/test_sets/new.csv").touch()
+
+
+def test_what_a_stage_does_not_read_may_change(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    with checked_inputs("crossval"):
+        edit("params.yaml", "  seed: 42\n  validation", "  seed: 43\n  validation")
+        edit("params.yaml", "timeout: 30 ", "timeout: 31 ")
+        edit("stages/train.py", "main", "run")
+        (Path("classifier/model/__pycache__")).mkdir(exist_ok=True)
+        Path("classifier/model/__pycache__/network.pyc").touch()
+
+
+def test_an_error_of_the_stage_comes_first(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    with pytest.raises(UserError, match="its own"), checked_inputs("train"):
+        edit("params.yaml", "epochs: 150", "epochs: 5")
+        raise UserError("its own")
+
+
+def test_a_model_is_not_recorded_under_params_that_were_edited_while_it_was_trained(copied: Clone):
+    """As somebody does who prepares the next try while `dvc repro` is running."""
+    copied.edit("params.yaml", "folds: 10", "folds: 0")
+    copied.edit("params.yaml", "epochs: 150", "epochs: 3000")
+    command = ["dvc", "repro"]
+    with subprocess.Popen(command, cwd=copied.path, env=copied.environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as repro:  # fmt: skip
+        history = copied.path / "metrics/history.csv"
+        try:
+            for _ in range(600):  # until it writes the first curves
+                if history.exists() and history.read_text().count("\n") > 200:
+                    break
+                time.sleep(0.05)
+            copied.edit("params.yaml", "epochs: 3000", "epochs: 5")
+            output = repro.communicate(timeout=120)[0]
+        finally:
+            repro.send_signal(signal.SIGINT)
+    assert "error: train.epochs: changed while train was running; run `dvc repro` again" in output
+    assert repro.returncode
+    copied.run("dvc", "repro")
+    assert history.read_text().count("\n") == 6
