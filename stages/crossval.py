@@ -50,6 +50,7 @@ def main() -> None:
         return
     data = open_dataset(TRAINING_ROWS)
     say_how_many_are_copies(data)
+    say_if_models_are_hardly_tested(data, settings)
     found, probabilities, of_members = cross_validate(data, settings, recipe)
     baselines = {"majority": majority(data, found.models)}
     if recipe.hidden:
@@ -81,6 +82,15 @@ def write_table(table: pd.DataFrame, path: Path, texts: Sequence[str] = ()) -> N
     """Write a table in which these texts may stand."""
     with replaced_file(path) as temporary:
         table.round(6).to_csv(temporary, index=False, quoting=quoting([*texts]))
+
+
+def say_if_models_are_hardly_tested(data: Dataset, settings: Crossval) -> None:
+    if settings.folds == len(data) and settings.repeats == 1:
+        print(
+            "crossval: each model is tested on one row, so nothing tells how much models differ; "
+            "take fewer crossval.folds or more crossval.repeats",
+            file=sys.stderr,
+        )
 
 
 def say_how_many_are_copies(data: Dataset) -> None:
@@ -148,7 +158,10 @@ def summary(
     for metric, spread in spreads.items():
         std = float(by_model[metric].std(ddof=1))
         result[metric] = {"mean": spread.mean, "std": std} | INTERVALS[metric](spread, False).ends
-    beside = [named("shipped", lambda metric: INTERVALS[metric](spreads[metric], True).ends)]
+    beside = []
+    if found.predicted.size > result["models"]:  # of one row each, nothing tells how models differ
+        of_one = named("shipped", lambda metric: INTERVALS[metric](spreads[metric], True).ends)
+        beside.append(of_one)
     if of_members["loss"].shape[1] > 1:
         beside.append(named("one_network", lambda metric: by_start(of_members[metric])))
     for name, baseline in baselines.items():

@@ -438,6 +438,17 @@ def test_a_batch_holds_no_more_rows_than_there_are(iris, shipped, ten):
     assert cross_validation.bytes_per_member(iris, 135, recipe) < 50_000
 
 
+def test_of_models_that_are_tested_on_one_row_nothing_is_said_of_one(iris, shipped, ten, capsys):
+    alone = ten.model_copy(update={"folds": 30})
+    data = Dataset(iris.features[::5], iris.labels[::5], iris.kinds)
+    recipe = shipped.model_copy(update={"epochs": 1, "hidden": []})
+    found, kept, of_members = crossval.cross_validate(data, alone, recipe)
+    answers = Answers(found, kept, [*iris.kinds.classes])
+    assert crossval.summary(answers, of_members, {})["beside"] == []
+    crossval.say_if_models_are_hardly_tested(data, alone)
+    assert "nothing tells how much models differ" in capsys.readouterr().err
+
+
 def test_rows_that_stand_more_than_once_are_told(iris, capsys):
     crossval.say_how_many_are_copies(Dataset(iris.features[[0, 1, 0, 2, 0]], iris.labels[:5]))
     crossval.say_how_many_are_copies(Dataset(iris.features[:3], iris.labels[:3]))

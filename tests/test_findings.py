@@ -244,6 +244,13 @@ def test_starts_of_which_some_lead_nowhere(good):
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
 
 
+def test_few_models(good):
+    (line,) = told(replace(good, crossval={**good.crossval, "models": 5}))
+    assert line.startswith(
+        "note: 5 cross-validated models are few: intervals are rough; more cross"
+    )
+
+
 def test_a_training_that_ended_too_soon(good):
     unsure = {**good.crossval, "out_of_fold": [{"confidence": 0.7}]}
     (line,) = told(replace(good, crossval=unsure))

@@ -134,3 +134,21 @@ def test_intervals_hold_as_often_as_they_say():
 def test_a_difference_is_seen_if_there_is_one():
     assert detection(WORLD, WORLD, rows=60, tables=100, bar=SILENT) <= 0.12
     assert detection(WORLD, World(3, 2.0, 1.0), rows=150, tables=20, bar=SILENT) >= 0.5
+
+
+@pytest.mark.parametrize(("folds", "repeats", "most"), [(2, 1, 0.08), (5, 1, 0.06), (10, 10, 0.06)])
+def test_models_that_differ_are_no_difference_however_few_there_are(folds, repeats, most):
+    """Rows are more or less hard, models more or less good, and both sides are one recipe."""
+    rng, rows, alarms = np.random.default_rng(1), 150, 0
+    for _ in range(400):
+        hardness, sides = rng.normal(1.5, 1.5, rows), []
+        for _ in range(2):
+            dealt = [rng.permutation(np.arange(rows) % folds) for _ in range(repeats)]
+            models = np.stack(dealt) + folds * np.arange(repeats)[:, None]
+            skill = rng.normal(0, 0.5, folds * repeats)[models]
+            right = rng.random(models.shape) < 1 / (1 + np.exp(-(hardness + skill)))
+            sides.append((right.mean(axis=0), spread(right.astype(float), models)))
+        (old, before), (new, after) = sides
+        interval = difference_interval(of_the_same_rows(new - old, before, after))
+        alarms += not interval.low <= 0 <= interval.high
+    assert alarms / 400 <= most

@@ -107,6 +107,12 @@ def test_a_table_may_come_through_a_pipe(reproduced, command):
     assert len(reproduced.run("bash", "-c", full).stdout.splitlines()) == 151
 
 
+def test_what_is_said_of_standard_input_names_it(reproduced):
+    script = "sed 's/^5[.]1/51/' data/source/iris.data | classifier predict - > /dev/null"
+    told = reproduced.run("bash", "-c", script).stderr
+    assert told.startswith("standard input: 9 of 150 rows have numbers outside the range")
+
+
 def test_standard_input_is_read_from_where_it_is(reproduced):
     script = "{ read -r first; classifier predict --json -; } < data/source/iris.data"
     assert len(reproduced.run("bash", "-c", script).stdout.splitlines()) == 149

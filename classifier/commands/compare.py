@@ -13,7 +13,7 @@ import typer
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of_bytes, rounded
 from classifier.base.paths import LOCK, OUT_OF_FOLD
-from classifier.scoring.scores import BETTER_WHEN, METRICS
+from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS
 
 if TYPE_CHECKING:
     from classifier.base.dvc_lock import Lock
@@ -195,6 +195,9 @@ def how_tested(before: Side, after: Side) -> str:
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
     test += " Variances by rows and by models, Student's t; see docs/statistics.md."
+    models = min(int(side.found.models.max()) + 1 for side in (before, after))
+    if models < FEW_MODELS:
+        test += f"\nOf {models} models it is hardly known how much they differ: crossval.repeats."
     if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label:

@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import StringIO
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO, TextIOBase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
@@ -56,7 +56,8 @@ def predict(
     may have the name of one that is added, `predicted` or `probability_CLASS`. With a header, the
     columns may be in any order, and there may be more of them. Without one, they are all columns of
     the table, or the features alone, in the order of prepare.features or else of the table. What is
-    written is UTF-8, whatever prepare.encoding says of what is read.
+    written is UTF-8, whatever prepare.encoding says of what is read. On standard error it says
+    which params have changed since the model was made; whether files have, `classifier check` does.
 
     \b
     Examples:
@@ -149,11 +150,28 @@ def rereadable(source: Path) -> Iterator[Path]:
     with open_once(source) as pipe, NamedTemporaryFile() as copy:
         shutil.copyfileobj(pipe, copy)
         copy.flush()
-        try:
-            yield Path(copy.name)
-        except UserError as error:
-            name = "standard input" if source == STDIN else str(source)
-            raise UserError(str(error).replace(copy.name, name)) from error
+        name = "standard input" if source == STDIN else str(source)
+        with redirect_stderr(Renaming(sys.stderr, copy.name, name)):
+            try:
+                yield Path(copy.name)
+            except UserError as error:
+                raise UserError(str(error).replace(copy.name, name)) from error
+
+
+class Renaming(TextIOBase):
+    """A stream on which a file is called by another name than its own."""
+
+    def __init__(self, stream: TextIO, path: str, name: str) -> None:
+        self.stream, self.path, self.name = stream, path, name
+
+    def write(self, text: str) -> int:
+        return self.stream.write(text.replace(self.path, self.name))
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 def is_read_in_part(source: Path) -> bool:

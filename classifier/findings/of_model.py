@@ -8,7 +8,7 @@ import pandas as pd
 
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding
-from classifier.scoring.scores import Counts
+from classifier.scoring.scores import FEW_MODELS, Counts
 
 GAP = 0.1  # of accuracy between rows trained on and rows left out that is no accident
 UNSURE = 0.05  # by which confidence is below accuracy
@@ -60,6 +60,9 @@ def of_model(results: Results) -> Iterator[Finding]:
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)
         return
+    if results.crossval["models"] < FEW_MODELS:
+        seen = f"{results.crossval['models']} cross-validated models are few: intervals are rough"
+        yield Finding("note", "model", seen, "more crossval.folds or crossval.repeats")
     yield from of_baselines(results)
     yield from of_its_own_rows(results)
     yield from of_starts(results)

@@ -37,7 +37,8 @@ class Interval:
 class Spread:
     """The mean of what rows got, and how its variance comes about.
 
-    by_rows, by_models: parts of the variance of the mean; rows, models: how many of each there are.
+    by_rows, by_models: parts of the variance of the mean; rows, models: how many of each there are;
+    doubt: the standard error of by_models where models do not differ, large where they are few.
     """
 
     mean: float
@@ -45,10 +46,16 @@ class Spread:
     by_models: float
     rows: int
     models: int
+    doubt: float = 0.0
+
+    @property
+    def likely_by_models(self) -> float:
+        """The part by models, which is not taken to be less than is known of it."""
+        return max(self.by_models, self.doubt)
 
     @property
     def variance(self) -> float:
-        return self.by_rows + self.by_models
+        return self.by_rows + self.likely_by_models
 
     @property
     def variance_of_one(self) -> float:
@@ -56,8 +63,15 @@ class Spread:
         return self.by_rows + self.models * self.by_models
 
     def quantile(self, level: float = LEVEL) -> float:
-        """Return, of Student's t, how many deviations an end of the interval is away."""
-        return float(stdtrit(self.rows - 1, (1 + level) / 2))
+        """Return, of Student's t, how many deviations an end of the interval is away.
+
+        Degrees of freedom are those of Satterthwaite (1946), and not more than those of the rows.
+        """
+        degrees = float(self.rows - 1)
+        if self.likely_by_models and self.models > 1 and self.rows > 1:
+            parts = self.by_rows**2 / degrees + self.likely_by_models**2 / (self.models - 1)
+            degrees = min(degrees, self.variance**2 / parts)
+        return float(stdtrit(degrees, (1 + level) / 2))
 
 
 def spread(scores: Scores, models: npt.NDArray[np.integer]) -> Spread:
@@ -71,8 +85,10 @@ def spread(scores: Scores, models: npt.NDArray[np.integer]) -> Spread:
     errors = (scores - mean) / scores.size
     by_rows = rows / (rows - 1) * float((errors.sum(axis=0) ** 2).sum()) if rows > 1 else np.nan
     sums = np.bincount(models.ravel(), errors.ravel())
-    by_models = max(0.0, float((sums**2).sum() - (errors**2).sum()))
-    return Spread(mean, by_rows, by_models, rows, len(sums))
+    of_answers = float((errors**2).sum())
+    by_models = max(0.0, float((sums**2).sum()) - of_answers)
+    doubt = sqrt(2 / len(sums)) * of_answers
+    return Spread(mean, by_rows, by_models, rows, len(sums), doubt)
 
 
 def share_interval(found: Spread, of_one: bool = False) -> Interval:
@@ -83,7 +99,8 @@ def share_interval(found: Spread, of_one: bool = False) -> Interval:
     """
     share = min(max(found.mean, 0.0), 1.0)
     by_chance = share * (1 - share) / found.rows
-    variance = max(found.by_rows, by_chance) + found.by_models * (found.models if of_one else 1)
+    by_models = found.models * found.by_models if of_one else found.likely_by_models
+    variance = max(found.by_rows, by_chance) + by_models
     return wilson(
         share, share * (1 - share) / variance if variance else found.rows, found.quantile()
     )
@@ -117,7 +134,7 @@ def of_the_same_rows(differences: Scores, old: Spread, new: Spread) -> Spread:
     """Return the spread of a difference where the models of both differ; differences: (rows,)."""
     rows = len(differences)
     by_rows = float(differences.var(ddof=1)) / rows if rows > 1 else np.nan
-    by_models = old.by_models + new.by_models
+    by_models = old.likely_by_models + new.likely_by_models
     return Spread(float(differences.mean()), by_rows, by_models, rows, min(old.models, new.models))
 
 
@@ -126,7 +143,7 @@ def of_other_rows(old: Spread, new: Spread) -> Spread:
     return Spread(
         mean=new.mean - old.mean,
         by_rows=old.by_rows + new.by_rows,
-        by_models=old.by_models + new.by_models,
+        by_models=old.likely_by_models + new.likely_by_models,
         rows=min(old.rows, new.rows),
         models=min(old.models, new.models),
     )
