@@ -176,7 +176,8 @@ def changed(stage: str, section: str, key: str, value: object) -> Lock:
         ("scale", "standard", True),
         ("features", [0], True),
         ("seed", 2, False),
-        ("label", "z", False),
+        ("label", "z", True),  # the classes of the rows are compared
+        ("missing", "impute", True),
         ("missing", "drop", False),
     ],
 )

@@ -12,9 +12,9 @@ from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, requi
 from classifier.base.files import md5_of, parse_yaml
 from classifier.base.paths import LOCK, PARAMS, RAW
 
-# What prepare does to the values of a row, not to which rows there are.
+# What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
-OF_VALUES = {"text", "scale", "unknown", "max_categories"}
+OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label"}
 
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # that of a folder ends in .dir
@@ -91,7 +91,7 @@ class Lock(BaseModel):
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")
         dropped = params.get("prepare.missing") == "drop"
-        left_out = OF_VALUES if dropped else OF_VALUES | {"features"}
+        left_out = OF_VALUES if dropped else OF_VALUES | {"features", "missing"}
         if params.get("prepare.test_size") == 0:  # nothing is drawn
             left_out = left_out | {"seed"}
         return {key: params[key] for key in params if key.split(".")[1] not in left_out}
