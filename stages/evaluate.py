@@ -42,17 +42,18 @@ from classifier.findings.summary import summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.repeated import count_repeated
-from classifier.scoring.scores import Counts, macro_f1, scores_by_class
+from classifier.scoring.scores import macro_f1, scores_by_class
 from classifier.table.schema import Schema
 
 
 def main() -> None:
-    schema = Schema.load(SCHEMA)
+    schema, recipe = Schema.load(SCHEMA), load_params().train
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
     answers: dict[str, Answers] = {}
-    findings = findings_on_table(schema, train)
+    oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
+    findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
             answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
@@ -61,32 +62,26 @@ def main() -> None:
                 findings += of_other_rows(schema, name, data)
     evaluation = {name: scores(of_set, schema.classes) for name, of_set in answers.items()}
     write_json(EVALUATION, rounded(evaluation))
-    conclude(schema, evaluation, answers[TRAINING_ROWS.name].confusion, findings)
-
-
-def findings_on_table(schema: Schema, train: Dataset) -> list[Finding]:
-    is_scaled = load_params().train.scale == "standard"
-    return [*of_table(schema, train, json.loads(ODDITIES.read_bytes()), is_scaled)]
+    results = Results(
+        classes=schema.classes,
+        confusion=answers[TRAINING_ROWS.name].confusion,
+        train=evaluation[TRAINING_ROWS.name],
+        crossval=json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes()),
+        folds=pd.read_csv(require_file(FOLDS, REPRO_FIRST)),
+        history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
+        members=recipe.members,
+        held_out=len(evaluation) > 1,
+    )
+    conclude(schema, evaluation, results, findings)
 
 
 def conclude(
-    schema: Schema, evaluation: dict[str, Any], confusion: Counts, findings: list[Finding]
+    schema: Schema, evaluation: dict[str, Any], results: Results, findings: list[Finding]
 ) -> None:
     """Write what there is to say of the table and of the model, and say the most important."""
-    crossval = json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes())
-    results = Results(
-        classes=schema.classes,
-        confusion=confusion,
-        train=evaluation[TRAINING_ROWS.name],
-        crossval=crossval,
-        folds=pd.read_csv(require_file(FOLDS, REPRO_FIRST)),
-        history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
-        members=load_params().train.members,
-        held_out=len(evaluation) > 1,
-    )
     sorted_findings = worst_first([*of_model(results), *findings])
     write_json(FINDINGS, [vars(finding) for finding in sorted_findings])
-    lines = summary(schema, evaluation, crossval, sorted_findings)
+    lines = summary(schema, evaluation, results.crossval, sorted_findings)
     write_text(SUMMARY, to_markdown(lines))
     print(*lines, sep="\n")
 
