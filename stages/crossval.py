@@ -61,7 +61,7 @@ def main() -> None:
     write_out_of_fold(found, kept, answers.classes, OUT_OF_FOLD)
     write_table(folds_of(found, of_members, settings.folds), FOLDS)
     write_table(answers.mixed_up(), CONFUSION, answers.classes)
-    write_table(answers.reliability(), RELIABILITY)
+    write_table(answers.reliability, RELIABILITY)
     write_json(CROSSVAL, rounded(summary(answers, of_members, baselines)))
 
 
@@ -169,7 +169,7 @@ def summary(
     return result | {
         "beside": beside,
         "out_of_fold": [answers.scores()],
-        "per_class": answers.per_class(),
+        "per_class": answers.per_class,
         "confidently_wrong": answers.confidently_wrong(),
     }
 

@@ -62,7 +62,7 @@ def test_a_class_that_no_row_has_has_no_area():
     answers = Answers(found, np.array([[[0.8, 0.1, 0.1], [0.1, 0.9, 0]]], np.float32), CLASSES)
     scores = answers.scores()
     assert (scores["roc_auc"], scores["balanced_accuracy"]) == (1, 1)
-    assert [one["rows"] for one in answers.per_class()] == [1, 1, 0]
+    assert [one["rows"] for one in answers.per_class] == [1, 1, 0]
 
 
 def test_the_calibration_error_is_the_gap_in_each_tenth_of_confidence(answers):
@@ -100,9 +100,9 @@ def test_who_is_taken_for_whom_is_counted_over_all_repeats(answers):
 
 
 def test_the_classes_add_up_to_macro_f1(answers):
-    confusion = answers.confusion()
+    confusion = answers.confusion
     expected = macro_f1(confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0))
-    by_class = answers.per_class()
+    by_class = answers.per_class
     assert np.mean([one["f1"] for one in by_class]) == pytest.approx(float(expected))
     assert [one["rows"] for one in by_class] == [20, 15, 5]
     assert answers.scores()["balanced_accuracy"] == pytest.approx(

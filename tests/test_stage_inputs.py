@@ -54,6 +54,16 @@ def test_what_changes_while_a_stage_runs_is_told(copied, monkeypatch, stage, pat
         edit(path, old, new)
 
 
+@pytest.mark.parametrize("text", ["", "[1]", "train"])
+def test_params_that_are_gone_when_a_stage_ends_are_one_line(copied, monkeypatch, text):
+    monkeypatch.chdir(copied.path)
+    with (
+        pytest.raises(UserError, match=r"^train\.activation, [^\n]* changed while"),
+        checked_inputs("train"),
+    ):
+        Path("params.yaml").write_text(text)
+
+
 def test_a_test_set_that_comes_while_evaluate_runs_is_told(copied, monkeypatch):
     monkeypatch.chdir(copied.path)
     words = r"^data/test_sets/new\.csv: changed while evaluate was running"

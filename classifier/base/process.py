@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from classifier.base.errors import UserError, one_line
 from classifier.base.standard_streams import flush_output, set_up_streams
@@ -26,12 +27,7 @@ def run(main: Callable[[], None]) -> None:
             exit_with_parent()
         set_up_streams()
         try:
-            if stage:
-                from classifier.base.stage_inputs import checked_inputs  # for commands it is slow
-
-                with checked_inputs(stage):
-                    main()
-            else:
+            with inputs_of(stage):
                 main()
         finally:
             flush_output()
@@ -46,6 +42,15 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(one_line(f"{name}{error.strerror or error}"))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def inputs_of(stage: str | None) -> AbstractContextManager[None]:
+    """Return the context that checks what a stage reads, of a command nothing."""
+    if stage is None:
+        return nullcontext()
+    from classifier.base.stage_inputs import checked_inputs  # for commands it is slow
+
+    return checked_inputs(stage)
 
 
 def exit_with_parent() -> None:

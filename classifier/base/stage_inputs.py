@@ -32,11 +32,11 @@ def checked_inputs(stage: str) -> Iterator[None]:
     require_outs_of_others(deps)
     files, text = versions(deps), PARAMS.read_bytes() if PARAMS.exists() else b""
     yield
-    changed = sorted(path for path, _ in files.items() ^ versions(deps).items())
-    if text and PARAMS.read_bytes() != text:
-        changed = changed_params(text, PARAMS.read_bytes(), params) + changed
+    changed = {path for path, _ in files.items() ^ versions(deps).items()}
+    if text and (now := PARAMS.read_bytes()) != text:
+        changed |= changed_params(text, now, params)
     if changed:
-        what = listed([*dict.fromkeys(changed)])
+        what = listed(sorted(changed))
         raise UserError(f"{what}: changed while {stage} was running; run `dvc repro` again")
 
 
@@ -57,14 +57,16 @@ def versions(deps: Iterable[str]) -> dict[str, Version]:
     return found
 
 
-def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> list[str]:
+def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> set[str]:
     """Return which params, among those of some names or sections, differ."""
     old, new = (all_params(text) for text in (before, after))
     of_stage = tuple(f"{name}." for name in names)
-    keys = [key for key in old | new if f"{key}.".startswith(of_stage)]
-    return [key for key in keys if old.get(key) != new.get(key)]
+    keys = {key for key in old | new if f"{key}.".startswith(of_stage)}
+    return {key for key in keys if old.get(key) != new.get(key)}
 
 
 def all_params(text: bytes) -> dict[str, Any]:
+    """Return every param as `section.key`; none of a file that an editor is about to write."""
     params = parse_yaml(text, str(PARAMS))
-    return dict(leaf for name, section in params.items() for leaf in flat(name, section))
+    sections = params.items() if isinstance(params, dict) else ()
+    return dict(leaf for name, section in sections for leaf in flat(name, section))

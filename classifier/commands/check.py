@@ -10,10 +10,9 @@ import typer
 from classifier.base.dvc_lock import read_lock, require_recorded
 from classifier.base.errors import UserError, listed
 from classifier.base.paths import CROSSVAL, EVALUATION, FINDINGS, LOCK, PARAMS
+from classifier.findings.finding import Finding
 from classifier.params import load_params
 from classifier.scoring.scores import is_better_low, numbers_in
-
-LEADING_TO_THE_FINDINGS = ("fetch", "prepare", "crossval", "train", "evaluate")
 
 
 def check(
@@ -45,8 +44,7 @@ def check(
     if as_json:
         print(json.dumps({"findings": findings, "broken": broken, "outdated": outdated}, indent=2))
     else:
-        found = ["{level}: {seen}; {advice}".format(**one) for one in findings]
-        print(*found, *broken, *outdated, sep="\n")
+        print(*(Finding(**one) for one in findings), *broken, *outdated, sep="\n")
     if problems or broken or outdated:
         raise typer.Exit(1)
 
@@ -61,7 +59,7 @@ def what_is_outdated() -> list[str]:
     from classifier.commands.revisions import lines_on_changes
 
     lock = read_lock()
-    lock.require_one_run(str(LOCK), *LEADING_TO_THE_FINDINGS)
+    lock.require_one_run(str(LOCK))
     return lines_on_changes(None, lock)
 
 

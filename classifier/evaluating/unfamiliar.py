@@ -35,8 +35,7 @@ class Unfamiliar:
 
 def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
     """Return what of the rows is unfamiliar."""
-    lowest, highest = schema.ranges
-    outside = (rows.numbers < lowest) | (rows.numbers > highest)
+    outside = schema.outside(rows.numbers)
     empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
     return Unfamiliar(
         rows=len(rows.numbers),

@@ -122,11 +122,8 @@ def share_told(inputs: npt.NDArray[np.float32], classes: npt.NDArray[np.intp]) -
 
 def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]:
     """Yield whether many rows of another data set have numbers outside the range trained on."""
-    pairs = zip(schema.features, schema.first_inputs, strict=False)  # which have the end too
-    places = [place for feature, place in pairs if isinstance(feature, NumberFeature)]
     features, _ = data.take(slice(None, None, -(-len(data) // ROWS)))
-    lowest, highest = schema.ranges
-    outside = ((features[:, places] < lowest) | (features[:, places] > highest)).sum(axis=0)
+    outside = schema.outside(features[:, schema.number_places]).sum(axis=0)
     far = [
         number.name
         for number, rows in zip(schema.numbers, outside.tolist(), strict=True)

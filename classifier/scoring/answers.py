@@ -1,6 +1,7 @@
 """How good the answers for rows left out are: which classes are mixed up, and how sure they are."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,21 +32,23 @@ class Answers:
 
     def scores(self) -> dict[str, float]:
         """Return what is worth knowing of all answers, over every repeat."""
-        recalls = [one["recall"] for one in self.per_class() if one["rows"]]
+        recalls = [one["recall"] for one in self.per_class if one["rows"]]
         return {
             "balanced_accuracy": float(np.mean(recalls)),
             "roc_auc": roc_auc(self.probabilities, self.found.actual),
             "brier": brier(self.probabilities, self.found.actual),
-            "confidence": float(self.confidence().mean(dtype=float)),
-            "calibration_error": calibration_error(self.reliability()),
+            "confidence": float(self.confidence.mean(dtype=float)),
+            "calibration_error": calibration_error(self.reliability),
         }
 
+    @cached_property
     def confidence(self) -> Probabilities:
         """Return the probability of each answer, (repeats, rows)."""
         predicted = self.found.predicted[..., None]
         chosen: Probabilities = np.take_along_axis(self.probabilities, predicted, axis=-1)[..., 0]
         return chosen
 
+    @cached_property
     def confusion(self) -> npt.NDArray[np.intp]:
         """Return how many answers for rows of class a were p, (classes, classes), [a, p]."""
         count = len(self.classes)
@@ -57,21 +60,23 @@ class Answers:
 
         actual, predicted, answers, share; only pairs that have answers.
         """
-        confusion = self.confusion()
+        confusion = self.confusion
         actual, predicted = np.nonzero(confusion)
         names, answers = np.array(self.classes, dtype=object), confusion[actual, predicted]
         shares = answers / confusion.sum(axis=1)[actual]
         columns = (names[actual], names[predicted], answers, shares)
         return pd.DataFrame(dict(zip(CONFUSION_COLUMNS, columns, strict=True)))
 
+    @cached_property
     def reliability(self) -> pd.DataFrame:
         """Return what `reliability` does, of all answers."""
-        return reliability(self.confidence(), self.found.is_right)
+        return reliability(self.confidence, self.found.is_right)
 
+    @cached_property
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall and F1 of each class, and how many rows are of it."""
         repeats = len(self.found.predicted)
-        scores = scores_by_class(self.confusion(), self.classes)
+        scores = scores_by_class(self.confusion, self.classes)
         return [one | {"rows": one["rows"] // repeats} for one in scores]
 
     def confidently_wrong(self) -> list[dict[str, Any]]:

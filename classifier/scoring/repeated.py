@@ -32,14 +32,14 @@ def count_copies(data: Dataset) -> int:
 def count_like_others(data: Dataset) -> tuple[int, int]:
     """Return how many rows have the features of another of their class, and of another class.
 
-    Of more rows than SAMPLED, an estimate: from the rows whose hash has few bits set at its end, so
-    that rows that are alike are drawn together.
+    Of many more rows than SAMPLED, an estimate: rows are drawn by a hash of their features, so that
+    those that are alike are drawn together.
     """
-    few = np.uint64(max(1, len(data) // SAMPLED))
+    share = np.uint64(max(1, len(data) // SAMPLED))
     drawn = [
         (hashes[is_drawn], classes[is_drawn])
         for hashes, classes in feature_hashes(data)
-        for is_drawn in [hashes % few == 0]
+        for is_drawn in [hashes % share == 0]
     ]
     hashes, classes = (np.concatenate(each) for each in zip(*drawn, strict=True))
     order = np.lexsort((classes, hashes))
@@ -49,7 +49,7 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
     copies, alike = group_sizes(other_rows), group_sizes(other_features)
     classes_of_group = np.add.reduceat(other_rows, np.flatnonzero(other_features), dtype=np.intp)
     contradictory = alike[classes_of_group > 1].sum()
-    return int(copies[copies > 1].sum() * few), int(contradictory * few)
+    return int(copies[copies > 1].sum() * share), int(contradictory * share)
 
 
 def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

@@ -202,6 +202,11 @@ class Schema(_Model):
         limits = [(number.lowest, number.highest) for number in self.numbers]
         return np.array(limits, np.float32).reshape(-1, 2).T
 
+    def outside(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which numbers, (rows, number features), no row trained on comes up to."""
+        lowest, highest = self.ranges
+        return np.array((numbers < lowest) | (numbers > highest))
+
     @cached_property
     def texts(self) -> list[TextFeature]:
         return [feature for feature in self.features if isinstance(feature, TextFeature)]
@@ -284,7 +289,7 @@ class Schema(_Model):
         if not self.texts:
             return rows.numbers
         inputs = np.zeros((len(rows.numbers), self.inputs), np.float32)
-        inputs[:, self._number_places] = rows.numbers
+        inputs[:, self.number_places] = rows.numbers
         for (first, end), codes in zip(self.kinds.texts, rows.codes.T, strict=True):
             known = np.flatnonzero(codes >= 0)
             inputs[known, first + codes[known]] = 1
@@ -305,6 +310,7 @@ class Schema(_Model):
         return Kinds(texts=texts, gaps=self.missing == "impute", classes=tuple(self.classes))
 
     @cached_property
-    def _number_places(self) -> list[int]:
+    def number_places(self) -> list[int]:
+        """The place among the inputs of each number."""
         places = zip(self.features, self.first_inputs, strict=False)  # which has the end too
         return [place for feature, place in places if isinstance(feature, NumberFeature)]
