@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from unicodedata import normalize
@@ -13,20 +13,14 @@ import numpy.typing as npt
 from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
+from classifier.preparing.numbering import numbering_columns
 from classifier.preparing.storing import StoredRows
 from classifier.table.cells import are_positions, counted, is_number
 from classifier.table.csv_text import first_row
 from classifier.table.schema import MISSING
 
-MANY = 10  # rows from which on it is no accident that a class has one, or that numbers grow
-COUNTS = "counts the rows"
-ALL_DIFFER = "has another whole number in each row"
-CHANCE = 20  # pairs of rows that would share a number if it were drawn by chance
-NUMBERING: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]] = {
-    "falls from row to row": lambda steps: steps < 0,
-    "grows from row to row": lambda steps: steps > 0,
-    COUNTS: lambda steps: steps == 1,
-}
+MANY = 10  # rows from which on it is no accident that a class has one
+OWN = 0.9  # different values for each row, as names of rows have
 GROUPED, HUNDREDS = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
 LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
@@ -201,8 +195,7 @@ def as_read(value: str) -> str:
 
 def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
     """Yield the features that may number the rows: in a sorted table they tell the class."""
-    ways = all_different(rows) | numbering_columns(rows)
-    numbering = {columns.table.numbers[at]: why for at, why in ways.items()}
+    numbering = numbering_columns(columns.table, rows)
     names, texts = columns.table.names, {*columns.texts}
     has_names = columns.table.layout.header and not are_positions(names)
     unnamed = {
@@ -213,8 +206,8 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
     for name in columns.features:
         if name in numbering:
             why = numbering[name]
-        elif name in texts and len(rows.vocabularies[name].places) == len(rows.labels):
-            why = "has another value in each row"
+        elif name in texts and len(rows.vocabularies[name].places) >= OWN * len(rows.labels):
+            why = "hardly repeats a value"
         elif name in unnamed:
             why = "has no name"
         else:
@@ -223,42 +216,3 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
             f"column {shown(name)}: {why}; if it is no more than a row's number or name, "
             "leave it out of prepare.features"
         )
-
-
-def all_different(rows: StoredRows) -> dict[int, str]:
-    """Return the places of the columns of whole numbers that differ from row to row, and why.
-
-    Only where so many numbers from so short a range would not all differ by chance: as an index
-    does that was shuffled, or of which rows were drawn.
-    """
-    sample, count = rows.sample(LOOKED_AT), len(rows.labels)
-    places = [
-        at
-        for at, column in enumerate(sample.T)
-        if (column % 1 == 0).all() and len(np.unique(column)) == len(column)
-    ]
-    found = {}
-    for at in places:
-        numbers = np.unique(rows.features.numbers[:, at])
-        span = float(numbers[-1]) - float(numbers[0]) + 1
-        if len(numbers) == count and (numbers % 1 == 0).all() and count**2 / 2 / span > CHANCE:
-            found[at] = ALL_DIFFER
-    return found
-
-
-def numbering_columns(rows: StoredRows) -> dict[int, str]:
-    """Return the places of the columns of whole numbers that may number the rows, and why.
-
-    In a table of few rows, numbers may grow or fall by accident.
-    """
-    numbers = rows.features.numbers
-    ways = {way: {*range(numbers.shape[1])} for way in NUMBERING if len(numbers) >= MANY}
-    left = ways | {COUNTS: {*range(numbers.shape[1])}}
-    for block in rows.blocks():
-        part = rows.features.numbers[max(0, block.start - 1) : block.stop].astype(float)
-        steps, whole = np.diff(part, axis=0), (part % 1 == 0).all(axis=0)
-        for way, places in left.items():
-            places &= {*np.flatnonzero(NUMBERING[way](steps).all(axis=0) & whole).tolist()}
-        if not any(left.values()):
-            break
-    return {place: way for way in left for place in left[way]}  # the last, COUNTS, says most

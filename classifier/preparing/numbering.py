@@ -1,0 +1,67 @@
+"""Columns of numbers that may be no more than a row's number: in a sorted table it tells the class.
+
+Only the first block of rows is looked at, so that the time and memory have a bound.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.preparing.storing import StoredRows
+from classifier.table.reader import Table
+
+MERGED = 2.0**24  # from here on, float32 takes some whole numbers for one
+ALMOST_ALL, SOME, HARDLY_ANY = 0.99, 0.25, 0.01  # of the rows
+MANY = 10  # rows from which on it is no accident that numbers grow
+CHANCE = 20  # pairs of rows that would share a number if it were drawn by chance
+LESS = 0.1  # of the pairs that would by chance
+
+
+def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
+    """Return the columns of numbers that may number the rows, and in which way."""
+    numbers = rows.features.numbers[next(rows.blocks())].astype(np.float64)
+    large = np.flatnonzero((np.abs(numbers) >= MERGED).any(axis=0)).tolist()
+    for at, column in zip(large, read_exactly(table, large, len(numbers)), strict=True):
+        numbers[:, at] = column
+    ways = zip(table.numbers, map(way_of_numbering, numbers.T), strict=True)
+    return {name: way for name, way in ways if way}
+
+
+def read_exactly(table: Table, places: Sequence[int], count: int) -> list[npt.NDArray[np.float64]]:
+    """Return the first numbers of these columns of numbers as the text has them, NaN for gaps."""
+    at = [table.names.index(table.numbers[place]) for place in places]
+    rows = [[row[each] for each in at] for _, row in islice(table.rows() if at else (), count)]
+    is_missing = table.layout.is_missing_number
+    return [
+        np.array([np.nan if is_missing(cell) else float(cell) for cell in cells], np.float64)
+        for cells in zip(*rows, strict=True)
+    ]
+
+
+def way_of_numbering(column: npt.NDArray[np.float64]) -> str:
+    """Return in which way a column may number the rows, empty where it does not."""
+    numbers = column[~np.isnan(column)]
+    steps = np.diff(numbers)
+    if len(steps) < 2 or (numbers % 1).any():
+        return ""
+    if (steps == 1).mean() >= ALMOST_ALL:
+        return "counts the rows"
+    if len(numbers) < MANY:
+        return ""
+    grows, falls = float((steps > 0).mean()), float((steps < 0).mean())
+    if min(grows, falls) <= HARDLY_ANY and max(grows, falls) >= SOME:
+        return f"{'grows' if grows > falls else 'falls'} from row to row"
+    return "hardly repeats a number" if hardly_repeats(numbers) else ""
+
+
+def hardly_repeats(numbers: npt.NDArray[np.float64]) -> bool:
+    """Return whether fewer whole numbers repeat than would if they were drawn by chance.
+
+    So it is with an index that was shuffled, or of which rows were drawn.
+    """
+    by_chance = len(numbers) ** 2 / 2 / (np.ptp(numbers) + 1)
+    repeats = len(numbers) - len(np.unique(numbers))
+    few = min(HARDLY_ANY * len(numbers), LESS * by_chance)
+    return bool(by_chance > CHANCE and repeats <= few)
