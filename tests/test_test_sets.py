@@ -42,10 +42,14 @@ def test_its_name_may_end_in_capitals_and_hidden_files_are_none(project_copy):
     assert list(json.loads(project_copy.read("metrics/evaluation.json"))) == ["train", "OWN"]
 
 
-def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys):
-    (project_copy.path / "data/test_sets/iris.data").write_text(ROW)
+@pytest.mark.parametrize(
+    "name, why",
+    [("iris.data", "does not end in .csv"), (".own.csv", "begins with a dot")],
+)
+def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys, name, why):
+    (project_copy.path / "data/test_sets" / name).write_text(ROW)
     evaluate.main()
-    told = "data/test_sets/iris.data: is not evaluated, its name does not end in .csv\n"
+    told = f"data/test_sets/{name}: is not evaluated, its name {why}\n"
     assert capsys.readouterr().err == told
 
 

@@ -30,11 +30,14 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
 
 def test_sets() -> list[Path]:
     """Return the files of test sets, which end in .csv or .CSV; say which others there are."""
-    paths = sorted(TEST_SETS.glob("[!.]*"))
+    paths = sorted(TEST_SETS.glob("*"))
+    tables = [path for path in paths if path.suffix.lower() == ".csv"]
     for path in paths:
-        if path.suffix.lower() not in (".csv", ".md"):
+        if path not in tables and path.name[0] != "." and path.suffix != ".md":
             print(f"{path}: is not evaluated, its name does not end in .csv", file=sys.stderr)
-    return [path for path in paths if path.suffix.lower() == ".csv"]
+    for path in (path for path in tables if path.name[0] == "."):  # of an editor, or of macOS
+        print(f"{path}: is not evaluated, its name begins with a dot", file=sys.stderr)
+    return [path for path in tables if path.name[0] != "."]
 
 
 def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
