@@ -1,11 +1,13 @@
 """How often intervals of cross-validation hold: `python -m benchmarks.coverage`.
 
 Tables are drawn from Gaussian classes, one per class, so that what a classifier is worth is known
-from fresh rows. The classifier is a stand-in that is fitted in no time: linear discriminant
-analysis, its weights moved at random, as the start of a network moves it.
+from fresh rows. The classifier is a stand-in that is fitted in no time, linear discriminant
+analysis, its weights moved at random, as the start of a network moves it; and, on fewer tables, the
+network of params.yaml.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from tabulate import tabulate
 
+from benchmarks.networks import Tables
 from classifier.base.files import write_text
 from classifier.base.progress import Progress
+from classifier.params import load_params
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring.intervals import INTERVALS, Interval, difference_interval, spread
 from classifier.scoring.out_of_fold import OutOfFold
@@ -22,6 +26,7 @@ from classifier.scoring.scores import METRICS, f1_scores
 
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.intp]
 
 DOCUMENT = Path(__file__).parent.parent / "docs/statistics.md"
 TABLE_STARTS, TABLE_ENDS = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
@@ -73,12 +78,12 @@ def fit(features: Floats, actual: Classes, world: World, rng: np.random.Generato
 class Trial:
     """A table that was cross-validated, and what is true of its models.
 
-    confusion: (classes, classes), of fresh rows by all models; loss: their mean; shipped: accuracy,
-    loss and macro F1 of a model of all rows.
+    counts: right, actual and predicted fresh rows by class, (3, classes), of all models; loss:
+    their mean; shipped: accuracy, loss and macro F1 of a model of all rows.
     """
 
     found: OutOfFold
-    confusion: npt.NDArray[np.intp]
+    counts: Counts
     loss: float
     shipped: dict[str, float]
 
@@ -90,7 +95,7 @@ def cross_validate(
     features, actual = table
     rng, shape = np.random.default_rng(seed), (REPEATS, len(actual))
     logs, models = np.empty((*shape, world.classes)), np.empty(shape, np.int32)
-    confusion, losses = np.zeros((world.classes, world.classes), np.intp), []
+    counts, losses = np.zeros((3, world.classes), np.intp), []
     for repeat in range(REPEATS):
         folds = stratified_folds(
             actual.astype(np.intp), FOLDS, np.random.default_rng([*seed[:-1], repeat])
@@ -101,7 +106,7 @@ def cross_validate(
             model = fit(features[~left_out], actual[~left_out], world, rng)
             logs[repeat, left_out] = model.log_probabilities(features[left_out])
             one, loss = try_on(model, fresh)
-            confusion += one
+            counts += one
             losses.append(loss)
     shipped, loss = try_on(fit(features, actual, world, rng), fresh)
     found = OutOfFold(
@@ -110,21 +115,22 @@ def cross_validate(
         losses=-np.take_along_axis(logs, actual[None, :, None], axis=-1)[..., 0],
         models=models,
     )
-    return Trial(found, confusion, float(np.mean(losses)), metrics_of(shipped, loss))
+    return Trial(found, counts, float(np.mean(losses)), metrics_of(shipped, loss))
 
 
-def try_on(model: Model, fresh: tuple[Floats, Classes]) -> tuple[npt.NDArray[np.intp], float]:
-    """Return the confusion matrix and the mean loss of a model on fresh rows."""
+def try_on(model: Model, fresh: tuple[Floats, Classes]) -> tuple[Counts, float]:
+    """Return right, actual and predicted fresh rows by class, and the mean loss of a model."""
     features, actual = fresh
     logs = model.log_probabilities(features)
-    classes = logs.shape[1]
-    counts = np.bincount(actual * classes + logs.argmax(axis=1), minlength=classes**2)
+    predicted = logs.argmax(axis=1)
+    each = (actual[actual == predicted], actual, predicted)
+    counts = [np.bincount(classes, minlength=logs.shape[1]) for classes in each]
     loss = -np.take_along_axis(logs, actual[:, None], axis=1).mean()
-    return counts.reshape(classes, classes), float(loss)
+    return np.stack(counts), float(loss)
 
 
-def metrics_of(confusion: npt.NDArray[np.intp], loss: float) -> dict[str, float]:
-    hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+def metrics_of(counts: Counts, loss: float) -> dict[str, float]:
+    hits, actual, predicted = counts
     return {
         "accuracy": float(hits.sum() / actual.sum()),
         "loss": loss,
@@ -136,18 +142,22 @@ def covers(interval: Interval, value: float) -> bool:
     return interval.low <= value <= interval.high
 
 
-def coverage(world: World, rows: int, tables: int, bar: Progress) -> dict[str, float]:
+def stand_ins(world: World, rows: int, tables: int, bar: Progress) -> Iterator[Trial]:
+    """Yield tables that discriminant analysis was cross-validated on."""
+    rng = np.random.default_rng(rows)
+    fresh = world.draw(FRESH_ROWS, rng)
+    for number in range(tables):
+        yield cross_validate(world.draw(rows, rng), world, fresh, [rows, number, 0])
+        bar.update()
+
+
+def coverage(trials: Sequence[Trial]) -> dict[str, float]:
     """Return how often intervals of each metric hold what the recipe, or one model of it, scores.
 
     What the recipe scores is the mean over the models of all tables.
     """
-    rng = np.random.default_rng(rows)
-    fresh, trials = world.draw(FRESH_ROWS, rng), []
-    for number in range(tables):
-        trials.append(cross_validate(world.draw(rows, rng), world, fresh, [rows, number, 0]))
-        bar.update()
-    confusion = np.sum([trial.confusion for trial in trials], axis=0)
-    truth = metrics_of(confusion, float(np.mean([trial.loss for trial in trials])))
+    counts = np.sum([trial.counts for trial in trials], axis=0)
+    truth = metrics_of(counts, float(np.mean([trial.loss for trial in trials])))
     shares = {}
     for metric in METRICS:
         spreads = [trial.found.spread(metric) for trial in trials]
@@ -170,10 +180,35 @@ def detection(world: World, other: World, rows: int, tables: int, bar: Progress)
             cross_validate(table, each, fresh, [rows, number, start]).found
             for start, each in enumerate((world, other))
         )
-        difference = two.scores("accuracy") - one.scores("accuracy")
-        found += not covers(difference_interval(spread(difference, one.models)), 0)
+        found += differ(one, two)
         bar.update()
     return found / tables
+
+
+def differ(one: OutOfFold, two: OutOfFold) -> bool:
+    """Return whether two differ in accuracy by more than noise, on the same folds."""
+    difference = two.scores("accuracy") - one.scores("accuracy")
+    return not covers(difference_interval(spread(difference, one.models)), 0)
+
+
+def networks(world: World, rows: int, tables: int, bar: Progress) -> tuple[list[Trial], float]:
+    """Return tables that networks were cross-validated on, and how often other starts differ."""
+    rng = np.random.default_rng(rows)
+    drawn = [world.draw(rows, rng) for _ in range(tables)] + [world.draw(FRESH_ROWS, rng)]
+    every = Tables(drawn, load_params())
+    members = [member for number in range(tables) for member in every.members(number)]
+    network = every.train(members, bar)
+    found, (counts, losses) = every.answers(network, members), every.on_fresh_rows(network, members)
+    counts, losses = every.by_table(counts).sum(axis=-1), every.by_table(losses).mean(axis=-1)
+    shipped = [every.shipped(number) for number in range(tables)]
+    of_one, loss_of_one = every.on_fresh_rows(every.train(shipped, bar), shipped)
+    others = [member.sibling(1) for member in members]
+    again = every.answers(every.train(others, bar), others)
+    trials = [
+        Trial(each, counts[..., at], losses[at], metrics_of(of_one[..., at], loss_of_one[at]))
+        for at, each in enumerate(found)
+    ]
+    return trials, float(np.mean([differ(*pair) for pair in zip(found, again, strict=True)]))
 
 
 WORLDS = {
@@ -190,9 +225,10 @@ BETTER = {
     "two classes, results depend on the start": World(2, 1.5, 0.1),
 }
 LARGE = SIZES[-1]
+NETWORKS = ("three classes", "two classes")  # a start of networks moves them enough
 
 HEAD = [
-    "tables", "rows",
+    "classes", "rows", "tables",
     *(f"{metric.replace('_f1', ' F1')}{of}" for metric in METRICS for of in ("", ", of one")),
     "false alarms", "power",
 ]  # fmt: skip
@@ -200,14 +236,19 @@ HEAD = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
-    parser.add_argument("--tables", type=int, default=500, help="in each cell")
-    tables = parser.parse_args().tables
-    cells_with_tables = sum(1 + (world.start > 0) for world in WORLDS.values()) * len(SIZES)
-    total = (cells_with_tables + len(BETTER)) * tables
-    with Progress(desc="coverage", total=total, unit="table") as bar:
+    parser.add_argument("--tables", type=int, default=500, help="in each cell of a stand-in")
+    parser.add_argument("--networks", type=int, default=200, help="tables of networks")
+    settings = parser.parse_args()
+    with Progress(desc="coverage", unit="table") as bar:
         rows = [
-            cells(name, world, size, tables, bar)
+            cells(name, world, size, settings.tables, bar)
             for name, world in WORLDS.items()
+            for size in SIZES
+        ]
+    with Progress(desc="networks", unit="epoch") as bar:
+        rows += [
+            network_cells(name, WORLDS[name], size, settings.networks, bar)
+            for name in NETWORKS
             for size in SIZES
         ]
     table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
@@ -219,12 +260,22 @@ def main() -> None:
 
 def cells(name: str, world: World, size: int, tables: int, bar: Progress) -> list[str]:
     """Return a row of the table: how often intervals hold, and see a difference that is not."""
-    found = [f"{share:.3f}" for share in coverage(world, size, tables, bar).values()]
+    found = coverage([*stand_ins(world, size, tables, bar)])
     # Two recipes that are one differ by their starts alone.
     alarms = f"{detection(world, world, size, tables, bar):.3f}" if world.start else ""
     is_seen = name in BETTER and size == LARGE
     power = f"{detection(world, BETTER[name], size, tables, bar):.3f}" if is_seen else ""
-    return [name, f"{size:,}", *found, alarms, power]
+    return [name, f"{size:,}", f"{tables:,}", *shares(found), alarms, power]
+
+
+def network_cells(name: str, world: World, size: int, tables: int, bar: Progress) -> list[str]:
+    trials, alarms = networks(world, size, tables, bar)
+    found = coverage(trials)
+    return [f"{name}, networks", f"{size:,}", f"{tables:,}", *shares(found), f"{alarms:.3f}", ""]
+
+
+def shares(found: dict[str, float]) -> list[str]:
+    return [f"{share:.3f}" for share in found.values()]
 
 
 if __name__ == "__main__":

@@ -58,9 +58,13 @@ class Spread:
         return self.by_rows + self.likely_by_models
 
     @property
-    def variance_of_one(self) -> float:
-        """The variance for one of the models in place of their mean."""
-        return self.by_rows + self.models * self.by_models
+    def by_one_model(self) -> float:
+        """The part by models for one of them in place of their mean, half an error up.
+
+        What is known of it errs by a good part of it, and an interval that is too short misses more
+        often than one that is as much too long holds.
+        """
+        return self.models * (self.by_models + self.doubt / 2)
 
     def quantile(self, level: float = LEVEL) -> float:
         """Return, of Student's t, how many deviations an end of the interval is away.
@@ -99,7 +103,7 @@ def share_interval(found: Spread, of_one: bool = False) -> Interval:
     """
     share = min(max(found.mean, 0.0), 1.0)
     by_chance = share * (1 - share) / found.rows
-    by_models = found.models * found.by_models if of_one else found.likely_by_models
+    by_models = found.by_one_model if of_one else found.likely_by_models
     variance = max(found.by_rows, by_chance) + by_models
     return wilson(
         share, share * (1 - share) / variance if variance else found.rows, found.quantile()
@@ -116,8 +120,9 @@ def wilson(share: float, rows: float, quantile: float) -> Interval:
 
 def loss_interval(found: Spread, of_one: bool = False) -> Interval:
     """Return the interval of a mean loss, on the log scale: never below 0."""
-    variance = found.variance_of_one if of_one else found.variance
-    factor = exp(found.quantile() * sqrt(variance) / found.mean) if found.mean else 1.0
+    by_models = found.by_one_model if of_one else found.likely_by_models
+    deviation = sqrt(found.by_rows + by_models)
+    factor = exp(found.quantile() * deviation / found.mean) if found.mean else 1.0
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 
 
