@@ -147,9 +147,9 @@ def folds_of(found: OutOfFold, of_members: dict[str, Scores], folds: int) -> pd.
 def summary(
     answers: Answers, of_members: dict[str, Scores], baselines: dict[str, OutOfFold]
 ) -> dict[str, Any]:
-    """Return each metric with its interval, and in lists what else there is to say.
+    """Return each metric with its interval, and what else there is to say.
 
-    DVC leaves lists out of its tables, which are wide enough.
+    Without a list, so that DVC, which is told that it is a plot, has nothing to draw.
     """
     found = answers.found
     by_model = found.by_model()
@@ -158,25 +158,23 @@ def summary(
     for metric, spread in spreads.items():
         std = float(by_model[metric].std(ddof=1))
         result[metric] = {"mean": spread.mean, "std": std} | INTERVALS[metric](spread, False).ends
-    beside = []
+    beside = {}
     if found.predicted.size > result["models"]:  # of one row each, nothing tells how models differ
-        of_one = named("shipped", lambda metric: INTERVALS[metric](spreads[metric], True).ends)
-        beside.append(of_one)
+        beside["shipped"] = by_metric(lambda metric: INTERVALS[metric](spreads[metric], True).ends)
     if of_members["loss"].shape[1] > 1:
-        beside.append(named("one_network", lambda metric: by_start(of_members[metric])))
+        beside["one_network"] = by_metric(lambda metric: by_start(of_members[metric]))
     for name, baseline in baselines.items():
-        beside.append(named(name, partial(difference, found, baseline)))
+        beside[name] = by_metric(partial(difference, found, baseline))
     return result | {
         "beside": beside,
-        "out_of_fold": [answers.scores()],
+        "out_of_fold": answers.scores(),
         "per_class": answers.per_class,
         "confidently_wrong": answers.confidently_wrong(),
     }
 
 
-def named(name: str, of: Callable[[str], dict[str, float]]) -> dict[str, Any]:
-    """Return what something has of each metric, under its name."""
-    return {"name": name} | {metric: of(metric) for metric in METRICS}
+def by_metric(of: Callable[[str], dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {metric: of(metric) for metric in METRICS}
 
 
 def by_start(scores: Scores) -> dict[str, float]:

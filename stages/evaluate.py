@@ -23,6 +23,7 @@ from classifier.base.paths import (
     EVALUATION,
     FINDINGS,
     FOLDS,
+    HEADLINE,
     HISTORY,
     ODDITIES,
     ONNX_MODEL,
@@ -38,7 +39,7 @@ from classifier.evaluating.test_sets import data_sets
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
 from classifier.findings.of_table import of_other_rows, of_table
-from classifier.findings.summary import summary, to_markdown
+from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.repeated import count_repeated
@@ -83,6 +84,7 @@ def conclude(
     write_json(FINDINGS, [vars(finding) for finding in sorted_findings])
     lines = summary(schema, evaluation, results.crossval, sorted_findings)
     write_text(SUMMARY, to_markdown(lines))
+    write_json(HEADLINE, headline(results.crossval))
     print(*lines, sep="\n")
 
 
@@ -102,13 +104,14 @@ def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:
     lists out of its tables, which are wide enough.
     """
     confusion = answers.confusion
+    by_class = scores_by_class(confusion, classes)
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     return {
         "rows": int(actual.sum()),
         "loss": answers.loss,
         "accuracy": float(hits.sum() / actual.sum()),
         "macro_f1": float(macro_f1(hits, actual, predicted)),
-        "per_class": scores_by_class(confusion, classes),
+        "per_class": [{"class": name} | found for name, found in by_class.items()],
     }
 
 

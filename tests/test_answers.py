@@ -62,7 +62,7 @@ def test_a_class_that_no_row_has_has_no_area():
     answers = Answers(found, np.array([[[0.8, 0.1, 0.1], [0.1, 0.9, 0]]], np.float32), CLASSES)
     scores = answers.scores()
     assert (scores["roc_auc"], scores["balanced_accuracy"]) == (1, 1)
-    assert [one["rows"] for one in answers.per_class] == [1, 1, 0]
+    assert [one["rows"] for one in answers.per_class.values()] == [1, 1, 0]
 
 
 def test_the_calibration_error_is_the_gap_in_each_tenth_of_confidence(answers):
@@ -102,7 +102,7 @@ def test_who_is_taken_for_whom_is_counted_over_all_repeats(answers):
 def test_the_classes_add_up_to_macro_f1(answers):
     confusion = answers.confusion
     expected = macro_f1(confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0))
-    by_class = answers.per_class
+    by_class = answers.per_class.values()
     assert np.mean([one["f1"] for one in by_class]) == pytest.approx(float(expected))
     assert [one["rows"] for one in by_class] == [20, 15, 5]
     assert answers.scores()["balanced_accuracy"] == pytest.approx(
@@ -114,11 +114,10 @@ def test_the_most_confidently_wrong_rows_are_wrong_on_average_over_the_repeats(a
     wrong = answers.confidently_wrong()
     means = answers.probabilities.mean(axis=0, dtype=float)
     assert 0 < len(wrong) <= 10
-    assert [one["probability"] for one in wrong] == sorted(
-        (one["probability"] for one in wrong), reverse=True
-    )
-    for one in wrong:
-        row = one["row"] - 1
+    sure = [one["probability"] for one in wrong.values()]
+    assert sure == sorted(sure, reverse=True)
+    for number, one in wrong.items():
+        row = int(number) - 1
         assert one["actual"] == CLASSES[answers.found.actual[row]] != one["predicted"]
         assert one["predicted"] == CLASSES[means[row].argmax()]
         assert one["probability"] == means[row].max()
@@ -130,13 +129,13 @@ def test_the_files_of_crossval_say_the_same(reproduced):
     confusion = pd.read_csv(reproduced.path / "metrics/confusion.csv")
     bins = pd.read_csv(reproduced.path / "metrics/reliability.csv")
     assert confusion["answers"].sum() == bins["answers"].sum() == len(answers) == 1_500
-    (scores,) = summary["out_of_fold"]
+    scores = summary["out_of_fold"]
     assert scores["balanced_accuracy"] == pytest.approx(summary["accuracy"]["mean"], abs=1e-6), (
         "iris has as many rows of each class"
     )
     assert (bins["confidence"] * bins["answers"]).sum() / 1_500 == pytest.approx(
         scores["confidence"], abs=1e-5
     )
-    assert np.mean([one["f1"] for one in summary["per_class"]]) == pytest.approx(
+    assert np.mean([one["f1"] for one in summary["per_class"].values()]) == pytest.approx(
         summary["macro_f1"]["mean"], abs=1e-6
     )

@@ -14,7 +14,7 @@ METRICS = dict(
         {
             "accuracy": {"mean": 0.9, "ci95_low": 0.85},
             "loss": {"ci95_high": 0.3},
-            "out_of_fold": [{"roc_auc": 0.99, "brier": 0.1}],
+            "out_of_fold": {"roc_auc": 0.99, "brier": 0.1},
             "per_class": [{"class": "yes", "recall": 0.8}, {"class": "no", "recall": 0.7}],
         },
     )

@@ -333,7 +333,7 @@ def test_a_row_gets_the_mean_of_the_members_that_did_not_train_it(iris, shipped,
     assert folds.loss_of_one[0] == pytest.approx(losses.mean(), abs=1e-5)
     assert folds.loss_of_one_std[0] == pytest.approx(losses.std(ddof=1), abs=1e-5)
     answers = Answers(found, kept, [*iris.kinds.classes])
-    summary = crossval.summary(answers, of_members, {})["beside"][1]["loss"]
+    summary = crossval.summary(answers, of_members, {})["beside"]["one_network"]["loss"]
     assert summary["mean"] == pytest.approx(folds.loss_of_one.mean())
     assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
 
@@ -378,11 +378,10 @@ def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):
     expected = [-np.log(1 / 3)] * 3 + [-np.log(2 / 3), -np.log(2 / 6)]
     assert found.losses[0] == pytest.approx(expected)
     summary = json.loads(reproduced.read("metrics/crossval.json"))
-    assert summary["beside"][1]["accuracy"]["mean"] == 0.333333
-    assert [each["name"] for each in summary["beside"]] == [
-        "shipped", "majority", "no_hidden_layer",
-    ]  # fmt: skip
-    for part in (each["accuracy"] for each in summary["beside"][1:]):
+    shipped, most, plain = summary["beside"].items()
+    assert (shipped[0], most[0], plain[0]) == ("shipped", "majority", "no_hidden_layer")
+    assert most[1]["accuracy"]["mean"] == 0.333333
+    for part in (each["accuracy"] for _, each in (most, plain)):
         gain = summary["accuracy"]["mean"] - part["mean"]
         assert part["difference"] == pytest.approx(gain, abs=2e-6)
         assert part["ci95_low"] > 0.1
@@ -444,7 +443,7 @@ def test_of_models_that_are_tested_on_one_row_nothing_is_said_of_one(iris, shipp
     recipe = shipped.model_copy(update={"epochs": 1, "hidden": []})
     found, kept, of_members = crossval.cross_validate(data, alone, recipe)
     answers = Answers(found, kept, [*iris.kinds.classes])
-    assert crossval.summary(answers, of_members, {})["beside"] == []
+    assert crossval.summary(answers, of_members, {})["beside"] == {}
     crossval.say_if_models_are_hardly_tested(data, alone)
     assert "nothing tells how much models differ" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ import yaml
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
 from classifier.findings.of_table import of_other_rows, of_table, share_told
-from classifier.findings.summary import summary, to_markdown
+from classifier.findings.summary import headline, summary, to_markdown
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring import repeated
 from classifier.table.schema import Schema
@@ -156,12 +156,12 @@ def good() -> Results:
     crossval: dict[str, Any] = {
         "models": 20,
         "accuracy": ends(0.85, 0.95, 0.9),
-        "beside": [
-            {"name": "shipped", "accuracy": ends(0.82, 0.97)},
-            {"name": "majority", **better},
-            {"name": "no_hidden_layer", **better, "loss": ends(-0.3, -0.1)},
-        ],
-        "out_of_fold": [{"confidence": 0.9}],
+        "beside": {
+            "shipped": {"accuracy": ends(0.82, 0.97)},
+            "majority": better,
+            "no_hidden_layer": better | {"loss": ends(-0.3, -0.1)},
+        },
+        "out_of_fold": {"confidence": 0.9},
     }
     return Results(
         classes=["yes", "no", "perhaps"],
@@ -181,7 +181,7 @@ def told(results: Results) -> list[str]:
 
 def beside(results: Results, name: str, **changes: Any) -> Results:
     """Return the results with something else beside the cross-validated model."""
-    others = [one | changes if one["name"] == name else one for one in results.crossval["beside"]]
+    others = {**results.beside, name: {**results.beside[name], **changes}}
     return replace(results, crossval={**results.crossval, "beside": others})
 
 
@@ -252,7 +252,7 @@ def test_few_models(good):
 
 
 def test_a_training_that_ended_too_soon(good):
-    unsure = {**good.crossval, "out_of_fold": [{"confidence": 0.7}]}
+    unsure = {**good.crossval, "out_of_fold": {"confidence": 0.7}}
     (line,) = told(replace(good, crossval=unsure))
     assert line.startswith(
         "note: it is undertrained: its loss still falls, and 0.900 of its answers"
@@ -286,6 +286,8 @@ def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, g
     ]
     read = yaml.safe_load(to_markdown(lines))
     assert [line.replace("\u00a0", " ") for line in read] == lines
+    assert headline(good.crossval) == {"accuracy": 0.9, "low": 0.85, "high": 0.95}
+    assert headline({"models": 0}) == {}
 
 
 def test_the_last_words_of_a_run_are_those_of_the_summary(reproduced, copied):

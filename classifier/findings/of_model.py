@@ -41,9 +41,11 @@ class Results:
         found: Mapping[str, float] = self.crossval["accuracy"]
         return found
 
-    def beside(self, name: str) -> Mapping[str, Any] | None:
-        """Return what stands beside the cross-validated model under this name, if anything."""
-        return next((found for found in self.crossval["beside"] if found["name"] == name), None)
+    @property
+    def beside(self) -> Mapping[str, Any]:
+        """What stands beside the cross-validated model: one such model, and what knows less."""
+        found: Mapping[str, Any] = self.crossval["beside"]
+        return found
 
     @property
     def other_starts(self) -> str:
@@ -86,7 +88,7 @@ def of_answers(results: Results) -> Iterator[Finding]:
 
 def of_baselines(results: Results) -> Iterator[Finding]:
     """Yield whether less would do as well, on the same folds."""
-    majority = results.beside("majority")
+    majority = results.beside.get("majority")
     if majority:
         better = [name for name in ("accuracy", "macro_f1") if majority[name]["ci95_low"] > 0]
         accuracy, constant = results.accuracy["mean"], majority["accuracy"]["mean"]
@@ -97,7 +99,7 @@ def of_baselines(results: Results) -> Iterator[Finding]:
         elif "accuracy" not in better:
             seen = f"by accuracy it is no better than the most frequent class: {figures}"
             yield Finding("warning", "model", seen, "look at macro F1 and at each class")
-    plain = results.beside("no_hidden_layer")
+    plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
         seen = (
             f"hidden layers gain nothing: accuracy {results.accuracy['mean']:.3f} on rows left "
@@ -121,7 +123,7 @@ def of_its_own_rows(results: Results) -> Iterator[Finding]:
 
 def of_starts(results: Results) -> Iterator[Finding]:
     """Yield whether much depends on the start, and how many models have learned nothing."""
-    shipped, majority = results.beside("shipped"), results.beside("majority")
+    shipped, majority = results.beside.get("shipped"), results.beside.get("majority")
     if shipped and shipped["accuracy"]["ci95_low"] < results.accuracy["ci95_low"] - WIDER:
         ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
         seen = f"one such model may score {ends}: much depends on its start and its rows"
@@ -143,7 +145,7 @@ def of_training(results: Results) -> Iterator[Finding]:
         return
     last = -(-len(losses) // 10)
     before, end = losses[-2 * last : -last].mean(), losses[-last:].mean()
-    (scores,) = results.crossval["out_of_fold"]
+    scores = results.crossval["out_of_fold"]
     is_falling = before - end > FALLING * before
     if is_falling and scores["confidence"] < results.accuracy["mean"] - UNSURE:
         seen = (

@@ -37,11 +37,26 @@ def how_good(evaluation: Mapping[str, Any], crossval: Mapping[str, Any]) -> str:
         return f"accuracy: {', '.join(others)}; there was no cross-validation"
     accuracy = "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval["accuracy"])
     beside = [
-        f"{BASELINES[found['name']]} {found['accuracy']['mean']:.3f}"
-        for found in crossval["beside"]
-        if found["name"] in BASELINES
+        f"{BASELINES[name]} {found['accuracy']['mean']:.3f}"
+        for name, found in crossval["beside"].items()
+        if name in BASELINES
     ]
     return f"accuracy on rows left out: {accuracy}; {', '.join(beside)}"
+
+
+def headline(crossval: Mapping[str, Any]) -> dict[str, float]:
+    """Return the cross-validated accuracy and its interval, if there is any.
+
+    The keys are short: `dvc metrics show` has a column for each.
+    """
+    if not crossval["models"]:
+        return {}
+    accuracy = crossval["accuracy"]
+    return {
+        "accuracy": accuracy["mean"],
+        "low": accuracy["ci95_low"],
+        "high": accuracy["ci95_high"],
+    }
 
 
 def more(findings: Sequence[Finding]) -> str:

@@ -32,7 +32,7 @@ class Answers:
 
     def scores(self) -> dict[str, float]:
         """Return what is worth knowing of all answers, over every repeat."""
-        recalls = [one["recall"] for one in self.per_class if one["rows"]]
+        recalls = [one["recall"] for one in self.per_class.values() if one["rows"]]
         return {
             "balanced_accuracy": float(np.mean(recalls)),
             "roc_auc": roc_auc(self.probabilities, self.found.actual),
@@ -73,27 +73,29 @@ class Answers:
         return reliability(self.confidence, self.found.is_right)
 
     @cached_property
-    def per_class(self) -> list[dict[str, Any]]:
+    def per_class(self) -> dict[str, dict[str, Any]]:
         """Return precision, recall and F1 of each class, and how many rows are of it."""
         repeats = len(self.found.predicted)
         scores = scores_by_class(self.confusion, self.classes)
-        return [one | {"rows": one["rows"] // repeats} for one in scores]
+        return {name: one | {"rows": one["rows"] // repeats} for name, one in scores.items()}
 
-    def confidently_wrong(self) -> list[dict[str, Any]]:
-        """Return the rows that are wrong by the mean of all repeats and thought most probable."""
+    def confidently_wrong(self) -> dict[str, dict[str, Any]]:
+        """Return the rows that are wrong by the mean of all repeats and thought most probable.
+
+        By their numbers, counted from 1.
+        """
         means = self.probabilities.mean(axis=0, dtype=float)
         predicted, actual = means.argmax(axis=1), self.found.actual
         sure = np.where(predicted == actual, 0, means.max(axis=1))
         rows = np.argsort(-sure, kind="stable")[:WRONG_ROWS]
-        return [
-            {
-                "row": row + 1,
+        return {
+            str(row + 1): {
                 "actual": self.classes[actual[row]],
                 "predicted": self.classes[predicted[row]],
                 "probability": float(sure[row]),
             }
             for row in rows[sure[rows] > 0].tolist()
-        ]
+        }
 
 
 def brier(probabilities: Probabilities, actual: npt.NDArray[np.integer[Any]]) -> float:

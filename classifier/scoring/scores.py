@@ -54,22 +54,22 @@ def f1_scores(hits: Counts, actual: Counts, predicted: Counts) -> Scores:
     return ratio(2 * hits, actual + predicted)
 
 
-def scores_by_class(confusion: Counts, classes: list[str]) -> list[dict[str, Any]]:
-    """Return precision, recall and F1 of each class, under its name; 0 where nothing divides.
+def scores_by_class(confusion: Counts, classes: list[str]) -> dict[str, dict[str, Any]]:
+    """Return precision, recall, F1 and rows of each class; 0 where nothing divides.
 
     confusion: (classes, classes), entry [a, p] counts rows of class a predicted to be p.
     """
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     columns = {
-        "class": classes,
         "precision": ratio(hits, predicted).tolist(),
         "recall": ratio(hits, actual).tolist(),
         "f1": f1_scores(hits, actual, predicted).tolist(),
         "rows": actual.tolist(),
     }
-    return [
-        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
+    rows = zip(*columns.values(), strict=True)
+    return {
+        name: dict(zip(columns, row, strict=True)) for name, row in zip(classes, rows, strict=True)
+    }
 
 
 def macro_f1(hits: Counts, actual: Counts, predicted: Counts) -> Scores:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,8 @@ def other_answers(run: Run) -> list[list[str]]:
     }
     return [
         [name, of_rows, *(form.format(**found[metric]) for metric in METRICS)]
-        for found in run.crossval["beside"]
-        for name, form in [forms[found["name"]]]
+        for key, found in run.crossval["beside"].items()
+        for name, form in [forms[key]]
     ]
 
 
@@ -218,7 +218,7 @@ def cross_validation(run: Run, pictures: Pictures) -> Section:
 
 def left_out_answers(run: Run, pictures: Pictures) -> list[Block]:
     """Return what models answered for rows left out: which classes they mix up, how sure."""
-    (scores,), answers = run.crossval["out_of_fold"], int(run.confusion["answers"].sum())
+    scores, answers = run.crossval["out_of_fold"], int(run.confusion["answers"].sum())
     wrong = run.confusion[run.confusion["actual"] != run.confusion["predicted"]]
     mixed_up = f"Rows left out: {int(wrong['answers'].sum()):,} of {answers:,} answers are wrong"
     if len(wrong):
@@ -233,7 +233,7 @@ def left_out_answers(run: Run, pictures: Pictures) -> list[Block]:
     caption = "Which class is taken for which, on rows left out"
     return [
         *(pictures.figure(str(CONFUSION), caption, f"{mixed_up}.") or [f"{mixed_up}."]),
-        per_class("Rows left out", run.crossval["per_class"]),
+        per_class("Rows left out", [*run.crossval["per_class"].items()]),
         Table("Rows left out: more scores", head, [formatted(scores, *keys)]),
         *pictures.figure(str(RELIABILITY), "Confidence and accuracy on rows left out", sure),
     ]
@@ -248,7 +248,7 @@ def data_set(run: Run, name: str, pictures: Pictures) -> Section:
         title,
         [
             *blocks,
-            per_class(title, run.evaluation[name]["per_class"]),
+            per_class(title, [(one["class"], one) for one in run.evaluation[name]["per_class"]]),
             *mistakes(title, predictions),
             *wrong_rows(run, name),
         ],
@@ -265,12 +265,12 @@ def confusion_in_words(title: str, predictions: Predictions) -> str:
     return words + "."
 
 
-def per_class(title: str, classes: list[dict[str, Any]]) -> Table:
-    chosen = sorted(range(len(classes)), key=lambda place: classes[place]["f1"])[:TABLE_CLASSES]
+def per_class(title: str, classes: Sequence[tuple[str, dict[str, Any]]]) -> Table:
+    chosen = sorted(range(len(classes)), key=lambda place: classes[place][1]["f1"])[:TABLE_CLASSES]
     few = f", the {TABLE_CLASSES} of {len(classes)} classes with the lowest F1"
     rows = [
-        [found["class"], *class_scores(found), f"{found['rows']:,}"]
-        for found in (classes[place] for place in sorted(chosen))
+        [name, *class_scores(found), f"{found['rows']:,}"]
+        for name, found in (classes[place] for place in sorted(chosen))
     ]
     head = ["class", "precision", "recall", "F1", "rows"]
     return Table(f"{title}: by class" + few * (len(classes) > TABLE_CLASSES), head, rows)

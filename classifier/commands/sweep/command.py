@@ -197,7 +197,11 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
     if results.metric not in known:
         mean = {f"{results.metric}.mean"} & known
         close = [*mean] or get_close_matches(results.metric, known, n=1)
-        hint = f", did you mean {close[0]}?" if close else "; `dvc metrics show` has them"
+        hint = (
+            f", did you mean {close[0]}?"
+            if close
+            else "; metrics/crossval.json and evaluation.json have them"
+        )
         raise UserError(f"{results.metric}: unknown metric{hint}")
     folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
     if results.metric.startswith("crossval.") and "0" in (folds if isinstance(folds, list) else []):
