@@ -53,6 +53,7 @@ class Prepare(Section):
     header: bool | Annotated[list[str], Field(min_length=1)]
     label: Column
     features: Annotated[list[Column], Field(min_length=1)] | None
+    exclude: list[Column]
     text: list[Column]
     na_values: list[str]
     missing: Literal["error", "drop", "impute"]

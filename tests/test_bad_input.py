@@ -66,6 +66,16 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a feature that is missing": (GOOD, {"features": ["q"]}, "prepare.features: no column 'q'"),
     "the label among the features": (
         GOOD, {"features": ["x", "y"]}, "prepare.features: has the label"),
+    "an excluded column that is missing": (
+        GOOD, {"exclude": ["q"]}, "prepare.exclude: no column 'q' among x, c, y"),
+    "a pattern that no column matches": (
+        GOOD, {"exclude": ["/q/"]}, "prepare.exclude: '/q/' matches none of x, c, y"),
+    "a pattern that is none": (
+        GOOD, {"exclude": ["/(/"]}, "prepare.exclude: '/(/': missing ), unterminated subpattern"),
+    "the label among the excluded": (GOOD, {"exclude": ["/./"]}, "prepare.exclude: has the label"),
+    "no column but the label and what is excluded": (
+        GOOD, {"exclude": ["x", 1]},
+        "there is no column besides the label y and those in prepare.exclude"),
     "a text column that is missing": (GOOD, {"text": ["q"]}, "prepare.text: no column 'q'"),
     "no column but the label": ("y\na\nb\n", {}, "there is no column besides the label"),
     "more columns than names": (

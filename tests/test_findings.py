@@ -52,7 +52,7 @@ def test_nothing_is_found_in_a_good_table(found, table):
 
 def test_a_constant_column(found, table):
     (line,) = found(table.assign(same=7, word="p"))
-    assert line.startswith("note: the same value in every row: same, word; prepare.features")
+    assert line.startswith("note: the same value in every row: same, word; prepare.exclude")
 
 
 def test_ranges_that_differ_a_thousandfold_without_scale(found, table):
@@ -73,8 +73,8 @@ def test_a_class_with_most_of_the_rows(found, table):
 def test_an_index_is_an_oddity_that_prepare_has_told(found, table):
     (line,) = found(table.assign(id=range(ROWS)), is_scaled=True)
     assert line == (
-        "warning: column id: counts the rows; if it is no more than a row's number or name, leave "
-        "it out of prepare.features"
+        "warning: column id: counts the rows; if it is no more than a row's number or name, name "
+        "it in prepare.exclude"
     )
 
 

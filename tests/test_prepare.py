@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,24 @@ def test_a_header_row_names_the_columns_and_any_may_be_the_label(prepared):
     schema = json.loads((folder / "schema.json").read_text())
     assert ([f["name"] for f in schema["features"]], schema["classes"]) == (["size"], ["b", "a"])
     assert load(folder, "train")[0].tolist() == [[1.0], [2.5], [3.0]]
+
+
+@pytest.mark.parametrize(
+    ("excluded", "left"),
+    [
+        (["id"], ["width", "weight_kg"]),
+        ([0, -2], ["width"]),
+        (["/^w.*_kg$/", "id"], ["width"]),
+        (["/^(id|width)$/"], ["weight_kg"]),
+    ],
+)
+def test_columns_are_left_out_by_name_position_or_pattern(prepared, excluded, left):
+    table = "id,width,weight_kg,kind\n7,1,2,a\n9,2,4,b\n8,3,5,b\n"
+    shape: dict[str, Any] = {"header": True, "label": "kind", "exclude": excluded}
+    schema = json.loads((prepared(table, **shape) / "schema.json").read_text())
+    assert [feature["name"] for feature in schema["features"]] == left
+    some = prepared(table, **shape | {"features": ["weight_kg", "width"], "exclude": ["/eigh/"]})
+    assert json.loads((some / "schema.json").read_text())["features"][0]["name"] == "width"
 
 
 @pytest.mark.parametrize(

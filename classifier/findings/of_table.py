@@ -41,7 +41,7 @@ def of_columns(schema: Schema, is_scaled: bool) -> Iterator[Finding]:
     constant = [feature.name for feature in schema.features if is_constant(feature)]
     if constant:
         seen = f"the same value in every row: {listed(constant)}"
-        yield Finding("note", "table", seen, "prepare.features can leave such columns out")
+        yield Finding("note", "table", seen, "prepare.exclude can leave such columns out")
     spans = {one.name: one.highest - one.lowest for one in schema.numbers if not is_constant(one)}
     if spans and not is_scaled:
         narrow, wide = min(spans, key=spans.__getitem__), max(spans, key=spans.__getitem__)
@@ -98,7 +98,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
         told = share_told(features[:, starts[place] : starts[place + 1]], classes)
         if told >= TELLS_ALL:
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
-            advice = "is it known before the class is? If not, leave it out of prepare.features"
+            advice = "is it known before the class is? If not, name it in prepare.exclude"
             yield Finding("warning", "table", seen, advice)
 
 

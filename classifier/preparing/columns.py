@@ -1,7 +1,8 @@
 """Which columns the network is to read, which of them hold numbers, and which is the label."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from classifier.table.csv_text import first_row, rows_below_header
 from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, check_width
 
+PATTERN = re.compile("/.+/")
 IS_HEADER = "is a header, set prepare.header: true"
 ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
 
@@ -108,9 +110,35 @@ def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
         features = find_columns(names, settings.features, "prepare.features")
     if label in features or len(set(features)) < len(features):
         raise UserError("prepare.features: has the label, or a column twice")
+    excluded = {*excluded_names(names, settings.exclude)}
+    if label in excluded:
+        raise UserError("prepare.exclude: has the label")
+    features = [name for name in features if name not in excluded]
     if not features:
-        raise UserError(f"prepare.features: there is no column besides the label {shown(label)}")
+        but = " and those in prepare.exclude" if excluded else ""
+        raise UserError(
+            f"prepare.features: there is no column besides the label {shown(label)}{but}"
+        )
     return features
+
+
+def excluded_names(names: list[str], wanted: Sequence[Column]) -> Iterator[str]:
+    """Yield the columns given by name, position or /regular expression/.
+
+    Raises:
+        UserError: there is no such column, or what is given means nothing.
+    """
+    for column in wanted:
+        if isinstance(column, int) or column in names or not PATTERN.fullmatch(column):
+            yield from find_columns(names, [column], "prepare.exclude")
+            continue
+        try:
+            matching = [name for name in names if re.search(column[1:-1], name)]
+        except re.error as error:
+            raise UserError(f"prepare.exclude: {quoted(column)}: {error}") from error
+        if not matching:
+            raise UserError(f"prepare.exclude: {quoted(column)} matches none of {listed(names)}")
+        yield from matching
 
 
 def numbers_among(path: Path, layout: Layout, names: list[str], features: list[str]) -> list[str]:

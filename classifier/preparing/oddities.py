@@ -214,5 +214,5 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
             continue
         yield (
             f"column {shown(name)}: {why}; if it is no more than a row's number or name, "
-            "leave it out of prepare.features"
+            "name it in prepare.exclude"
         )

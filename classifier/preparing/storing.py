@@ -108,7 +108,7 @@ def learn_codes(
         vocabulary.learn(chunk.texts[name])
         codes[:, place] = vocabulary.codes(chunk.texts[name])
         if len(vocabulary.places) > limit:
-            advice = "if it names the rows, leave it out of prepare.features"
+            advice = "if it names the rows, prepare.exclude leaves it out"
             if name == columns.label:
                 advice = "is it the column to predict, prepare.label?"
             raise UserError(
