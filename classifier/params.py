@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.base.csv_dialect import Delimiter, Encoding
+from classifier.base.csv_dialect import DateFormat, Delimiter, Encoding, NumberFormat
 from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
@@ -55,6 +55,8 @@ class Prepare(Section):
     features: Annotated[list[Column], Field(min_length=1)] | None
     exclude: list[Column]
     text: list[Column]
+    dates: dict[Column, DateFormat]
+    numbers: dict[Column, NumberFormat]
     na_values: list[str]
     missing: Literal["error", "drop", "impute"]
     unknown: Literal["error", "ignore"]

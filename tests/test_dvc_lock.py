@@ -221,6 +221,12 @@ def test_what_has_changed_is_named_also_where_the_param_is_gone():
     assert lock.changed_params(now, "prepare") == []
 
 
+@pytest.mark.parametrize(("was", "now"), [({}, {"day": "%Y-%m-%d"}), ({"day": "%Y"}, {})])
+def test_a_param_that_holds_keys_is_one_param(was, now):
+    lock = changed("prepare", "prepare", "dates", was)
+    assert lock.changed_params(lock.params() | {"prepare.dates": now}) == ["prepare.dates"]
+
+
 def test_numbers_are_read_as_dvc_writes_them():
     """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
     text = "stages: {train: {params: {params.yaml: {train: {learning_rate: 1e-05}}}}}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import World, coverage, detection, stand_ins
+from benchmarks.coverage import FRESH_ROWS, World, coverage, detection, networks, stand_ins
 from classifier.base.progress import Progress
 from classifier.scoring.intervals import (
     Spread,
@@ -128,6 +128,17 @@ def test_intervals_hold_as_often_as_they_say():
     """On 100 tables; `python -m benchmarks.coverage` takes more of them, of several kinds."""
     shares = coverage([*stand_ins(WORLD, rows=60, tables=100, bar=SILENT)])
     assert not {name: share for name, share in shares.items() if share < 0.88}  # .95, 3 deviations
+
+
+@pytest.mark.slow
+def test_networks_of_tables_side_by_side_are_cross_validated_each_on_its_own():
+    trials, _ = networks(WORLD, rows=60, tables=3, bar=SILENT)
+    assert {trial.found.predicted.shape for trial in trials} == {(10, 60)}
+    assert {int(trial.counts[1].sum()) for trial in trials} == {100 * FRESH_ROWS}
+    for trial in trials:
+        left_out, fresh = trial.found.scores("accuracy").mean(), trial.counts[0].sum() / 5e5
+        assert left_out == pytest.approx(fresh, abs=0.15)
+        assert trial.shipped["accuracy"] > 0.5
 
 
 def test_a_difference_is_seen_if_there_is_one():

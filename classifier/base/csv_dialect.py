@@ -1,8 +1,9 @@
-"""What may stand between cells, and in which encodings; params.yaml and schema.json share it."""
+"""How tables may be written; params.yaml and schema.json share it."""
 
 import codecs
 import re
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -27,5 +28,17 @@ def _encoding(name: str) -> str:
     raise ValueError("should be an encoding of text that Python knows, such as utf-8")
 
 
+def _date_format(written: str) -> str:
+    day = datetime(2001, 2, 28, 13, 45)
+    try:
+        if datetime.strptime(day.strftime(written), written).date() == day.date():
+            return written
+    except (ValueError, re.error):
+        pass
+    raise ValueError("should say year, month and day, as %Y-%m-%d does")
+
+
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
+DateFormat = Annotated[str, AfterValidator(_date_format)]
+NumberFormat = Literal["1,234.5", "1.234,5", "1 234.5", "1 234,5", "1'234.5", "1234,5"]

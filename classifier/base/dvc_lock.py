@@ -14,7 +14,7 @@ from classifier.base.paths import LOCK, PARAMS, RAW
 
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
-OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label"}
+OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label", "dates", "numbers"}
 
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # that of a folder ends in .dir
@@ -91,7 +91,7 @@ class Lock(BaseModel):
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")
         dropped = params.get("prepare.missing") == "drop"
-        left_out = OF_VALUES if dropped else OF_VALUES | {"features", "missing"}
+        left_out = OF_VALUES if dropped else OF_VALUES | {"features", "exclude", "missing"}
         if params.get("prepare.test_size") == 0:  # nothing is drawn
             left_out = left_out | {"seed"}
         return {key: params[key] for key in params if key.split(".")[1] not in left_out}
@@ -136,10 +136,10 @@ class Lock(BaseModel):
 
 
 def flat(key: str, value: Any) -> list[tuple[str, Any]]:
-    """Return the leaves of nested dicts, each with all keys that lead to it, joined by dots."""
-    if not isinstance(value, dict):
+    """Return the params of a section, as `section.key`, or the one that the key names."""
+    if "." in key or not isinstance(value, dict):
         return [(key, value)]
-    return [leaf for name in value for leaf in flat(f"{key}.{name}", value[name])]
+    return [(f"{key}.{name}", value[name]) for name in value]
 
 
 def read_lock(path: Path = LOCK) -> Lock:

@@ -10,6 +10,7 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.cells import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.csv_text import first_row, rows_below_header
+from classifier.table.notation import Amounts, Dates, Notation
 from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, check_width
 
@@ -55,10 +56,33 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         raise UserError(f"{path}: row 1: {IS_HEADER}")
     features = feature_names(names, label, settings)
     texts = set(find_columns(names, settings.text, "prepare.text"))
-    hold_numbers = {*numbers_among(path, layout, names, features)} - texts
-    numbers = [name for name in features if name in hold_numbers]
+    notations = told_notations(names, features, texts, settings)
+    plain = {*numbers_among(path, layout, names, features)} - texts
+    numbers = [name for name in features if name in plain or name in notations]
     required = required_columns(settings.missing, features, label)
-    return Columns(Table(path, layout, names, numbers, required, ADVICE), features, label, texts)
+    table = Table(path, layout, names, numbers, required, ADVICE, notations)
+    return Columns(table, features, label, texts)
+
+
+def told_notations(
+    names: list[str], features: list[str], texts: set[str], settings: Prepare
+) -> dict[str, Notation]:
+    """Return how the numbers of columns are written where the params say so.
+
+    Raises:
+        UserError: there is no such feature, or the params say that it is something else too.
+    """
+    found: dict[str, Notation] = {}
+    dates = {column: Dates(written) for column, written in settings.dates.items()}
+    amounts = {column: Amounts(written) for column, written in settings.numbers.items()}
+    for param, told in (("prepare.dates", dates), ("prepare.numbers", amounts)):
+        for name, notation in zip(find_columns(names, [*told], param), told.values(), strict=True):
+            if name not in features:
+                raise UserError(f"{param}: {shown(name)} is not among the features")
+            if name in found or name in texts:
+                raise UserError(f"{param}: {shown(name)} is said to be something else as well")
+            found[name] = notation
+    return found
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import pandas as pd
 from classifier.base.errors import UserError, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
+from classifier.table.notation import Amounts, Dates
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
@@ -43,7 +43,7 @@ def find_features(
     categories = {
         n: [values[n][code] for code in codes] for n, codes in found.items() if len(codes)
     }
-    return [feature_of(name, columns.table.path, ranges, categories) for name in columns.features]
+    return [feature_of(name, columns.table, ranges, categories) for name in columns.features]
 
 
 def reduced(function: np.ufunc, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -78,23 +78,25 @@ def numbers_close_together(columns: Columns, rows: StoredRows) -> list[str]:
 
 def require_told_apart(table: Table, names: Iterable[str]) -> None:
     """Raise `UserError` for a column in which float32 makes one number of two."""
-    first: dict[tuple[str, np.float32], str] = {}
+    first: dict[tuple[str, np.float32], tuple[str, float]] = {}
     places = {name: table.names.index(name) for name in names}
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
-            if table.layout.is_missing_number(row[at]):
+            notation, cell = table.notation(name), row[at]
+            number = notation.number(cell)
+            if notation.is_missing(cell, table.layout) or number is None:
                 continue
-            one, other = first.setdefault((name, np.float32(row[at])), row[at]), row[at]
-            if float(one) != float(other):
+            one, same = first.setdefault((name, np.float32(number)), (cell, number))
+            if same != number:
                 raise UserError(
                     f"{table.path}: column {shown(name)}: float32 makes one number of "
-                    f"{quoted(one)} and {quoted(other)}, and fewer than {FEW} of all its values; "
+                    f"{quoted(one)} and {quoted(cell)}, and fewer than {FEW} of all its values; "
                     "subtract what they share, or take another unit"
                 )
 
 
 def feature_of(
-    name: str, path: Path, ranges: dict[str, list[float]], categories: dict[str, list[str]]
+    name: str, table: Table, ranges: dict[str, list[float]], categories: dict[str, list[str]]
 ) -> Feature:
     """Return a number with its range, or a text with its categories.
 
@@ -102,10 +104,16 @@ def feature_of(
         UserError: it has neither.
     """
     if name in ranges:
-        lowest, highest = ranges[name]
-        return NumberFeature(name=name, lowest=lowest, highest=highest)
+        (lowest, highest), notation = ranges[name], table.notation(name)
+        return NumberFeature(
+            name=name,
+            date=notation.written if isinstance(notation, Dates) else None,
+            like=notation.written if isinstance(notation, Amounts) else None,
+            lowest=lowest,
+            highest=highest,
+        )
     if name not in categories:
-        raise UserError(f"{path}: column {shown(name)}: has no value in a training row")
+        raise UserError(f"{table.path}: column {shown(name)}: has no value in a training row")
     return TextFeature(name=name, categories=categories[name])
 
 

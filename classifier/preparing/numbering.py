@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.preparing.storing import StoredRows
+from classifier.table.cells import Layout
+from classifier.table.notation import Notation
 from classifier.table.reader import Table
 
 MERGED = 2.0**24  # from here on, float32 takes some whole numbers for one
@@ -33,11 +35,16 @@ def read_exactly(table: Table, places: Sequence[int], count: int) -> list[npt.ND
     """Return the first numbers of these columns of numbers as the text has them, NaN for gaps."""
     at = [table.names.index(table.numbers[place]) for place in places]
     rows = [[row[each] for each in at] for _, row in islice(table.rows() if at else (), count)]
-    is_missing = table.layout.is_missing_number
+    notations = [table.notation(table.numbers[place]) for place in places]
     return [
-        np.array([np.nan if is_missing(cell) else float(cell) for cell in cells], np.float64)
-        for cells in zip(*rows, strict=True)
+        np.array([exact_number(cell, notation, table.layout) for cell in cells])
+        for notation, cells in zip(notations, zip(*rows, strict=True), strict=True)
     ]
+
+
+def exact_number(cell: str, notation: Notation, layout: Layout) -> float:
+    number = None if notation.is_missing(cell, layout) else notation.number(cell)
+    return np.nan if number is None else number
 
 
 def way_of_numbering(column: npt.NDArray[np.float64]) -> str:

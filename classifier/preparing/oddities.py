@@ -129,6 +129,7 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[str]:
     table, sample = columns.table, rows.sample(LOOKED_AT)
     pairs = zip(table.numbers, sample.T, strict=True)
     places = {name: table.names.index(name) for name, column in pairs if may_be_thousands(column)}
+    places = {name: at for name, at in places.items() if name not in table.notations}
     whole, grouped = dict[str, str](), dict[str, str]()
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in [*places.items()]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from classifier.base.errors import UserError, listed, quoted, shown
-from classifier.table.cells import are_positions, counted, is_number, unknown_value
+from classifier.table.cells import are_positions, counted, unknown_value
 from classifier.table.csv_text import first_row, rows_below_header
+from classifier.table.notation import PLAIN
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 
@@ -41,6 +42,7 @@ def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
         names=names,
         numbers=[feature.name for feature in schema.numbers],
         required=required,
+        notations={one.name: one.notation for one in schema.numbers if one.notation is not PLAIN},
     )
 
 
@@ -90,9 +92,10 @@ def names_columns(row: Iterable[str], needed: Iterable[str]) -> bool:
 
 def has_numbers(row: list[str], columns: list[str], schema: Schema) -> bool:
     """Return whether a row has a number in one of the columns of numbers, as no header has."""
-    numbers = {feature.name for feature in schema.numbers}
+    notations = {feature.name: feature.notation for feature in schema.numbers}
     return any(
-        name in numbers and is_number(cell) for name, cell in zip(columns, row, strict=False)
+        name in notations and notations[name].number(cell) is not None
+        for name, cell in zip(columns, row, strict=False)
     )
 
 

@@ -1,8 +1,8 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -20,7 +20,6 @@ from classifier.table.cells import (
     is_number,
     missing_value,
     unknown_value,
-    why_no_number,
 )
 from classifier.table.csv_text import (
     end_of_rows,
@@ -30,6 +29,7 @@ from classifier.table.csv_text import (
     rows_below_header,
     with_line_feeds,
 )
+from classifier.table.notation import PLAIN, Notation
 from classifier.table.parallel import map_in_order
 
 BLOCK_BYTES = 3 * 2**19  # of text that is parsed at a time; more where there are many columns
@@ -62,7 +62,8 @@ class Table:
 
     names: all columns, in their order; numbers: those that hold numbers, the others are text;
     required: those in which no cell may be missing; advice: what else to do about a cell that is
-    no number. Columns that are not asked for by name may share one.
+    no number; notations: how numbers are written, where not plainly. Columns that are not asked for
+    by name may share one.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class Table:
     numbers: list[str]
     required: list[str]
     advice: str = ""
+    notations: Mapping[str, Notation] = field(default_factory=dict)
 
     def chunks(self, title: str | None = None) -> Iterator[Chunk]:
         """Yield all rows, in chunks.
@@ -144,6 +146,11 @@ class Table:
         first = {name: at for at, name in reversed(list(enumerate(self.names)))}
         return [first[name] for name in self.numbers]
 
+    @cached_property
+    def _plain_places(self) -> list[int]:
+        places = zip(self.numbers, self._number_places, strict=True)
+        return [place for name, place in places if name not in self.notations]
+
     def _parse(self, block: bytes) -> Chunk:
         """Return the rows of a block, by the slow parser where the fast one may be wrong."""
         if b"\0" in block:
@@ -166,10 +173,23 @@ class Table:
         numbers = np.empty((len(cells[0]), len(self.numbers)), np.float32)
         with np.errstate(over="ignore"):
             for place, at in enumerate(self._number_places):
-                numbers[:, place] = cells[at]
-                if self.layout.na_numbers:
-                    numbers[self.layout.are_missing(cells[at]), place] = np.nan
+                notation = self.notations.get(self.numbers[place])
+                column = self._read_notation(notation, cells[at]) if notation else cells[at]
+                numbers[:, place] = column
+                if self.layout.na_numbers and not notation:
+                    numbers[self.layout.are_missing(column), place] = np.nan
         return numbers
+
+    def _read_notation(self, notation: Notation, cells: pd.Categorical) -> npt.NDArray[np.float64]:
+        """Return the numbers of a block that are not written plainly, NaN for gaps."""
+        used = np.bincount(cells.codes, minlength=len(cells.categories)) > 0
+        found = [
+            np.nan if self.layout.is_missing(cell) or not is_used else notation.number(cell)
+            for cell, is_used in zip(cells.categories, used.tolist(), strict=True)
+        ]
+        if None in found:
+            self.explain()
+        return np.array(found, np.float64).take(cells.codes)
 
     def _read_csv(self, block: bytes) -> list[Any]:
         """Return the columns of a block: float64 arrays where there are numbers, or categoricals.
@@ -178,7 +198,7 @@ class Table:
         that is too long, make numbers of categories that all look like some, and read True as 1.
         """
         columns = range(len(self.names))
-        numbers: list[Any] = self._number_places
+        numbers: list[Any] = self._plain_places
         dtypes: dict[Any, Any] = dict.fromkeys(columns, CATEGORY) | dict.fromkeys(numbers, FLOAT)
         extra = self.layout.delimiter.join(
             WORD if dtypes[at] is CATEGORY else "0" for at in columns
@@ -230,7 +250,7 @@ class Table:
         if len(rows) != len(lines) or any(len(row) != len(self.names) for _, row in rows):
             self.explain()
         columns: list[Any] = [[row[at] for _, row in rows] for at in range(len(self.names))]
-        numbers = set(self._number_places)
+        numbers = set(self._plain_places)
         read = [
             self._numbers_in(column) if at in numbers else pd.Categorical(column)
             for at, column in enumerate(columns)
@@ -264,6 +284,10 @@ class Table:
             place = f"{self.path}: row {self.line(chunk.start + at)}, column {shown(name)}"
             raise UserError(f"{place}: {unknown_value(str(chunk.texts[name][at]), known)}")
 
+    def notation(self, name: str) -> Notation:
+        """Return how the numbers of a column are written."""
+        return self.notations.get(name, PLAIN)
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each row below the header with the line, counted from 1, on which it begins."""
         return rows_below_header(self.path, self.layout)
@@ -281,10 +305,10 @@ class Table:
             self._check_row(row, line)
 
     @cached_property
-    def _kinds(self) -> list[tuple[str, bool, bool]]:
-        """The columns: their names, and whether they hold numbers and may not have gaps."""
-        numbers, required = set(self.numbers), set(self.required)
-        return [(name, name in numbers, name in required) for name in self.names]
+    def _kinds(self) -> list[tuple[str, Notation | None, bool]]:
+        """The columns: how numbers are written, if they hold some, and whether gaps are faults."""
+        required, notations = set(self.required), {n: self.notation(n) for n in self.numbers}
+        return [(name, notations.get(name), name in required) for name in self.names]
 
     def explain(self) -> NoReturn:
         """Raise `UserError`: something is wrong, if possible with line and column."""
@@ -293,17 +317,18 @@ class Table:
 
     def _check_row(self, row: Sequence[str], line: int) -> None:
         check_width(self.path, line, row, self.names)
-        for (name, holds_numbers, is_required), cell in zip(self._kinds, row, strict=True):
-            if fault := self._fault(cell, holds_numbers, is_required):
+        for (name, notation, is_required), cell in zip(self._kinds, row, strict=True):
+            if fault := self._fault(cell, notation, is_required):
                 raise UserError(f"{self.path}: row {line}, column {shown(name)}: {fault}")
 
-    def _fault(self, cell: str, holds_numbers: bool, is_required: bool) -> str:
+    def _fault(self, cell: str, notation: Notation | None, is_required: bool) -> str:
         """Say what is wrong with a cell, or nothing."""
         layout = self.layout
-        if layout.is_missing_number(cell) if holds_numbers else layout.is_missing(cell):
+        if notation.is_missing(cell, layout) if notation else layout.is_missing(cell):
             return missing_value(cell) if is_required else ""
-        is_fine = not holds_numbers or is_number(cell)
-        return "" if is_fine else why_no_number(cell) + self.advice
+        if not notation or notation.number(cell) is not None:
+            return ""
+        return notation.why_not(cell) + self.advice * (notation is PLAIN)
 
 
 def check_width(path: Path, line: int, row: Sequence[str], names: Sequence[str]) -> None:

@@ -12,23 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from classifier.base.csv_dialect import DateFormat, NumberFormat
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
-from classifier.table.cells import (
-    Layout,
-    counted,
-    is_number,
-    missing_value,
-    unknown_value,
-    why_no_number,
-)
+from classifier.table.cells import Layout, counted, missing_value, unknown_value
+from classifier.table.notation import PLAIN, Amounts, Dates, Notation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
-DESCRIBED = {"name", "kind", "categories"}  # what a model file says of a column
+DESCRIBED = {"name", "kind", "date", "like", "categories"}  # what a model file says of a column
 LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
@@ -84,12 +79,21 @@ class _Model(BaseModel):
 
 
 class NumberFeature(_Model):
-    """A column of numbers: one input, NaN where there is a gap."""
+    """A column of numbers, dates or amounts: one input, NaN where there is a gap."""
 
     kind: Literal["number"] = "number"
     name: str
+    date: DateFormat | None = None  # as in prepare.dates
+    like: NumberFormat | None = None  # as in prepare.numbers
     lowest: FiniteFloat  # of the rows trained on
     highest: FiniteFloat
+
+    @cached_property
+    def notation(self) -> Notation:
+        """How the numbers are written."""
+        if self.date is not None:
+            return Dates(self.date)
+        return PLAIN if self.like is None else Amounts(self.like)
 
 
 class TextFeature(_Model):
@@ -165,7 +169,7 @@ class Schema(_Model):
             "label": self.label,
             "classes": json.dumps(self.classes, ensure_ascii=False),
             "columns": json.dumps(
-                [feature.model_dump(include=DESCRIBED) for feature in self.features],
+                [one.model_dump(include=DESCRIBED, exclude_none=True) for one in self.features],
                 ensure_ascii=False,
             ),
             "gap": f"NaN{gap} is filled" if self.missing == "impute" else f"NaN{gap} has no answer",
@@ -190,7 +194,7 @@ class Schema(_Model):
                 )
 
     def save(self, path: Path) -> None:
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+        write_text(path, self.model_dump_json(indent=2, exclude_none=True) + "\n")
 
     @cached_property
     def numbers(self) -> list[NumberFeature]:
@@ -268,13 +272,15 @@ class Schema(_Model):
         return Rows(np.array([numbers], np.float32), np.array([codes], np.int32))
 
     def _number(self, feature: NumberFeature, cell: str) -> float:
-        if self.layout.is_missing_number(cell):
+        notation = feature.notation
+        if notation.is_missing(cell, self.layout):
             if self.missing != "impute":
                 raise UserError(f"{shown(feature.name)}: {missing_value(cell)}")
             return np.nan
-        if not is_number(cell):
-            raise UserError(f"{shown(feature.name)}: {why_no_number(cell)}")
-        return float(cell)
+        number = notation.number(cell)
+        if number is None:
+            raise UserError(f"{shown(feature.name)}: {notation.why_not(cell)}")
+        return number
 
     def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
         code = vocabulary.code(cell)

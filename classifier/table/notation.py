@@ -1,0 +1,101 @@
+"""Dates, and numbers as people write them: which number a cell stands for."""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from classifier.base.csv_dialect import NumberFormat
+from classifier.base.errors import quoted
+from classifier.table.cells import FLOAT32_LIMIT, Layout, is_number, why_no_number
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EXAMPLE = datetime(2001, 2, 28, 13, 45, 30, tzinfo=UTC)
+DAY = 86_400  # seconds
+SPACES, CURRENCY = "[ \u00a0\u2009\u202f]", r"(?:[$€£¥₹₩₽]|[A-Z]{3})"
+
+
+class Notation(ABC):
+    """How the numbers of a column are written."""
+
+    @abstractmethod
+    def number(self, cell: str) -> float | None:
+        """Return the number that a cell stands for, None where it is none."""
+
+    @abstractmethod
+    def why_not(self, cell: str) -> str:
+        """Say what was found in a cell that stands for no number, and what was expected."""
+
+    def is_missing(self, cell: str, layout: Layout) -> bool:
+        return layout.is_missing(cell)
+
+
+class Plain(Notation):
+    """As float reads them."""
+
+    def number(self, cell: str) -> float | None:
+        return float(cell) if is_number(cell) else None
+
+    def why_not(self, cell: str) -> str:
+        return why_no_number(cell)
+
+    def is_missing(self, cell: str, layout: Layout) -> bool:
+        return layout.is_missing_number(cell)
+
+
+PLAIN = Plain()
+
+
+@dataclass(frozen=True)
+class Dates(Notation):
+    """Dates, or points in time, as `datetime.strptime` reads them."""
+
+    written: str  # as %Y-%m-%d
+
+    def number(self, cell: str) -> float | None:
+        """Return how many days after 1970-01-01 00:00 UTC it is, None where it is no date."""
+        try:
+            found = datetime.strptime(cell.strip(), self.written)
+        except ValueError:
+            return None
+        return (
+            (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
+        ).total_seconds() / DAY
+
+    def why_not(self, cell: str) -> str:
+        example = EXAMPLE.strftime(self.written)
+        return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
+
+
+@dataclass(frozen=True)
+class Amounts(Notation):
+    """Numbers with separators: a currency or a percent sign around them counts nothing."""
+
+    written: NumberFormat
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        thousands, decimal = self.written[1], self.written[-2]
+        between = {"2": "", " ": SPACES}.get(thousands, re.escape(thousands))
+        grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+|" if between else ""
+        sign = f"(?:{CURRENCY}{SPACES}?|[-+\u2212]{SPACES}?)*"
+        unit = f"(?:{SPACES}?(?:%|{CURRENCY}))?"
+        return re.compile(
+            rf"(?P<sign>{sign})(?P<whole>{grouped}\d+)(?:{re.escape(decimal)}(?P<part>\d+))?{unit}",
+            re.ASCII,
+        )
+
+    def number(self, cell: str) -> float | None:
+        """Return the number, that in parentheses negative; None where it is none."""
+        text = cell.strip()
+        is_negative = text[:1] == "(" and text[-1:] == ")"
+        found = self.pattern.fullmatch(text[1:-1] if is_negative else text)
+        if not found or sum(map(found["sign"].count, "-+\u2212")) + is_negative > 1:
+            return None
+        is_negative = is_negative or "-" in found["sign"] or "\u2212" in found["sign"]
+        size = float(f"{re.sub('[^0-9]', '', found['whole'])}.{found['part'] or 0}")
+        return None if size >= FLOAT32_LIMIT else -size if is_negative else size
+
+    def why_not(self, cell: str) -> str:
+        return f"found {quoted(cell)}, expected a number written like {self.written}"

@@ -1,0 +1,135 @@
+"""Dates, and numbers as people write them, become numbers, whichever way they are read."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifier.base.errors import UserError
+from classifier.table import reader
+from classifier.table.notation import Amounts, Dates
+from classifier.table.opening import open_new_rows, read_features
+from classifier.table.schema import Schema
+
+SEPARATORS = {
+    "1,234.5": (",", "."), "1.234,5": (".", ","), "1 234.5": (" ", "."), "1 234,5": ("\u202f", ","),
+    "1'234.5": ("'", "."), "1234,5": ("", ","),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("like", "cell", "number"),
+    [
+        ("1,234.5", "$1,234.50", 1234.5),
+        ("1,234.5", "-$1,234", -1234),
+        ("1,234.5", "$ -12", -12),
+        ("1,234.5", "(1,234.50)", -1234.5),
+        ("1,234.5", " 12.5 % ", 12.5),
+        ("1,234.5", "1234", 1234),
+        ("1,234.5", "\u22125", -5),
+        ("1.234,5", "1.234,50 €", 1234.5),
+        ("1 234,5", "EUR 1\u00a0234", 1234),
+    ],
+)
+def test_signs_currencies_and_percents(like, cell, number):
+    assert Amounts(like).number(cell) == number
+
+
+@pytest.mark.parametrize(
+    ("like", "cell"),
+    [
+        ("1,234.5", "12,34"), ("1,234.5", "1,2345"), ("1,234.5", "--5"), ("1,234.5", "(-5)"),
+        ("1,234.5", "5 kg"), ("1,234.5", ""), ("1,234.5", "\u0663"), ("1,234.5", "1" * 40),
+        ("1.234,5", "1.5"), ("1234,5", "1.234,5"), ("1 234.5", "1  234"),
+    ],
+)  # fmt: skip
+def test_what_is_written_otherwise_is_no_number(like, cell):
+    assert Amounts(like).number(cell) is None
+
+
+@given(
+    cents=st.integers(-(10**9), 10**9),
+    like=st.sampled_from([*SEPARATORS]),
+    form=st.sampled_from(["{}", "{} €", "{}%"]),
+)
+def test_any_amount_is_read_as_it_is_written(cents, like, form):
+    thousands, decimal = SEPARATORS[like]
+    english = f"{cents / 100:,.2f}"
+    cell = "".join({",": thousands, ".": decimal}.get(each, each) for each in english)
+    assert Amounts(like).number(form.format(cell)) == float(english.replace(",", ""))
+
+
+@given(
+    days=st.integers(-25_000, 40_000),
+    written=st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y", "%Y%m%d", "%Y-%j"]),
+)
+def test_any_day_is_so_many_after_1970(days, written):
+    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)
+    assert Dates(written).number(day.strftime(written)) == days
+
+
+def test_a_time_is_a_part_of_a_day_in_utc():
+    times = Dates("%Y-%m-%dT%H:%M:%S%z")
+    assert times.number("1970-01-02T14:00:00+02:00") == 1.5
+    assert Dates("%Y-%m-%d %H:%M").number("1970-01-02 12:00") == 1.5
+
+
+TABLE = 'day,price,y\n28.02.2001,"1.234,50 €",a\n,-2,b\n01.03.2001,?,a\n'
+SHAPE: dict[str, Any] = {
+    "header": True,
+    "label": "y",
+    "missing": "impute",
+    "dates": {"day": "%d.%m.%Y"},
+    "numbers": {1: "1.234,5"},
+}
+EXPECTED = np.array([[11381, 1234.5], [np.nan, -2], [11382, np.nan]], np.float32)
+
+
+@pytest.mark.parametrize("block_bytes", [7, 2**20])
+def test_prepare_new_rows_and_one_row_read_the_same(prepared, tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr(reader, "BLOCK_BYTES", block_bytes)
+    folder = prepared(TABLE, **SHAPE)
+    stored = np.load(folder / "train/features.npy")
+    assert np.array_equal(stored, EXPECTED, equal_nan=True)
+    schema = Schema.load(folder / "schema.json")
+    assert schema.features[0].name == "day"
+    (tmp_path / "new.csv").write_text('price,y,day\n-2,a,\n"1.234,50 €",b,28.2.2001\n')
+    table = open_new_rows(tmp_path / "new.csv", schema, needs_label=True)
+    rows = np.concatenate([read_features(table, c, schema).numbers for c in table.chunks()])
+    assert np.array_equal(rows, EXPECTED[[1, 0]], equal_nan=True)
+    assert schema.row(["01.03.2001", "?"]).numbers[0, 0] == EXPECTED[2, 0]
+
+
+def test_the_model_says_how_its_numbers_were_written(prepared):
+    schema = Schema.load(prepared(TABLE, **SHAPE) / "schema.json")
+    assert json.loads(schema.metadata()["columns"]) == [
+        {"kind": "number", "name": "day", "date": "%d.%m.%Y"},
+        {"kind": "number", "name": "price", "like": "1.234,5"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "changed", "message"),
+    [
+        (TABLE.replace("28.02", "30.02"), {},
+         "data/raw.csv: row 2, column day: found '30.02.2001', expected a date written like "
+         r"28.02.2001 \(%d.%m.%Y\)"),
+        (TABLE.replace("-2", "2.5"), {},
+         "row 3, column price: found '2.5', expected a number written like 1.234,5"),
+        (TABLE, {"missing": "error"}, r"row 3, column day: has no value \(found ''\)"),
+        (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: y is not among the features"),
+        (TABLE, {"dates": {"q": "%Y%m%d"}}, "prepare.dates: no column 'q' among day, price, y"),
+        (TABLE, {"text": ["day"]}, "prepare.dates: day is said to be something else as well"),
+        (TABLE, {"numbers": {"day": "1,234.5"}}, "prepare.numbers: day is said to be something"),
+        (TABLE, {"dates": {"day": "%d.%m."}},
+         "prepare.dates: '%d.%m.': should say year, month and day, as %Y-%m-%d does"),
+        (TABLE, {"numbers": {"price": "1"}}, "prepare.numbers: '1': should be '1,234.5', "),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_line(prepared, table, changed, message):
+    with pytest.raises(UserError, match=message):
+        prepared(table, **SHAPE | changed)
