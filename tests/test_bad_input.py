@@ -191,6 +191,32 @@ def test_a_bad_table_is_one_line_and_the_earlier_result_stays(prepared, case):
     assert not list(folder.parent.glob("*.tmp"))
 
 
+def test_all_that_is_wrong_with_a_table_is_told_at_once(prepared):
+    rows = "".join(
+        f"p{n},${n},{'' if n % 4 == 2 else n % 7},{n // 2},{'ab'[n % 2]}\n" for n in range(40)
+    )
+    with pytest.raises(UserError) as raised:
+        prepared(f"name,price,age,ok,y\n{rows}", **SHAPE)
+    assert raised.value.lines().splitlines() == [
+        "error: data/raw.csv: column name: has 40 different values in 40 rows; if it names them, "
+        "prepare.exclude leaves it out; if it is text, see prepare.text",
+        "  row 2, column price: found '$0', expected a number written like -1234.5 or 6.4e-05; if "
+        "it stands for no value, see prepare.na_values; if the column is text, prepare.text; if "
+        "dates or numbers are written so, prepare.dates, prepare.numbers (so in 40 rows)",
+        "  row 4, column age: has no value (found ''); prepare.missing says what to do about gaps "
+        "(so in 10 rows)",
+    ]
+
+
+def test_of_many_wrong_columns_the_first_are_told(prepared):
+    names, cells = (",".join(each * n for n in range(1, 31)) for each in ("c", "$"))
+    with pytest.raises(UserError) as raised:
+        prepared(f"{names},y\n" + f"{cells},a\n{cells},b\n" * 9, **SHAPE | {"numbers": {
+            "c" * n: "1,234.5" for n in range(1, 31)}})  # fmt: skip
+    lines = raised.value.lines().splitlines()
+    assert (len(lines), lines[-1]) == (21, "  and 10 more columns")
+
+
 PARAMS = {
     "negative test_size": (
         "test_size: 0.0",

@@ -221,6 +221,12 @@ def test_what_has_changed_is_named_also_where_the_param_is_gone():
     assert lock.changed_params(now, "prepare") == []
 
 
+def test_a_param_has_changed_also_where_one_of_its_stages_has_seen_the_change():
+    lock = changed("train", "train", "epochs", 151)
+    assert lock.changed_params(lock.params() | {"train.epochs": 150}) == ["train.epochs"]
+    assert lock.changed_params(lock.params() | {"train.epochs": 151}) == ["train.epochs"]
+
+
 @pytest.mark.parametrize(("was", "now"), [({}, {"day": "%Y-%m-%d"}), ({"day": "%Y"}, {})])
 def test_a_param_that_holds_keys_is_one_param(was, now):
     lock = changed("prepare", "prepare", "dates", was)

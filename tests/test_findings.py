@@ -89,6 +89,12 @@ def test_a_column_that_alone_gives_the_label_away(found, table):
     assert line.startswith(told.format("number"))
 
 
+@pytest.mark.parametrize("rows", [ROWS, 20_000])
+def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
+    turns = pd.DataFrame({"x": np.arange(rows) % 2 + 0.1, "label": np.arange(rows) % 2})
+    assert any("column x alone tells the class" in line for line in found(turns, is_scaled=True))
+
+
 def test_an_id_in_a_table_sorted_by_class_gives_the_label_away(found, table):
     by_class = table.sort_values("label", kind="stable")
     lines = found(by_class.assign(id=range(ROWS)), is_scaled=True)

@@ -73,7 +73,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "Unnamed: 0,x,y\n3,5,a\n3,5,a\n1,7,b\n", NAMED, ["column 'Unnamed: 0': has no name; if"]),
     "a column of numbers with a unit": (
         "x,y\n" + "".join(f"{n % 20}.5 cm,{'ab'[n % 2]}\n" for n in range(40)), NAMED,
-        ["column x: '0.5 cm' and 19 more look like numbers, but each is a category; if it is"]),
+        ["column x: '0.5 cm' and 19 more look like numbers or dates, but each is a category; "]),
+    "a column of dates": (
+        "x,y\n" + "".join(f"2021-0{n % 4 + 1}-1{n % 5},{'ab'[n % 2]}\n" for n in range(40)), NAMED,
+        ["column x: '2021-01-10' and 19 more look like numbers or dates, but each is a category"]),
     "a label that names the rows": (
         "x,y\n" + "".join(f"{n % 4},f{n}\n" for n in range(20)), NAMED,
         ["column y: each row has a class of its own; is it the one to predict?"]),

@@ -452,6 +452,9 @@ def test_trials_without_the_metric_are_told_in_every_form():
         ("evaluation.train.per_class.setosa.f1", "maximize"),
         ("evaluation.train.per_class.loss.f1", "maximize"),
         ("evaluation.std.accuracy", "maximize"),
+        ("crossval.per_class.loss.recall", "maximize"),
+        ("crossval.beside.one_network.accuracy.std_by_start", "minimize"),
+        ("crossval.beside.shipped.loss.ci95_high", "minimize"),
     ],
 )
 def test_the_direction_is_that_of_the_metric(metric, direction):

@@ -358,7 +358,7 @@ def test_what_pandas_writes_is_prepared_and_the_schema_agrees_row_by_row(
         folder = prepared(frame.to_csv(index=False), header=True, label="label", missing="impute")
     except UserError as error:
         # A column of nothing but gaps, or of numbers first and text later, is for people to fix.
-        assert any(words in str(error) for words in ("has no value", "expected a number"))
+        assert any(words in str(error) for words in ("no value", "expected a number"))
         return
     schema, (features, labels) = schema_of(folder), load(folder, "train")
     assert labels.argmax(axis=1).tolist() == [schema.classes.index(x) for x in frame.label]

@@ -74,8 +74,9 @@ class Lock(BaseModel):
 
     def changed_params(self, params: dict[str, Any], *stages: str) -> list[str]:
         """Return which of the stages' params are not, or not any more, as in `params`."""
-        recorded = self.params(*stages)
-        return [key for key in recorded if (key, recorded[key]) not in params.items()]
+        recorded = [item for stage in stages or self.stages for item in self.params(stage).items()]
+        changed = [key for key, value in recorded if (key, value) not in params.items()]
+        return [*dict.fromkeys(changed)]  # stages may have been run with different ones
 
     def table(self) -> str:
         """Return the md5 of the table that was prepared.

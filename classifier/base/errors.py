@@ -23,7 +23,19 @@ KINDS = {
 
 
 class UserError(Exception):
-    """Something that the user can fix; its text is the one line that they see."""
+    """Something that the user can fix; its text is the one line that they see.
+
+    more: what else is wrong, a line each.
+    """
+
+    def __init__(self, message: str, more: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.more = more
+
+    def lines(self) -> str:
+        """Return what to print."""
+        more = (f"  {one_line(line).removeprefix('error: ')}" for line in self.more)
+        return "\n".join([one_line(str(self)), *more])
 
 
 def oddity(path: Path) -> str | None:

@@ -32,7 +32,7 @@ def run(main: Callable[[], None]) -> None:
         finally:
             flush_output()
     except UserError as error:
-        sys.exit(one_line(str(error)))
+        sys.exit(error.lines())
     except BrokenPipeError:
         sys.exit(1)  # the reader has gone, for example `head`
     except MemoryError:

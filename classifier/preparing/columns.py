@@ -12,11 +12,14 @@ from classifier.table.cells import Layout, are_positions, counted, is_meant_as_n
 from classifier.table.csv_text import first_row, rows_below_header
 from classifier.table.notation import Amounts, Dates, Notation
 from classifier.table.opening import SAMPLE_ROWS, required_columns
-from classifier.table.reader import Table, check_width
+from classifier.table.reader import Table, wrong_width
 
 PATTERN = re.compile("/.+/")
 IS_HEADER = "is a header, set prepare.header: true"
-ADVICE = "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text"
+ADVICE = (
+    "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text; "
+    "if dates or numbers are written so, prepare.dates, prepare.numbers"
+)
 
 
 @dataclass(frozen=True)
@@ -172,9 +175,11 @@ def numbers_among(path: Path, layout: Layout, names: list[str], features: list[s
         UserError: there are no rows, or a column has no value at all.
     """
     values, numbers = sampled_values(path, layout, names, features)
-    for name in features:
-        if not values[name]:
-            raise UserError(f"{path}: column {shown(name)}: has no values")
+    if empty := [name for name in features if not values[name]]:
+        which, it = (f"column {shown(empty[0])}: has", "it")
+        if len(empty) > 1:
+            which, it = f"columns {listed(empty)}: have", "them"
+        raise UserError(f"{path}: {which} no values; prepare.exclude leaves {it} out")
     return [name for name in features if numbers[name] >= values[name] / 2]
 
 
@@ -189,7 +194,8 @@ def sampled_values(
     left = {name: places[name] for name in features}
     values, numbers, read = Counter[str](), Counter[str](), 0
     for read, (line, row) in enumerate(rows_below_header(path, layout), 1):
-        check_width(path, line, row, names)
+        if wrong := wrong_width(row, names):
+            raise UserError(f"{path}: row {line}: {wrong}")
         for name in [name for name, at in left.items() if not layout.is_missing(row[at])]:
             values[name] += 1
             numbers[name] += is_meant_as_number(row[left[name]])

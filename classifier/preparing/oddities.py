@@ -109,7 +109,7 @@ def odd_gaps(rows: StoredRows) -> Iterator[str]:
 
 
 def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[str]:
-    """Yield the columns of text that are numbers but for a unit, or for a few words."""
+    """Yield the columns of text that are dates, or numbers but for a unit."""
     for name in (name for name in columns.texts if name not in columns.told):
         values = list(rows.vocabularies[name].places)
         around = {DIGITS.sub("0", value) for value in values}
@@ -120,7 +120,8 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[str]:
         ):
             yield (
                 f"column {shown(name)}: {quoted(values[0])} and {len(values) - 1:,} more look like "
-                "numbers, but each is a category; if it is text, see prepare.text"
+                "numbers or dates, but each is a category; if it is text, see prepare.text, if "
+                "not, prepare.dates and prepare.numbers"
             )
 
 

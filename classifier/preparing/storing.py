@@ -1,20 +1,23 @@
 """A table read once, in chunks, into arrays on disk, its categories and classes learned."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from classifier.base.errors import UserError, quoted, shown
+from classifier.base.errors import UserError, quoted
 from classifier.preparing.columns import ADVICE, Columns
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.table.cells import is_meant_as_number
+from classifier.table.problems import Problem, Problems, TableError
 from classifier.table.reader import Chunk
 from classifier.table.schema import MISSING, Rows, Vocabulary
 
+MANY, OWN = 10, 0.9  # rows of which a column of text has so many different values names the rows
 MOST_WORDS = 3  # that may stand for no value in a column of numbers
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
@@ -61,10 +64,24 @@ def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRow
     """Read the table once, learn its categories and classes, and store its rows in `folder`.
 
     Raises:
-        UserError: something is wrong with a row, or a column has too many different values.
+        UserError: something is wrong with rows, or with the values of columns of text.
     """
-    names = [*columns.texts, columns.label]
-    vocabularies = {name: Vocabulary(columns.table.layout) for name in names}
+    vocabularies = {
+        name: Vocabulary(columns.table.layout) for name in [*columns.texts, columns.label]
+    }
+    try:
+        rows = write_rows(columns, vocabularies, max_categories, folder)
+        values = {name: [*vocabulary.places] for name, vocabulary in vocabularies.items()}
+        refuse(columns, text_problems(columns, values, rows, max_categories))
+    except TableError as error:
+        raise TableError(all_problems(columns, error.problems, max_categories)) from error
+    return StoredRows(folder, vocabularies)
+
+
+def write_rows(
+    columns: Columns, vocabularies: dict[str, Vocabulary], max_categories: int, folder: Path
+) -> int:
+    """Write the rows of a table as arrays, while the vocabularies learn; return how many."""
     with ExitStack() as stack:
 
         def writer(name: str, width: int, dtype: npt.DTypeLike) -> ArrayWriter:
@@ -74,47 +91,101 @@ def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRow
         codes = writer("codes", len(columns.texts), np.int32)
         labels = writer("labels", 1, np.int32)
         for chunk in columns.table.chunks("prepare"):
-            coded = learn_codes(columns, vocabularies, chunk, max_categories)
+            coded = learn_codes(columns, vocabularies, chunk)
+            many = (n for n, each in vocabularies.items() if len(each.places) > max_categories)
+            refuse(columns, ((name, too_many(columns, name, max_categories)) for name in many))
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
-    for name in columns.texts:
-        if name not in columns.told:
-            refuse_words_for_gaps(columns.table.path, name, list(vocabularies[name].places))
-    return StoredRows(folder, vocabularies)
+        return labels.rows
 
 
-def refuse_words_for_gaps(path: Path, name: str, values: list[str]) -> None:
-    """Raise `UserError` if a column of text is many numbers and few words, as N/A and - are."""
+def refuse(columns: Columns, wrong: Iterable[tuple[str, str]]) -> None:
+    """Raise `TableError` if there is something wrong: the names of columns, and what."""
+    problems = Problems(columns.table.path)
+    for name, what in wrong:
+        problems.add(name, what)
+    if problems.of_columns:
+        raise TableError(problems)
+
+
+def text_problems(
+    columns: Columns, values: Mapping[str, Collection[str]], rows: int, max_categories: int
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with columns of text by their values, the label among them."""
+    for name, found in values.items():
+        if len(found) > max_categories:
+            yield name, too_many(columns, name, max_categories)
+        elif name == columns.label or name in columns.told:
+            continue
+        elif rows >= MANY and len(found) >= OWN * rows:
+            yield (
+                name,
+                (
+                    f"has {len(found):,} different values in {rows:,} rows; if it names them, "
+                    "prepare.exclude leaves it out; if it is text, see prepare.text"
+                ),
+            )
+        elif words := words_for_gaps(found):
+            named = ", ".join(map(quoted, words))
+            yield name, f"is numbers but for {named}, which most rows have{ADVICE}"
+
+
+def too_many(columns: Columns, name: str, max_categories: int) -> str:
+    advice = "if it names the rows, prepare.exclude leaves it out"
+    if name == columns.label:
+        advice = "is it the column to predict, prepare.label?"
+    return f"has more than {max_categories} different values (prepare.max_categories); {advice}"
+
+
+def words_for_gaps(values: Collection[str]) -> list[str]:
+    """Return the words in a column of text that is many numbers and few words, as N/A and - are."""
     words = [value for value in values if not is_meant_as_number(value)]
-    if 0 < len(words) <= MOST_WORDS and len(values) - len(words) > len(words):
-        raise UserError(
-            f"{path}: column {shown(name)}: is numbers but for {', '.join(map(quoted, words))}, "
-            f"which most rows have{ADVICE}"
-        )
+    return words if len(words) <= MOST_WORDS and len(values) - len(words) > len(words) else []
+
+
+def all_problems(columns: Columns, known: Problems, max_categories: int) -> Problems:
+    """Return what is wrong with each column, by the first rows where it is not known."""
+    table = columns.table
+    values, rows = first_values(columns)
+    found = Problems(table.path)
+    for name, what in text_problems(columns, values, rows, max_categories):
+        found.add(name, what)
+    cells: dict[str, Problem] = {}
+    with suppress(UserError):  # that the text cannot be read
+        cells = table.problems(table.rows_to_explain).of_columns
+    every = found.of_columns | cells | known.of_columns
+    found.of_columns = {name: every[name] for name in ["", *table.names] if name in every}
+    return found
+
+
+def first_values(columns: Columns) -> tuple[dict[str, dict[str, None]], int]:
+    """Return the different values of the columns of text in the first rows, and how many rows."""
+    table, rows = columns.table, 0
+    places = {name: table.names.index(name) for name in [*columns.texts, columns.label]}
+    values: dict[str, dict[str, None]] = {name: {} for name in places}
+    with suppress(UserError):  # that the text cannot be read
+        for _, row in islice(table.rows(), table.rows_to_explain):
+            rows += 1
+            for name, at in places.items():
+                if at < len(row) and not table.layout.is_missing(row[at]):
+                    values[name].setdefault(row[at].strip())
+    return values, rows
 
 
 def learn_codes(
-    columns: Columns, vocabularies: dict[str, Vocabulary], chunk: Chunk, limit: int
+    columns: Columns, vocabularies: dict[str, Vocabulary], chunk: Chunk
 ) -> npt.NDArray[np.int32]:
     """Return the codes of the chunk's text columns, the label last; new values get new codes.
 
     Raises:
-        UserError: a value is missing that is required, or there are too many different ones.
+        TableError: a value is missing that is required.
     """
     codes = np.empty((len(chunk), len(vocabularies)), np.int32)
     required = set(columns.table.required)
     for place, (name, vocabulary) in enumerate(vocabularies.items()):
         vocabulary.learn(chunk.texts[name])
         codes[:, place] = vocabulary.codes(chunk.texts[name])
-        if len(vocabulary.places) > limit:
-            advice = "if it names the rows, prepare.exclude leaves it out"
-            if name == columns.label:
-                advice = "is it the column to predict, prepare.label?"
-            raise UserError(
-                f"{columns.table.path}: column {shown(name)}: has more than {limit} different "
-                f"values (prepare.max_categories); {advice}"
-            )
         if name in required and (codes[:, place] == MISSING).any():
             columns.table.explain()
     return codes

@@ -10,7 +10,7 @@ import numpy.typing as npt
 BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 METRICS = list(BETTER_WHEN)
 FEW_MODELS = 10  # of fewer it is hardly known how much they differ
-BETTER_LOW = {"loss", "std", "brier", "calibration_error"}
+BETTER_LOW = {"loss", "std", "std_by_start", "brier", "calibration_error"}
 
 Counts = npt.NDArray[np.integer[Any]]
 Scores = npt.NDArray[np.float64]
@@ -36,7 +36,8 @@ def numbers_in(key: str, value: Any) -> Iterator[tuple[str, float]]:
 def is_better_low(metric: str) -> bool:
     """Return whether a number that `numbers_in` names is the better the lower it is."""
     keys = metric.split(".")  # among which may be a class, or a data set, of any name
-    named = keys[1:] if keys[0] == "crossval" else keys[-1:]
+    has_names = keys[0] != "crossval" or keys[1] == "per_class"
+    named = keys[-1:] if has_names else keys[1:]
     return not BETTER_LOW.isdisjoint(named)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO, StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,10 +32,12 @@ from classifier.table.csv_text import (
 )
 from classifier.table.notation import PLAIN, Notation
 from classifier.table.parallel import map_in_order
+from classifier.table.problems import Problems, TableError
 
 BLOCK_BYTES = 3 * 2**19  # of text that is parsed at a time; more where there are many columns
 FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()
 WORD = "word"  # nothing that could be read as a number or a truth value
+CELLS = 2_000_000  # that are looked at from the first bad one on
 BAR_BYTES = 10_000_000  # a smaller file is read before a bar could be looked at
 
 
@@ -108,9 +111,8 @@ class Table:
         return ""
 
     def _check_first_row(self) -> None:
-        for line, row in self.rows():
-            self._check_row(row, line)
-            return
+        if any(fault for _, row in islice(self.rows(), 1) for fault in self.faults(row)):
+            self.explain()
 
     def _blocks(self, title: str | None) -> Iterator[bytes]:
         """Yield the rows below the header as UTF-8 text, in blocks of whole rows."""
@@ -296,13 +298,32 @@ class Table:
         """Return the line, as an editor counts, on which the row with this index begins."""
         return next(line for number, (line, _) in enumerate(self.rows()) if number == index)
 
-    def find_fault(self) -> None:
-        """Raise `UserError` with line and column of the first cell that is not as it must be.
+    @property
+    def rows_to_explain(self) -> int:
+        """How many rows are looked at one by one to say what is wrong."""
+        return max(1, CELLS // len(self.names))
 
-        Row by row and slow, so it is used only once the fast reader has found fault.
+    def problems(self, within: int | None = None) -> Problems:
+        """Return which cells are not as they must be, the first and those in the rows after it.
+
+        Row by row and slow, so it is used only once the fast reader has found fault. within: of how
+        many rows the first has to be.
+
+        Raises:
+            UserError: the text cannot be read, and there is nothing wrong before that.
         """
-        for line, row in self.rows():
-            self._check_row(row, line)
+        found, left = Problems(self.path), self.rows_to_explain
+        try:
+            for line, row in islice(self.rows(), within):
+                for column, what in self.faults(row):
+                    found.add(column, what, line)
+                left -= bool(found.of_columns)
+                if not left:
+                    break
+        except UserError:
+            if not found.of_columns:
+                raise
+        return found
 
     @cached_property
     def _kinds(self) -> list[tuple[str, Notation | None, bool]]:
@@ -311,28 +332,30 @@ class Table:
         return [(name, notations.get(name), name in required) for name in self.names]
 
     def explain(self) -> NoReturn:
-        """Raise `UserError`: something is wrong, if possible with line and column."""
-        self.find_fault()
-        raise UserError(f"{self.path}: cannot be read as a table")
+        """Raise `TableError`: something is wrong, if possible with line and column."""
+        raise TableError(self.problems())
 
-    def _check_row(self, row: Sequence[str], line: int) -> None:
-        check_width(self.path, line, row, self.names)
+    def faults(self, row: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with a row: the column, '' for its width, and what."""
+        if wrong := wrong_width(row, self.names):
+            yield "", wrong
+            return
         for (name, notation, is_required), cell in zip(self._kinds, row, strict=True):
             if fault := self._fault(cell, notation, is_required):
-                raise UserError(f"{self.path}: row {line}, column {shown(name)}: {fault}")
+                yield name, fault
 
     def _fault(self, cell: str, notation: Notation | None, is_required: bool) -> str:
         """Say what is wrong with a cell, or nothing."""
         layout = self.layout
         if notation.is_missing(cell, layout) if notation else layout.is_missing(cell):
-            return missing_value(cell) if is_required else ""
+            advice = "; prepare.missing says what to do about gaps" * bool(self.advice)
+            return missing_value(cell) + advice if is_required else ""
         if not notation or notation.number(cell) is not None:
             return ""
         return notation.why_not(cell) + self.advice * (notation is PLAIN)
 
 
-def check_width(path: Path, line: int, row: Sequence[str], names: Sequence[str]) -> None:
-    """Raise `UserError` unless the row has as many cells as there are columns."""
-    if len(row) != len(names):
-        found = counted(len(row), "column")
-        raise UserError(f"{path}: row {line}: has {found}, expected {len(names)}")
+def wrong_width(row: Sequence[str], names: Sequence[str]) -> str:
+    """Say if a row has not as many cells as there are columns."""
+    is_right = len(row) == len(names)
+    return "" if is_right else f"has {counted(len(row), 'column')}, expected {len(names)}"
