@@ -1,7 +1,9 @@
 """A stage reads what dvc.lock names, and what it reads stays the same while it runs."""
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -62,6 +64,43 @@ def test_params_that_are_gone_when_a_stage_ends_are_one_line(copied, monkeypatch
         checked_inputs("train"),
     ):
         Path("params.yaml").write_text(text)
+
+
+def test_code_that_was_edited_while_it_was_loaded_is_told(copied, monkeypatch):
+    """DVC would record the new code as what has run."""
+    monkeypatch.chdir(copied.path)
+    loaded = time.time() + 60
+    os.utime("classifier/model/network.py", (loaded, loaded))
+    words = "^classifier/model/network.py: changed while train was running"
+    with pytest.raises(UserError, match=words), checked_inputs("train", loaded - 1):
+        pass
+    with checked_inputs("train", loaded + 1):
+        pass
+
+
+def test_the_start_of_a_process_is_known_to_hundredths_of_a_second():
+    before = time.time()
+    code = "from classifier.base.stage_inputs import process_start; print(process_start())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert before - 0.03 < float(done.stdout) < before + 0.5
+
+
+def test_packages_that_make_has_not_installed_are_told(copied, monkeypatch, tmp_path):
+    monkeypatch.chdir(copied.path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with checked_inputs("train"):
+        pass  # an environment that make has not made
+    (tmp_path / "requirements.txt").write_text("keras==3.0\n")
+    words = "^requirements.txt: is not what .* was made from; run `make repro`$"
+    with pytest.raises(UserError, match=words), checked_inputs("train"):
+        pytest.fail("it has begun")
+
+
+def test_code_of_another_folder_does_not_run(copied):
+    copied.environment["PYTHONSAFEPATH"] = "1"
+    done = copied.run("dvc", "repro", "--force", "--single-item", "evaluate", check=False)
+    assert done.returncode
+    assert "error: this is the code of " in done.stdout + done.stderr
 
 
 def test_a_test_set_that_comes_while_evaluate_runs_is_told(copied, monkeypatch):

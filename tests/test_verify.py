@@ -18,6 +18,7 @@ import pytest
 from dvc.repo import Repo
 from dvc.rwlock import rwlock
 
+from classifier.base.files import md5_of
 from tests import servers
 from tests.sharing import (
     CACHE,
@@ -75,6 +76,18 @@ def test_what_is_lost_in_one_place_is_found_and_repaired(shared):
     assert (code, shown.count(": repaired\n")) == (0, len(wrong))
     assert shown.endswith(f"{counted}, {len(wrong)} repaired\n")
     assert shared.is_well()
+
+
+def test_the_copy_of_a_metric_that_dvc_keeps_for_its_run_cache_is_read_too(shared):
+    """Of it, DVC puts an earlier result back where params are set back."""
+    kept = shared.path(CACHE, "metrics/evaluation.json")
+    flip_a_bit(kept)
+    code, shown = shared.verify()
+    assert (code, told(shown)) == (1, {"metrics/evaluation.json": ["damaged (cache)"]})
+    assert shared.verify("--repair")[0] == 0
+    assert md5_of(kept) == shared.md5s["metrics/evaluation.json"]
+    kept.unlink()  # as in a fresh clone
+    assert shared.verify()[0] == 0
 
 
 def test_what_is_not_a_file_is_named_and_repaired_without_a_hang(shared):

@@ -5,6 +5,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
+PACKAGES = Path("requirements.txt")
 
 SOURCES = Path("data/source")
 ABOUT_TABLES = Path("data/README.md")  # what each is, where it is from, its licence

@@ -48,9 +48,10 @@ def inputs_of(stage: str | None) -> AbstractContextManager[None]:
     """Return the context that checks what a stage reads, of a command nothing."""
     if stage is None:
         return nullcontext()
-    from classifier.base.stage_inputs import checked_inputs  # for commands it is slow
+    from classifier.base import stage_inputs  # for commands it is slow
 
-    return checked_inputs(stage)
+    stage_inputs.require_own_code()
+    return stage_inputs.checked_inputs(stage, stage_inputs.process_start())
 
 
 def exit_with_parent() -> None:

@@ -1,43 +1,82 @@
 """What a stage reads: that it is what dvc.lock names, and stays the same while the stage runs."""
 
+import os
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from classifier.base.dvc_lock import flat, read_lock, require_recorded
 from classifier.base.errors import UserError, listed, require_file
 from classifier.base.files import parse_yaml
-from classifier.base.paths import LOCK, PARAMS, PIPELINE
+from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE
 
 IGNORED = "__pycache__"  # as in .dvcignore
+CODE = (".py", ".yaml", ".txt")
+TICK = 0.01  # seconds, by which the kernel counts the start of a process
 
 Version = tuple[int, int]
 
 
 @contextmanager
-def checked_inputs(stage: str) -> Iterator[None]:
+def checked_inputs(stage: str, loaded_since: float = inf) -> Iterator[None]:
     """Check what a stage reads, before it runs and once it has.
 
     DVC goes by the time of a file, and takes one in the cache for what it was. And it records
     params and files as they are when the stage has ended, whatever the stage has read.
 
+    loaded_since: when its process began to load the code, in seconds since 1970.
+
     Raises:
-        UserError: a file of an earlier stage is not what dvc.lock names, or something has changed
-            while the stage ran.
+        UserError: the packages are not those that DVC records, a file of an earlier stage is not
+            what dvc.lock names, or something has changed since the stage began.
     """
     stages = parse_yaml(require_file(PIPELINE).read_bytes(), str(PIPELINE))["stages"]
     definition = stages.get(stage, {})
     deps, params = definition.get("deps", []), definition.get("params", [])
     require_outs_of_others(deps)
+    if str(PACKAGES) in deps:
+        require_locked_packages()
     files, text = versions(deps), PARAMS.read_bytes() if PARAMS.exists() else b""
+    changed = changed_since(loaded_since, [*files, str(PARAMS)] if text else files)
     yield
-    changed = {path for path, _ in files.items() ^ versions(deps).items()}
+    changed |= {path for path, _ in files.items() ^ versions(deps).items()}
     if text and (now := PARAMS.read_bytes()) != text:
         changed |= changed_params(text, now, params)
     if changed:
         what = listed(sorted(changed))
         raise UserError(f"{what}: changed while {stage} was running; run `dvc repro` again")
+
+
+def require_own_code() -> None:
+    """Raise `UserError` if this is the code of another folder, of whose files DVC knows nothing."""
+    own = Path(__file__).resolve().parents[2]
+    if own != Path.cwd().resolve():
+        raise UserError(f"this is the code of {own}, not of the folder; is PYTHONSAFEPATH set?")
+
+
+def require_locked_packages() -> None:
+    """Raise `UserError` if `make` has installed other packages than requirements.txt names now."""
+    installed = Path(sys.prefix) / PACKAGES.name
+    if installed.exists() and installed.read_bytes() != PACKAGES.read_bytes():
+        raise UserError(f"{PACKAGES}: is not what {sys.prefix} was made from; run `make repro`")
+
+
+def changed_since(start: float, paths: Iterable[str]) -> set[str]:
+    """Return the files of code and params that have changed since then."""
+    return {path for path in paths if path.endswith(CODE) and Path(path).stat().st_mtime > start}
+
+
+def process_start() -> float:
+    """Return when this process began, as seconds since 1970; now, where it cannot be known."""
+    if sys.platform != "linux":
+        return time.time()
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age - TICK
 
 
 def require_outs_of_others(deps: Iterable[str]) -> None:

@@ -78,7 +78,10 @@ class Place:
         """Say whether this is a place for the file."""
         if not self.store:
             return not file.is_list
-        return bool(file.out.use_cache and (file.out.can_push or self.name == "cache"))
+        if self.name != "cache":
+            return bool(file.out.use_cache and file.out.can_push)
+        # Of what git keeps, DVC has a copy for its run cache, though not in a fresh clone.
+        return bool(file.out.use_cache or os.path.lexists(self.copy(file).path))
 
     def copy(self, file: File) -> Copy:
         """Return where the file should be."""
