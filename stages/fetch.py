@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -14,7 +13,7 @@ import fsspec
 from fsspec.callbacks import TqdmCallback
 from fsspec.implementations.local import LocalFileSystem
 
-from classifier.base.errors import UserError, oddity, require_file
+from classifier.base.errors import UserError, oddity, require_file, without_secrets
 from classifier.base.files import replaced_file
 from classifier.base.paths import RAW, SOURCES
 from classifier.base.process import run
@@ -25,7 +24,6 @@ from classifier.params import Fetch, load_params
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
-PASSWORD = re.compile(r"(://[^/:@]*):[^/@]*@")
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -55,7 +53,7 @@ def download(settings: Fetch, target: Path) -> None:
             if is_final(error) or number == settings.retries:
                 why = reason(error, settings)
                 raise UserError(
-                    f"fetch.source: {without_password(settings.source)}: {why}"
+                    f"fetch.source: {without_secrets(settings.source)}: {why}"
                 ) from error
             time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
 
@@ -145,18 +143,13 @@ def reason(error: BaseException, settings: Fetch) -> str:
     return str(error) or type(error).__name__
 
 
-def without_password(source: str) -> str:
-    """Return a URL as an error may show it."""
-    return PASSWORD.sub(r"\1:***@", source)
-
-
 def check_sha256(settings: Fetch, path: Path) -> None:
     """Raise `UserError` unless the file has the checksum that the params pin, if they do."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if settings.sha256 not in (None, found):
         raise UserError(
-            f"fetch.source: {without_password(settings.source)}: its sha256 is {found}, "
+            f"fetch.source: {without_secrets(settings.source)}: its sha256 is {found}, "
             f"expected {settings.sha256} (fetch.sha256)"
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, without_secrets
 from classifier.commands.predict import file_named
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
@@ -372,3 +372,15 @@ def test_a_model_and_a_schema_that_do_not_fit_are_one_line(copied: Clone):
         assert done.stderr.startswith("error: models/classifier.onnx: columns: found [{")
         assert "data/prepared has [{" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://user:p@ss@host/a.csv", "https://user:***@host/a.csv"),
+        ("https://host/a.csv?sig=secret#top", "https://host/a.csv?***"),
+        ("data/source/what?.csv", "data/source/what?.csv"),
+    ],
+)
+def test_no_message_and_no_report_shows_a_secret(source, shown):
+    assert without_secrets(source) == shown

@@ -15,7 +15,7 @@ METRICS = dict(
             "accuracy": {"mean": 0.9, "ci95_low": 0.85},
             "loss": {"ci95_high": 0.3},
             "out_of_fold": {"roc_auc": 0.99, "brier": 0.1},
-            "per_class": [{"class": "yes", "recall": 0.8}, {"class": "no", "recall": 0.7}],
+            "per_class": {"yes": {"recall": 0.8}, "no": {"recall": 0.7}},
         },
     )
 )
@@ -37,6 +37,16 @@ def test_a_bound_is_for_what_is_to_be_high_or_low(name, holds, broken):
     assert line == f"check: {name} is {METRICS[name]:g}, should be " + (
         f"at most {broken:g}" if broken < METRICS[name] else f"at least {broken:g}"
     )
+
+
+def test_classes_and_data_sets_may_have_any_name():
+    per_class = [{"class": "name", "recall": 0.5}, {"class": "class", "recall": 0.6}]
+    found = dict(numbers_in("evaluation", {"class": {"per_class": per_class, "accuracy": 0.7}}))
+    assert found == {
+        "evaluation.class.per_class.name.recall": 0.5,
+        "evaluation.class.per_class.class.recall": 0.6,
+        "evaluation.class.accuracy": 0.7,
+    }
 
 
 def with_bounds(clone: Clone, bounds: str) -> Clone:
@@ -83,7 +93,10 @@ def test_it_is_closed_where_the_results_are_of_other_params(copied):
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [
-        ("{crossval.accuracy.best: 0.9}", "check.crossval.accuracy.best: there is none; known are"),
+        (
+            "{crossval.accuracy.best: 0.9}",
+            "check.crossval.accuracy.best: unknown metric, did you mean crossval.accuracy",
+        ),
         ("{crossval.accuracy.mean: high}", "check.crossval.accuracy.mean: 'high': should be a"),
         ("[1]", "check: "),
     ],

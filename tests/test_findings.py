@@ -137,6 +137,20 @@ def test_rows_like_others_are_counted_as_pair_by_pair(monkeypatch):
     found = repeated.count_like_others(many)
     assert found[0] == pytest.approx(600, abs=150)
     assert found[1] == 0
+    monkeypatch.setattr(repeated, "SAMPLED", 100)
+    few = Dataset(np.repeat(features[:4], 100, axis=0), np.repeat(labels[:1], 400, axis=0))
+    assert repeated.count_like_others(few) == (400, 0)
+
+
+def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):
+    """As the most frequent class tells 99 of 100 rows, so does any column of noise."""
+    rng, rows = np.random.default_rng(1), 4_000
+    rare = np.where(np.arange(rows) % 95, "no", "yes")
+    noise = pd.DataFrame({"x": rng.random(rows), "c": rng.choice(["p", "q"], rows), "label": rare})
+    assert not [line for line in found(noise, is_scaled=True) if "alone tells" in line]
+    inputs = np.eye(2, dtype=np.float32)[rng.integers(2, size=100)]
+    inputs[50:] = np.nan
+    assert share_told(inputs, np.arange(100) // 50) == 1
 
 
 def test_another_data_set_in_other_units(prepared, table):
@@ -172,9 +186,9 @@ def good() -> Results:
     return Results(
         classes=["yes", "no", "perhaps"],
         confusion=np.array([[9, 1, 0], [1, 9, 0], [0, 0, 10]]),
-        train={"accuracy": 0.93},
+        train={"accuracy": 0.93, "rows": 300},
         crossval=crossval,
-        folds=pd.DataFrame({"accuracy": np.linspace(0.8, 1, 20)}),
+        folds=pd.DataFrame({"fold": [*range(1, 11)] * 2, "accuracy": np.linspace(0.8, 1, 20)}),
         history=pd.DataFrame({"loss": np.geomspace(1, 0.2, 100)}),
         members=1,
         held_out=False,
@@ -230,11 +244,11 @@ def test_no_better_than_no_hidden_layer(good):
 
 
 def test_a_bad_start_and_rows_known_by_heart(good):
-    (line,) = told(replace(good, train={"accuracy": 0.6}))
+    (line,) = told(replace(good, train={"accuracy": 0.6, "rows": 300}))
     assert line.startswith(
         "problem: the model that ships has had a bad start: accuracy 0.600 on its"
     )
-    (line,) = told(replace(good, train={"accuracy": 1.0}, crossval={
+    (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
     assert line.startswith(
         "warning: it knows its own rows by heart: accuracy 1.000 on its own rows"
@@ -246,8 +260,10 @@ def test_starts_of_which_some_lead_nowhere(good):
     assert line.startswith(
         "note: one such model may score 0.500 to 1.000: much depends on its start"
     )
-    (line,) = told(replace(good, folds=pd.DataFrame({"accuracy": [0.5] + [0.9] * 19})))
+    failed = good.folds.assign(accuracy=[0.5] + [0.9] * 19)
+    (line,) = told(replace(good, folds=failed))
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
+    assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
 
 
 def test_few_models(good):

@@ -33,6 +33,10 @@ SEPARATORS = {
         ("1,234.5", "\u22125", -5),
         ("1.234,5", "1.234,50 €", 1234.5),
         ("1 234,5", "EUR 1\u00a0234", 1234),
+        ("1,234.5", "$.50", 0.5),
+        ("1234,5", ",5", 0.5),
+        ("1234,5", "6,44E-04", 6.44e-4),
+        ("1'234.5", "1\u2019234.50", 1234.5),
     ],
 )
 def test_signs_currencies_and_percents(like, cell, number):
@@ -45,6 +49,7 @@ def test_signs_currencies_and_percents(like, cell, number):
         ("1,234.5", "12,34"), ("1,234.5", "1,2345"), ("1,234.5", "--5"), ("1,234.5", "(-5)"),
         ("1,234.5", "5 kg"), ("1,234.5", ""), ("1,234.5", "\u0663"), ("1,234.5", "1" * 40),
         ("1.234,5", "1.5"), ("1234,5", "1.234,5"), ("1 234.5", "1  234"),
+        ("1,234.5", "NAN5"), ("1,234.5", "."),
     ],
 )  # fmt: skip
 def test_what_is_written_otherwise_is_no_number(like, cell):
@@ -104,6 +109,20 @@ def test_prepare_new_rows_and_one_row_read_the_same(prepared, tmp_path, monkeypa
     assert schema.row(["01.03.2001", "?"]).numbers[0, 0] == EXPECTED[2, 0]
 
 
+def test_a_blank_line_and_a_number_that_stands_for_no_value(prepared):
+    table = 'day,price,y\n28.02.2001,-2,a\n\n01.03.2001,"-999,00",a\n03.03.2001,5,b\n'
+    folder = prepared(table, **SHAPE | {"na_values": ["-999"]})
+    stored = np.load(folder / "train/features.npy")
+    assert stored[:, 0].tolist() == [11381, 11382, 11384]
+    assert np.array_equal(stored[:, 1], [-2, np.nan, 5], equal_nan=True)
+
+
+def test_a_column_of_dates_may_be_left_out_and_times_may_have_zones(prepared):
+    settings = SHAPE | {"exclude": ["day"], "dates": {"day": "%Y-%m-%dT%H:%M:%S%z"}}
+    schema = Schema.load(prepared(TABLE, **settings) / "schema.json")
+    assert [feature.name for feature in schema.features] == ["price"]
+
+
 def test_the_model_says_how_its_numbers_were_written(prepared):
     schema = Schema.load(prepared(TABLE, **SHAPE) / "schema.json")
     assert json.loads(schema.metadata()["columns"]) == [
@@ -121,7 +140,7 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
         (TABLE.replace("-2", "2.5"), {},
          "row 3, column price: found '2.5', expected a number written like 1.234,5"),
         (TABLE, {"missing": "error"}, r"row 3, column day: has no value \(found ''\)"),
-        (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: y is not among the features"),
+        (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: has the label"),
         (TABLE, {"dates": {"q": "%Y%m%d"}}, "prepare.dates: no column 'q' among day, price, y"),
         (TABLE, {"text": ["day"]}, "prepare.dates: day is said to be something else as well"),
         (TABLE, {"numbers": {"day": "1,234.5"}}, "prepare.numbers: day is said to be something"),

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
@@ -29,7 +29,7 @@ def _encoding(name: str) -> str:
 
 
 def _date_format(written: str) -> str:
-    day = datetime(2001, 2, 28, 13, 45)
+    day = datetime(2001, 2, 28, 13, 45, tzinfo=UTC)
     try:
         if datetime.strptime(day.strftime(written), written).date() == day.date():
             return written

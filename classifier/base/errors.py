@@ -11,6 +11,7 @@ NO_DATABASE = "DVC cannot use its database in .dvc/tmp/site-cache; if it is dama
 REPRO_FIRST = "run `dvc repro` first"
 LONGEST = 1_000  # characters of a line
 LONG_WORD = re.compile(r"\S{201,}")  # longer than most paths
+PASSWORD, QUERY = re.compile(r"(://[^/:@]*):[^/]*@"), re.compile(r"([^?#]*)\?.*")
 SHOWN = 60  # characters of a cell or a name that a message repeats
 LISTED = 10  # names in a message
 KINDS = {
@@ -52,6 +53,12 @@ def oddity(path: Path) -> str | None:
         if path.is_symlink():
             return "a link to nothing"
         raise
+
+
+def without_secrets(source: str) -> str:
+    """Return a path or a URL as it may be shown: without password and query, which may be a key."""
+    shown_source = PASSWORD.sub(r"\1:***@", source)
+    return QUERY.sub(r"\1?***", shown_source) if "://" in source else shown_source
 
 
 def require_file(path: Path, hint: str = "") -> Path:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from classifier.base.dvc_lock import read_lock, require_recorded
-from classifier.base.errors import UserError, listed
+from classifier.base.errors import UserError
 from classifier.base.paths import CROSSVAL, EVALUATION, FINDINGS, LOCK, PARAMS
 from classifier.findings.finding import Finding
 from classifier.params import load_params
@@ -44,7 +45,8 @@ def check(
     if as_json:
         print(json.dumps({"findings": findings, "broken": broken, "outdated": outdated}, indent=2))
     else:
-        print(*(Finding(**one) for one in findings), *broken, *outdated, sep="\n")
+        for line in [*(Finding(**one) for one in findings), *broken, *outdated]:
+            print(line)
     if problems or broken or outdated:
         raise typer.Exit(1)
 
@@ -71,8 +73,8 @@ def broken_bounds(bounds: dict[str, float], metrics: dict[str, float]) -> Iterat
     """
     for name, bound in bounds.items():
         if name not in metrics:
-            alike = [key for key in metrics if key.startswith(name.split(".")[0])]
-            raise UserError(f"{PARAMS}: check.{name}: there is none; known are {listed(alike)}")
+            alike = get_close_matches(name, metrics, n=1, cutoff=0)
+            raise UserError(f"{PARAMS}: check.{name}: unknown metric, did you mean {alike[0]}?")
         low = is_better_low(name)
         value, least = metrics[name], "at most" if low else "at least"
         if not (value <= bound if low else value >= bound):

@@ -14,6 +14,7 @@ GAP = 0.1  # of accuracy between rows trained on and rows left out that is no ac
 UNSURE = 0.05  # by which confidence is below accuracy
 FALLING = 0.02  # of the loss, over the last tenth of the epochs
 FAILED = 0.02  # of the models that were cross-validated
+ROWS_OF_FOLD = 10  # from which on a model's accuracy on its fold says something
 WIDER = 0.05  # of accuracy, by which one model may be worse than the interval of all
 
 
@@ -128,7 +129,10 @@ def of_starts(results: Results) -> Iterator[Finding]:
         ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
         seen = f"one such model may score {ends}: much depends on its start and its rows"
         yield Finding("note", "model", seen, results.other_starts)
-    if majority and majority["accuracy"]["ci95_low"] > 0:  # else none is any better
+    rows_of_fold = results.train["rows"] / results.folds["fold"].max()
+    if not majority or rows_of_fold < ROWS_OF_FOLD:  # of fewer rows, it is one wrong answer
+        return
+    if majority["accuracy"]["ci95_low"] > 0:  # else none is any better
         failed = int((results.folds["accuracy"] <= majority["accuracy"]["mean"]).sum())
         if failed > FAILED * len(results.folds):
             seen = (

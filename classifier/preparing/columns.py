@@ -59,7 +59,7 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         raise UserError(f"{path}: row 1: {IS_HEADER}")
     features = feature_names(names, label, settings)
     texts = set(find_columns(names, settings.text, "prepare.text"))
-    notations = told_notations(names, features, texts, settings)
+    notations = told_notations(names, label, features, texts, settings)
     plain = {*numbers_among(path, layout, names, features)} - texts
     numbers = [name for name in features if name in plain or name in notations]
     required = required_columns(settings.missing, features, label)
@@ -68,7 +68,7 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
 
 
 def told_notations(
-    names: list[str], features: list[str], texts: set[str], settings: Prepare
+    names: list[str], label: str, features: list[str], texts: set[str], settings: Prepare
 ) -> dict[str, Notation]:
     """Return how the numbers of columns are written where the params say so.
 
@@ -80,12 +80,12 @@ def told_notations(
     amounts = {column: Amounts(written) for column, written in settings.numbers.items()}
     for param, told in (("prepare.dates", dates), ("prepare.numbers", amounts)):
         for name, notation in zip(find_columns(names, [*told], param), told.values(), strict=True):
-            if name not in features:
-                raise UserError(f"{param}: {shown(name)} is not among the features")
+            if name == label:
+                raise UserError(f"{param}: has the label")
             if name in found or name in texts:
                 raise UserError(f"{param}: {shown(name)} is said to be something else as well")
             found[name] = notation
-    return found
+    return {name: notation for name, notation in found.items() if name in features}
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:

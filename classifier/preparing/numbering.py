@@ -14,6 +14,7 @@ from classifier.table.cells import Layout
 from classifier.table.notation import Notation
 from classifier.table.reader import Table
 
+LOOKED_AT = 10_000  # rows whose text is read
 MERGED = 2.0**24  # from here on, float32 takes some whole numbers for one
 ALMOST_ALL, SOME, HARDLY_ANY = 0.99, 0.25, 0.01  # of the rows
 MANY = 10  # rows from which on it is no accident that numbers grow
@@ -25,16 +26,16 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     """Return the columns of numbers that may number the rows, and in which way."""
     numbers = rows.features.numbers[next(rows.blocks())].astype(np.float64)
     large = np.flatnonzero((np.abs(numbers) >= MERGED).any(axis=0)).tolist()
-    for at, column in zip(large, read_exactly(table, large, len(numbers)), strict=True):
-        numbers[:, at] = column
-    ways = zip(table.numbers, map(way_of_numbering, numbers.T), strict=True)
+    columns = dict(enumerate(numbers.T))
+    columns |= zip(large, read_exactly(table, large), strict=True)
+    ways = zip(table.numbers, map(way_of_numbering, columns.values()), strict=True)
     return {name: way for name, way in ways if way}
 
 
-def read_exactly(table: Table, places: Sequence[int], count: int) -> list[npt.NDArray[np.float64]]:
+def read_exactly(table: Table, places: Sequence[int]) -> list[npt.NDArray[np.float64]]:
     """Return the first numbers of these columns of numbers as the text has them, NaN for gaps."""
     at = [table.names.index(table.numbers[place]) for place in places]
-    rows = [[row[each] for each in at] for _, row in islice(table.rows() if at else (), count)]
+    rows = [[row[each] for each in at] for _, row in islice(table.rows() if at else (), LOOKED_AT)]
     notations = [table.notation(table.numbers[place]) for place in places]
     return [
         np.array([exact_number(cell, notation, table.layout) for cell in cells])

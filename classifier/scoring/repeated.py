@@ -10,6 +10,7 @@ from classifier.rows.dataset import Dataset
 
 BLOCK_CELLS = 2_000_000  # that are hashed at a time
 SAMPLED = 1_000_000  # rows that are looked at for those like others
+UNEVEN = 0.1  # of the rows
 OF_CLASS = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two classes get one number
 
 
@@ -33,15 +34,14 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
     """Return how many rows have the features of another of their class, and of another class.
 
     Of many more rows than SAMPLED, an estimate: rows are drawn by a hash of their features, so that
-    those that are alike are drawn together.
+    those that are alike are drawn together. Where that draws too many or too few, there are large
+    groups of them, and all rows are counted.
     """
     share = np.uint64(max(1, len(data) // SAMPLED))
-    drawn = [
-        (hashes[is_drawn], classes[is_drawn])
-        for hashes, classes in feature_hashes(data)
-        for is_drawn in [hashes % share == 0]
-    ]
-    hashes, classes = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    hashes, classes = drawn_rows(data, share)
+    if abs(len(hashes) * int(share) - len(data)) > UNEVEN * len(data):
+        share = np.uint64(1)
+        hashes, classes = drawn_rows(data, share)
     order = np.lexsort((classes, hashes))
     hashes, classes = hashes[order], classes[order]
     other_features = np.append(True, hashes[1:] != hashes[:-1])
@@ -49,7 +49,22 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
     copies, alike = group_sizes(other_rows), group_sizes(other_features)
     classes_of_group = np.add.reduceat(other_rows, np.flatnonzero(other_features), dtype=np.intp)
     contradictory = alike[classes_of_group > 1].sum()
-    return int(copies[copies > 1].sum() * share), int(contradictory * share)
+    found = copies[copies > 1].sum(), contradictory
+    of_all, of_contradictory = (min(len(data), int(count * share)) for count in found)
+    return of_all, of_contradictory
+
+
+def drawn_rows(
+    data: Dataset, share: np.uint64
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:
+    """Return the hashes of features, and the classes, of one row in `share`."""
+    drawn = [
+        (hashes[is_drawn], classes[is_drawn])
+        for hashes, classes in feature_hashes(data)
+        for is_drawn in [hashes % share == 0]
+    ]
+    hashes, classes = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    return hashes, classes
 
 
 def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

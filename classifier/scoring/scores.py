@@ -19,16 +19,15 @@ Scores = npt.NDArray[np.float64]
 def numbers_in(key: str, value: Any) -> Iterator[tuple[str, float]]:
     """Yield the numbers of a metrics file, each by all keys that lead to it, joined by dots.
 
-    What stands in a list goes by its own name or class, or counts as if it stood outside.
+    What stands in a list goes by its own class, in commits of old by its name.
     """
     if isinstance(value, dict):
-        own = value.get("name", value.get("class"))
-        path = key if own is None else f"{key}.{own}"
         for name, inner in value.items():
-            yield from numbers_in(f"{path}.{name}", inner)
+            yield from numbers_in(f"{key}.{name}", inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from numbers_in(key, inner)
+            own = inner.get("class", inner.get("name")) if isinstance(inner, dict) else None
+            yield from numbers_in(key if own is None else f"{key}.{own}", inner)
     elif isinstance(value, int | float):
         yield key, value
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+import numpy as np
+
 from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import quoted
 from classifier.table.cells import FLOAT32_LIMIT, Layout, is_number, why_no_number
@@ -13,7 +15,8 @@ from classifier.table.cells import FLOAT32_LIMIT, Layout, is_number, why_no_numb
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLE = datetime(2001, 2, 28, 13, 45, 30, tzinfo=UTC)
 DAY = 86_400  # seconds
-SPACES, CURRENCY = "[ \u00a0\u2009\u202f]", r"(?:[$€£¥₹₩₽]|[A-Z]{3})"
+SPACES = "[ \u00a0\u2009\u202f]"
+CURRENCY = r"(?:[$€£¥₹₩₽]|(?!NAN|INF)[A-Z]{3})"
 
 
 class Notation(ABC):
@@ -77,12 +80,14 @@ class Amounts(Notation):
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         thousands, decimal = self.written[1], self.written[-2]
-        between = {"2": "", " ": SPACES}.get(thousands, re.escape(thousands))
+        between = {"2": "", " ": SPACES, "'": "['\u2019]"}.get(thousands, re.escape(thousands))
         grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+|" if between else ""
+        point = re.escape(decimal)
         sign = f"(?:{CURRENCY}{SPACES}?|[-+\u2212]{SPACES}?)*"
         unit = f"(?:{SPACES}?(?:%|{CURRENCY}))?"
         return re.compile(
-            rf"(?P<sign>{sign})(?P<whole>{grouped}\d+)(?:{re.escape(decimal)}(?P<part>\d+))?{unit}",
+            rf"(?P<sign>{sign})(?:(?P<whole>{grouped}\d+)|(?={point}\d))"
+            rf"(?:{point}(?P<part>\d+))?(?P<power>[eE][-+]?\d+)?{unit}",
             re.ASCII,
         )
 
@@ -94,8 +99,15 @@ class Amounts(Notation):
         if not found or sum(map(found["sign"].count, "-+\u2212")) + is_negative > 1:
             return None
         is_negative = is_negative or "-" in found["sign"] or "\u2212" in found["sign"]
-        size = float(f"{re.sub('[^0-9]', '', found['whole'])}.{found['part'] or 0}")
+        whole = re.sub("[^0-9]", "", found["whole"] or "0")
+        size = float(f"{whole}.{found['part'] or 0}{found['power'] or ''}")
         return None if size >= FLOAT32_LIMIT else -size if is_negative else size
 
     def why_not(self, cell: str) -> str:
         return f"found {quoted(cell)}, expected a number written like {self.written}"
+
+    def is_missing(self, cell: str, layout: Layout) -> bool:
+        if layout.is_missing(cell):
+            return True
+        number = self.number(cell) if layout.na_numbers else None
+        return number is not None and bool(layout.are_missing(np.float64(number)))

@@ -165,7 +165,10 @@ class Table:
             is_sure = False
         if not is_sure:
             cells, block = self._read_slowly(block)
-            numbers = self._numbers(cells)
+            try:
+                numbers = self._numbers(cells)
+            except ValueError:
+                self.explain()
         self._require_values(numbers)
         named = zip(self.names, cells, strict=True)
         return Chunk(numbers, {name: c for name, c in named if c.dtype != float}, block)
@@ -183,14 +186,20 @@ class Table:
         return numbers
 
     def _read_notation(self, notation: Notation, cells: pd.Categorical) -> npt.NDArray[np.float64]:
-        """Return the numbers of a block that are not written plainly, NaN for gaps."""
+        """Return the numbers of a block that are not written plainly, NaN for gaps.
+
+        Raises:
+            ValueError: a cell is neither.
+        """
         used = np.bincount(cells.codes, minlength=len(cells.categories)) > 0
         found = [
-            np.nan if self.layout.is_missing(cell) or not is_used else notation.number(cell)
+            np.nan
+            if not is_used or notation.is_missing(cell, self.layout)
+            else notation.number(cell)
             for cell, is_used in zip(cells.categories, used.tolist(), strict=True)
         ]
         if None in found:
-            self.explain()
+            raise ValueError
         return np.array(found, np.float64).take(cells.codes)
 
     def _read_csv(self, block: bytes) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from classifier.base.dvc_lock import Lock, read_lock, require_recorded
-from classifier.base.errors import UserError, require_file
+from classifier.base.errors import UserError, require_file, without_secrets
 from classifier.base.paths import (
     CONFUSION,
     CROSSVAL,
@@ -75,11 +75,13 @@ class Run:
     @property
     def params(self) -> dict[str, dict[str, Any]]:
         """The sections of params.yaml that the stages were run with."""
-        return {
+        params = {
             name: stage.params[str(PARAMS)][name]
             for name, stage in self.lock.stages.items()
             if name in stage.params.get(str(PARAMS), {})
         }
+        source = without_secrets(str(params.get("fetch", {}).get("source")))
+        return params | {"fetch": params.get("fetch", {}) | {"source": source}}
 
 
 def load_run() -> Run:
