@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -263,6 +264,16 @@ def test_neither_tensorflow_nor_pandas_is_imported_for_a_row(reproduced):
         "print(*{'tensorflow', 'keras', 'pandas'} & set(sys.modules))"
     )
     assert reproduced.run(sys.executable, "-c", script).stdout.splitlines()[4:] == [""]
+
+
+def test_nothing_is_written_elsewhere_and_nothing_sent(reproduced, tmp_path):
+    """The runtime of ONNX keeps a device's number, and reports to its makers."""
+    home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "classifier", "predict", *["5.1", "3.5", "1.4", "0.2"]]
+    subprocess.run(
+        command, cwd=reproduced.path, env=reproduced.environment | home, check=True, timeout=60
+    )
+    assert [*tmp_path.rglob("*")] == []
 
 
 def test_help_has_examples(reproduced):

@@ -31,6 +31,9 @@ def run(main: Callable[[], None]) -> None:
                 main()
         finally:
             flush_output()
+        if stage:
+            # At once: TensorFlow takes a second to end, and DVC records what is edited meanwhile.
+            os._exit(0)
     except UserError as error:
         sys.exit(error.lines())
     except BrokenPipeError:

@@ -119,6 +119,8 @@ def load_model(path: Path, schema: Schema) -> Any:
     Raises:
         UserError: it is not the file that dvc.lock names, or the schema is another model's.
     """
+    # It would write into the home folder and send what it is used for to Microsoft.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # here, because --help does not need it
 
     content = require_recorded(path).read_bytes()
