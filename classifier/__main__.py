@@ -16,6 +16,7 @@ from classifier.commands.artifacts.push import push
 from classifier.commands.artifacts.verify import verify
 from classifier.commands.check import check
 from classifier.commands.compare import compare
+from classifier.commands.init.command import init
 from classifier.commands.predict import predict
 from classifier.commands.report.command import report
 from classifier.commands.sweep.command import sweep
@@ -60,7 +61,7 @@ def require_top_folder() -> None:
 
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
 
-for command in (check, sweep, compare, report, verify, push, pull):
+for command in (init, check, sweep, compare, report, verify, push, pull):
     app.command()(command)
 
 

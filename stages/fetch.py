@@ -1,30 +1,14 @@
 """fetch: the table as it is at its source, its content pinned by a checksum, to data/raw.csv."""
 
-import errno
 import hashlib
-import os
-import time
 from pathlib import Path
-from typing import Any, TypeGuard
-from urllib.parse import urlsplit
 
-import aiohttp
-import fsspec
-from fsspec.callbacks import TqdmCallback
-from fsspec.implementations.local import LocalFileSystem
-
-from classifier.base.errors import UserError, oddity, require_file, without_secrets
+from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import replaced_file
-from classifier.base.paths import RAW, SOURCES
+from classifier.base.paths import RAW
 from classifier.base.process import run
-from classifier.base.progress import Progress
+from classifier.fetching.download import download
 from classifier.params import Fetch, load_params
-
-# s3 needs the package s3fs, gs gcsfs, az and abfs adlfs, sftp and ssh paramiko.
-SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
-
-PASSING_STATUSES = (408, 429)  # request time-out, too many requests
-LONGEST_WAIT = 30.0  # seconds between two tries
 
 
 def main() -> None:
@@ -32,115 +16,6 @@ def main() -> None:
     with replaced_file(RAW) as target:
         download(settings, target)
         check_sha256(settings, target)
-
-
-def download(settings: Fetch, target: Path) -> None:
-    """Stream the source to `target`, trying again after a transfer that failed.
-
-    Raises:
-        UserError: a local file where DVC would not see it change, a URL that is none or of an
-            unknown kind, the source does not exist, or every try failed.
-    """
-    if "://" not in settings.source:
-        require_local_source(Path(settings.source))
-    for number in range(settings.retries + 1):
-        try:
-            transfer(settings, target)
-            return
-        except Exception as error:  # every kind of storage has its own
-            if is_of_target(error, target):
-                raise OSError(error.errno, error.strerror, str(target)) from error
-            if is_final(error) or number == settings.retries:
-                why = reason(error, settings)
-                raise UserError(
-                    f"fetch.source: {without_secrets(settings.source)}: {why}"
-                ) from error
-            time.sleep(min(2**number / 4, LONGEST_WAIT))  # 1/4 s, 1/2 s, 1 s, ...
-
-
-def require_local_source(path: Path) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(SOURCES.resolve()):
-        raise UserError(
-            f"fetch.source: {path}: is not under {SOURCES}, where DVC sees local files change"
-        )
-    require_file(path, f"fetch.source names it; put it under {SOURCES}")
-
-
-def open_source(settings: Fetch) -> tuple[Any, str]:
-    """Return the fsspec file system of the source and the path on it.
-
-    Not by `fsspec.url_to_fs`, which takes a `::` in a path or an address for one of its own.
-
-    Raises:
-        ValueError: a URL that is none or of an unknown kind.
-    """
-    scheme, colon, rest = settings.source.partition("://")
-    if not colon:
-        return fsspec.filesystem("file"), settings.source
-    scheme, url = scheme.lower(), f"{scheme.lower()}://{rest}"
-    if scheme not in SCHEMES:
-        raise ValueError(f"unknown kind of URL, known are {', '.join(SCHEMES)}")
-    if scheme != "file" and not urlsplit(url).hostname:
-        raise ValueError(f"there is no host after {scheme}://")
-    kind = fsspec.get_filesystem_class(scheme)
-    options = kind._get_kwargs_from_urls(url) | time_limit(scheme, settings.timeout)
-    return kind(**options), kind._strip_protocol(url)
-
-
-def time_limit(scheme: str, seconds: float) -> dict[str, Any]:
-    """The option that limits waiting for an answer, not the length of a transfer that moves."""
-    if scheme in ("http", "https"):
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
-        return {"client_kwargs": {"timeout": limit}}
-    return {"timeout": seconds} if scheme in ("ftp", "sftp", "ssh") else {}
-
-
-def transfer(settings: Fetch, target: Path) -> None:
-    filesystem, path = open_source(settings)
-    is_local = isinstance(filesystem, LocalFileSystem) and os.path.lexists(path)
-    if is_local and (kind := oddity(Path(path))):  # reading a device or a FIFO may never end
-        raise ValueError(f"is {kind}, expected a file")
-    bar = {"desc": "fetch", "unit": "B", "unit_scale": True}
-    with TqdmCallback(tqdm_kwargs=bar, tqdm_cls=Progress) as callback:
-        filesystem.get_file(path, str(target), callback=callback)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
-    if not target.stat().st_size:
-        raise ValueError("is empty")
-
-
-def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:
-    """Whether it is the file here that cannot be written, whatever the source may do."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in full or Path(error.filename or "").absolute() == target.absolute()
-
-
-def is_final(error: BaseException) -> bool:
-    """Return whether trying again is useless: the file does not exist, or the server refuses."""
-    if isinstance(error, aiohttp.TooManyRedirects | aiohttp.RedirectClientError):
-        return True
-    if isinstance(error, aiohttp.ClientResponseError):
-        return 400 <= error.status < 500 and error.status not in PASSING_STATUSES
-    return isinstance(error, FileNotFoundError | IsADirectoryError | ImportError | ValueError)
-
-
-def reason(error: BaseException, settings: Fetch) -> str:
-    match error:
-        case TimeoutError():
-            return f"no answer in {settings.timeout:g} s (fetch.timeout)"
-        case aiohttp.TooManyRedirects():
-            return "the server redirects without end"
-        case aiohttp.RedirectClientError():
-            return f"the server redirects to {error}"
-        case aiohttp.ClientResponseError():
-            return f"the server answered {error.status} {error.message}"
-        case FileNotFoundError():
-            return "not found"
-        case IsADirectoryError():
-            return "is a directory, expected a file"
-    return str(error) or type(error).__name__
 
 
 def check_sha256(settings: Fetch, path: Path) -> None:

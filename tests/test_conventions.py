@@ -11,6 +11,7 @@ ROOMS = [
     "classifier/base",
     "classifier/params.py",
     "classifier/base/dvc_lock.py",
+    "classifier/fetching",
     "classifier/rows",
     "classifier/table",
     "classifier/preparing",

@@ -1,0 +1,1 @@
+"""init: params.yaml for a table that is new here, with a line on each column."""

@@ -1,0 +1,86 @@
+"""The command: look at a table, write params.yaml, say what each column is taken for."""
+
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from classifier.base.errors import UserError
+from classifier.base.files import write_text
+from classifier.base.paths import PARAMS
+
+
+def init(
+    table: Annotated[str, typer.Argument(help="A CSV file under data/source, or a URL.")],
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column to predict.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace settings that are not committed.")
+    ] = False,
+) -> None:
+    """Write params.yaml for a table, and say what each column is taken for, and why.
+
+    Then `dvc repro` runs with it. What is written are ordinary settings, their comments kept:
+    change what you know better. Columns that seem to number or to name the rows are left out, as
+    are those whose dates or amounts can be read in two ways.
+
+    \b
+    Examples:
+      classifier init data/source/customers.csv
+      classifier init data/source/customers.csv --label churned
+      classifier init https://example.com/customers.csv
+    """
+    from classifier.commands.init.look import look_at_table
+    from classifier.commands.revisions import git
+
+    if not force and git("status", "--porcelain", "--", str(PARAMS)):
+        raise UserError(f"{PARAMS}: has changes that are not committed; --force replaces them")
+    with TemporaryDirectory() as scratch:
+        found = look_at_table(local_copy(table, Path(scratch) / "table.csv"), label)
+    settings = {"fetch": {"source": table, "sha256": None}} | found.settings()
+    write_text(PARAMS, with_settings(PARAMS.read_text(), settings))
+    print(*found.lines(), f"{PARAMS} is written; next is `dvc repro`", sep="\n")
+
+
+def local_copy(table: str, target: Path) -> Path:
+    """Return where the table is, a URL downloaded to `target`."""
+    from classifier.fetching.download import download, require_local_source
+    from classifier.params import load_params
+
+    if "://" not in table:
+        require_local_source(Path(table))
+        return Path(table)
+    download(load_params().fetch.model_copy(update={"source": table, "sha256": None}), target)
+    return target
+
+
+def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:
+    """Return the text of params.yaml with these settings, all else as it was."""
+    from ruamel.yaml import YAML
+
+    round_trip = YAML(typ="rt")
+    round_trip.preserve_quotes, round_trip.width = True, 10_000
+    round_trip.representer.add_representer(
+        type(None), lambda it, _: it.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    params, written = round_trip.load(text), StringIO()
+    for section, values in settings.items():
+        for key, value in values.items():
+            if params[section][key] != value:
+                params[section][key] = as_yaml(value)
+    round_trip.dump(params, written)
+    return written.getvalue()
+
+
+def as_yaml(value: Any) -> Any:
+    """Return a value such that a list or a dict stands on one line."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if not isinstance(value, list | dict):
+        return value
+    found = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+    found.fa.set_flow_style()
+    return found

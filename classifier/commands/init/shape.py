@@ -1,0 +1,85 @@
+"""How a file of a table is written: encoding, delimiter, whether its first row is a header."""
+
+import codecs
+import csv
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from classifier.base.errors import UserError, require_file
+from classifier.table.cells import Layout, is_meant_as_number
+from classifier.table.csv_text import numbered_rows, open_text
+
+NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # as in params.yaml
+DELIMITERS = ",;\t|"
+PIECE = 2**20  # bytes that are decoded at a time
+ROWS = 200  # that show what stands between cells
+MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def layout_of(path: Path) -> Layout:
+    """Return how a file is written, as far as it shows.
+
+    Raises:
+        UserError: there is no such file, or no table in it.
+    """
+    require_file(path)
+    encoding = encoding_of(path)
+    layouts = [
+        Layout(delimiter=each, encoding=encoding, header=False, na_values=NA_VALUES)
+        for each in DELIMITERS
+    ]
+    readings = [(layout, rows) for layout in layouts if (rows := first_rows(path, layout))]
+    if not readings:
+        raise UserError(f"{path}: has no rows")
+    layout, rows = max(readings, key=lambda reading: how_plausible(reading[1], reading[0]))
+    return layout.model_copy(update={"header": has_header(rows)})
+
+
+def encoding_of(path: Path) -> str:
+    """Return utf-8 or utf-16 where the file is, else cp1252, which any text of one byte may be."""
+    with path.open("rb") as file:
+        mark = file.read(2)
+        if mark in MARKS:
+            return MARKS[mark]
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while piece := file.read(PIECE):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+def first_rows(path: Path, layout: Layout) -> list[list[str]]:
+    try:
+        with open_text(path, layout) as lines:
+            return [row for _, row in islice(numbered_rows(lines, layout, path), ROWS)]
+    except (UserError, csv.Error):
+        return []
+
+
+def how_plausible(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[bool, float, int]:
+    """Return whether all rows are as wide, the share of whole cells, and how many columns.
+
+    A cell is whole if there is no other delimiter in it, or it is a number.
+    """
+    width, others = len(rows[0]), set(DELIMITERS) - {layout.delimiter}
+    cells = [cell for row in rows for cell in row]
+    whole = sum(others.isdisjoint(cell) or is_meant_as_number(cell) for cell in cells)
+    is_even = width > 1 and all(len(row) == width for row in rows)
+    return is_even, whole / len(cells), width
+
+
+def has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row names columns: words, each once, and none of its column."""
+    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
+    named = [name for name in first if name]
+    if not rest or len({*named}) < len(named) or len(named) < len(first) - 1:
+        return False
+    if any(is_meant_as_number(name) for name in named):
+        return first == [str(at) for at in range(len(first))]
+    columns = [[row[at].strip() for row in rest if at < len(row)] for at in range(len(first))]
+    return not any(name in column for name, column in zip(first, columns, strict=True))

@@ -1,0 +1,205 @@
+"""classifier init: params.yaml for a table that is new here."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import yaml
+
+from classifier.base.errors import UserError
+from classifier.commands.init.columns import look_at
+from classifier.commands.init.command import with_settings
+from classifier.commands.init.look import look_at_table
+from classifier.commands.init.shape import NA_VALUES, layout_of
+from classifier.params import parse_params
+from classifier.table.cells import Layout
+from stages import prepare
+from tests.conftest import ROOT
+
+LAYOUT = Layout(delimiter=",", encoding="utf-8", header=True, na_values=NA_VALUES)
+PARAMS = (ROOT / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "encoding", "header"),
+    [
+        ("a,b\n1,x\n2,y\n", ",", "utf-8", True),
+        ("1,x\n2,y\n", ",", "utf-8", False),
+        ("a;b\n1,5;x\n2,5;y\n", ";", "utf-8", True),
+        ("a\tb c\n1\tx, y\n2\ty\n", "\t", "utf-8", True),
+        ("name|kind\np|x\nq|y\n", "|", "utf-8", True),
+        ("p,x\nq,x\np,y\n", ",", "utf-8", False),
+        ("x,p\nx,q\ny,p\n", ",", "utf-8", False),
+        (",a,b\n0,1,x\n1,2,y\n", ",", "utf-8", True),
+        ("0,1,2\n5,1,x\n6,2,y\n", ",", "utf-8", True),
+        ('a,b\n"1,5",x\n"2;5",y\n', ",", "utf-8", True),
+        ("größe,b\n1,x\n2,y\n".encode("cp1252"), ",", "cp1252", True),
+        ("größe,b\n1,x\n2,y\n".encode("utf-16"), ",", "utf-16", True),
+        ("\ufeffa,b\n1,x\n2,y\n", ",", "utf-8", True),
+    ],
+)
+def test_how_a_file_is_written_is_seen(tmp_path, text, delimiter, encoding, header):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = layout_of(path)
+    assert (found.delimiter, found.encoding, found.header) == (delimiter, encoding, header)
+
+
+ROWS = range(40)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "why"),
+    [
+        ([f"{n % 7}.5" for n in ROWS], "number", "numbers"),
+        ([str(n) for n in ROWS], "left out", "counts the rows: a row's number?"),
+        ([f"P-{n}" for n in ROWS], "left out", "40 different values in 40 rows: names of rows?"),
+        ([f"{n % 7:03d}" for n in ROWS], "digits", "leading zeros, as in '000'"),
+        ([f"2021-03-{n % 28 + 1:02d}" for n in ROWS], "date", "as '2021-03-01'"),
+        ([f"202103{n % 28 + 1:02d}" for n in ROWS], "date", "as '20210301'"),
+        ([f"{n % 28 + 1}/12/2021" for n in ROWS], "date", "as '1/12/2021'"),
+        (
+            [f"{n % 12 + 1}/{n % 9 + 1}/2021" for n in ROWS],
+            "left out",
+            "say which in prepare.dates",
+        ),
+        ([f"${n % 9},000.50" for n in ROWS], "amount", "as '$0,000.50'"),
+        ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
+        ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
+        (["yes", "no"] * 20, "category", "2 values: yes, no"),
+        (["same"] * 40, "left out", "'same' in every row"),
+        ([""] * 40, "left out", "no values"),
+    ],
+)
+def test_what_a_column_holds_is_seen_and_said_why(cells, kind, why):
+    found = look_at("x", cells, LAYOUT, 1000)
+    assert found.meaning.kind == kind
+    assert why in found.meaning.why
+
+
+def test_words_for_gaps_are_seen_in_their_column():
+    cells = ["1", "2", "N/A", "3.5", "-", "2", ""] * 6
+    found = look_at("x", cells, LAYOUT, 1000)
+    assert (found.meaning.kind, found.words, found.gaps) == ("number", ["-", "N/A"], 18)
+    odd = look_at("x", ["1", "2", "3", "unknown", "4", "5"] * 6, LAYOUT, 1000)
+    assert (odd.meaning.kind, odd.words) == ("number", ["unknown"])
+    kept = look_at("x", ["none", "some", "N/A", "some"] * 9, LAYOUT, 1000)
+    assert (kept.meaning.kind, kept.words) == ("category", ["N/A"])
+
+
+def customers(rows: int) -> str:
+    """A table as people have it: numbers, names, dates, amounts, codes, gaps."""
+    rng, lines = random.Random(0), ["id,name,signed_up,price,zip,plan,age,churned"]
+    for n in range(rows):
+        churned = rng.random() < 0.3
+        day = f"{rng.randint(1, 28):02d}.{rng.randint(1, 12):02d}.{2019 + 2 * churned}"
+        price = f'"${rng.randint(100, 3000):,}.{rng.randint(0, 99):02d}"'
+        plan, age = rng.choice(["basic", "pro", "N/A"]), rng.choice(["31", "45", "", "n/a"])
+        lines.append(f"C{n},Person {n},{day},{price},{n % 9:05d},{plan},{age},{churned}")
+    return "\n".join(lines) + "\n"
+
+
+def test_settings_follow_and_the_table_is_prepared(project):
+    folder = project()
+    (folder / "data").mkdir()
+    (folder / "data/raw.csv").write_text(customers(300))
+    found = look_at_table(folder / "data/raw.csv", None)
+    settings = found.settings()
+    assert settings["prepare"] | {"na_values": None} == {
+        "delimiter": ",", "encoding": "utf-8", "header": True, "label": "churned",
+        "features": None, "exclude": ["id", "name"], "text": ["zip"],
+        "dates": {"signed_up": "%d.%m.%Y"}, "numbers": {"price": "1,234.5"}, "na_values": None,
+        "missing": "impute", "unknown": "ignore", "max_categories": 1000,
+    }  # fmt: skip
+    assert {"N/A", "n/a"} < {*settings["prepare"]["na_values"]}
+    (folder / "params.yaml").write_text(with_settings(PARAMS, settings))
+    prepare.main()
+    schema = json.loads((folder / "data/prepared/schema.json").read_text())
+    assert [feature["name"] for feature in schema["features"]] == [
+        "signed_up", "price", "zip", "plan", "age",
+    ]  # fmt: skip
+    assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
+
+
+@pytest.mark.parametrize("table", sorted((ROOT / "data/source").glob("*.*")), ids=lambda p: p.name)
+def test_every_shipped_table_is_prepared_as_it_says(project, table, capsys):
+    folder = project()
+    (folder / "data").mkdir()
+    (folder / "data/raw.csv").write_bytes(table.read_bytes())
+    found = look_at_table(folder / "data/raw.csv", None)
+    (folder / "params.yaml").write_text(with_settings(PARAMS, found.settings()))
+    prepare.main()
+    assert capsys.readouterr().err == ""
+    assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
+
+
+def test_comments_and_all_other_lines_stay():
+    written = with_settings(PARAMS, {"prepare": {"label": "kind", "exclude": ["id"], "dates": {}}})
+    old, new = PARAMS.splitlines(), written.splitlines()
+    differing = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
+    assert [b.split("#")[0].strip() for _, b in differing] == ["label: kind", "exclude: [id]"]
+    assert all(a.split("#")[1] == b.split("#")[1] for a, b in differing)
+    assert with_settings(PARAMS, {"fetch": {"sha256": None}}).count("sha256: null ") == 1
+
+
+def test_any_setting_is_read_as_it_was_meant():
+    settings = {"prepare": {
+        "delimiter": "\t", "na_values": ["", "-", "no", "1e5", "null", "#N/A"],
+        "dates": {"a: b": "%Y-%m-%d", "#c": "%d.%m.%y"}, "numbers": {"x": "1 234,5"},
+        "exclude": ["yes", "0"], "label": 3,
+    }}  # fmt: skip
+    read = parse_params(with_settings(PARAMS, settings), "params.yaml").prepare
+    assert {key: getattr(read, key) for key in settings["prepare"]} == settings["prepare"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "words"),
+    [
+        ("a,b\n1,x\n2,y\n", "c", "--label: no column 'c' among a, b"),
+        ("a,b\n1,x\n2,x\n", "b", "--label: column b has fewer than two different values"),
+        ("a,b\n1.5,x\n2.5,y\n", None, "no column has few values; name the one to predict with"),
+        ("a,b\n1.5,x\n2.5,\n2,y\n", "b", "column b, the label, has no value in 1 rows; remove"),
+        ("a,b\n1,x\n2,y,z\n", "b", "row 3: has 3 columns, expected 2"),
+        ("", None, "table.csv: has no rows"),
+        ("b\nx\ny\n", "b", "there is nothing to predict b from"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(tmp_path, text, label, words):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(UserError) as raised:
+        look_at_table(tmp_path / "table.csv", label)
+    assert words in str(raised.value)
+
+
+@pytest.mark.slow
+def test_a_table_is_classified_at_the_first_try_and_new_rows_too(copied):
+    (copied.path / "data/source/customers.csv").write_text(customers(300))
+    done = copied.classifier("init", "data/source/customers.csv")
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["id", "left", "out", "300", "different", "values", "in", "300",
+                                "rows:", "names", "of", "rows?"]  # fmt: skip
+    assert lines[-1] == "params.yaml is written; next is `dvc repro`"
+    copied.dvc("repro")
+    summary = copied.read("metrics/summary.md").replace("\u00a0", " ")
+    assert summary.startswith("- 300 rows: churned, 2 classes, from 5 columns")
+    row = 'signed_up,price,zip,plan,age\n05.05.2021,"$9,000.00",99999,gold,\n'
+    (copied.path / "new.csv").write_text(row)
+    predicted = copied.classifier("predict", "new.csv").stdout.splitlines()[1]
+    assert predicted.startswith('05.05.2021,"$9,000.00",99999,gold,,True,')
+
+
+def test_settings_that_are_not_committed_are_kept(copied):
+    copied.edit("params.yaml", "epochs: 150", "epochs: 151")
+    before = copied.read("params.yaml")
+    refused = copied.classifier("init", "data/source/penguins.csv", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "error: params.yaml: has changes that are not committed; --force replaces them\n"
+    )
+    assert copied.read("params.yaml") == before
+    copied.classifier("init", "data/source/penguins.csv", "--label", "species", "--force")
+    params = yaml.safe_load(copied.read("params.yaml"))
+    assert (params["prepare"]["label"], params["train"]["members"]) == ("species", 10)
+    outside = copied.classifier("init", "README.md", "--force", check=False)
+    assert "README.md: is not under data/source" in outside.stderr
