@@ -5,7 +5,6 @@ From the ONNX file, on NumPy: nothing here needs TensorFlow.
 
 import json
 import os
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,11 +37,10 @@ from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import of_other_rows, of_table
+from classifier.findings.of_table import of_other_rows, of_repeated, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
-from classifier.rows.dataset import Dataset, open_dataset
-from classifier.scoring.repeated import count_repeated
+from classifier.rows.dataset import open_dataset
 from classifier.scoring.scores import macro_f1, scores_by_class
 from classifier.table.schema import Schema
 
@@ -59,7 +57,7 @@ def main() -> None:
         for name, data in data_sets(schema, Path(scratch)):
             answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             if name != TRAINING_ROWS.name:
-                say_what_was_trained_on(name, data, train)
+                findings += of_repeated(name, data, train)
                 findings += of_other_rows(schema, name, data)
     evaluation = {name: scores(of_set, schema.classes) for name, of_set in answers.items()}
     write_json(EVALUATION, rounded(evaluation))
@@ -86,15 +84,6 @@ def conclude(
     write_text(SUMMARY, to_markdown(lines))
     write_json(HEADLINE, headline(results.crossval))
     print(*lines, sep="\n")
-
-
-def say_what_was_trained_on(name: str, data: Dataset, train: Dataset) -> None:
-    if repeated := count_repeated(data, train):
-        print(
-            f"{name}: {repeated:,} of {len(data):,} rows are among those trained on too; "
-            "on rows it has not seen, the model may do worse",
-            file=sys.stderr,
-        )
 
 
 def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:

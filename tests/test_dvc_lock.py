@@ -177,6 +177,9 @@ def changed(stage: str, section: str, key: str, value: object) -> Lock:
         ("features", [0], True),
         ("seed", 2, False),
         ("label", "z", True),  # the classes of the rows are compared
+        ("header", ["x", "y"], True),
+        ("header", True, False),
+        ("na_values", ["-"], True),
         ("missing", "impute", True),
         ("missing", "drop", False),
     ],

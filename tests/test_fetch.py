@@ -1,6 +1,7 @@
 """fetch: local files and URLs, checked, tried again, never half there."""
 
 import ftplib
+import gzip
 import hashlib
 import os
 import threading
@@ -45,6 +46,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", trouble.removeprefix("to "))
             self.end_headers()
+        elif trouble == "compresses":
+            content = gzip.compress(IRIS)
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(content[: len(content) * 9 // 10])
         else:
             self.send_response(200)
             self.send_header("Content-Length", str(len(IRIS)))
@@ -104,6 +111,12 @@ def test_a_file_url_is_copied_byte_for_byte(fetched):
 def test_a_url_is_downloaded(fetched, server):
     assert fetched(server.url) == IRIS
     assert server.requests == 1
+
+
+def test_what_comes_compressed_is_refused_for_it_may_be_cut_off(fetched, server):
+    server.troubles = ["compresses"]
+    with pytest.raises(UserError, match="is compressed by gzip, expected a CSV file"):
+        fetched(server.url)
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "truncates", "500", "408", "429"])

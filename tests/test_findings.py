@@ -63,6 +63,13 @@ def test_ranges_that_differ_a_thousandfold_without_scale(found, table):
     assert found(wide, is_scaled=True) == []
 
 
+def test_a_column_of_one_value_and_gaps_is_not_constant(prepared, table):
+    some = table.assign(word=np.where(np.arange(ROWS) % 2, "w", ""))
+    folder = prepared(some.to_csv(index=False), label="label", header=True, missing="impute")
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    assert list(of_table(schema, train, [], is_scaled=True)) == []
+
+
 def test_a_class_with_most_of_the_rows(found, table):
     rare = table[(table.label == "yes") | (np.arange(ROWS) < 10)]
     (line,) = found(rare)
@@ -113,7 +120,7 @@ def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
 def test_copies_and_rows_that_contradict_each_other(found, table):
     few = pd.concat([table, table[:3]])
     (line,) = found(few)
-    assert line.startswith("note: 6 of 203 rows stand more than once, in other folds too")
+    assert line.startswith("note: 6 of 203 rows stand more than once; remove those that are copies")
     other = table[:50].assign(label=np.where(table.label[:50] == "yes", "no", "yes"))
     (line,) = found(pd.concat([table, other]))
     assert line.startswith("warning: 100 of 250 rows are like one of another class; no model")

@@ -113,6 +113,11 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
         "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
     "numbers that grow by parts": (
         "x,y\n" + "".join(f"{n + 0.5},{'ab'[n % 2]}\n" for n in range(12)), NAMED),
+    "a byte order mark of Excel, and letters beyond ASCII": (
+        "\ufeffc,y\nK\u00f6ln,a\nb,b\nK\u00f6ln,a\nb,b\n", NAMED | {"encoding": "utf-8-sig"}),
+    "a class that is named as its column": (
+        "x,spam\n" + "".join(f"{n % 7}.5,{['spam', 'ham'][n % 2]}\n" for n in range(20)),
+        {"header": True, "label": "spam"}),
     "columns named by numbers": ("0,1,2\n5,3,a\n7,3,b\n", {"header": True, "label": "2"}),
     "numbers of three decimals": ("x,y\n2.821,a\n980.000,b\n15.400,a\n", NAMED),
     "numbers of up to three decimals": ("x,y\n2.821,a\n980,b\n15.4,a\n", NAMED),

@@ -143,7 +143,7 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     text = page.read_text()
     titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
     assert titles == [
-        "Results", "Changes since HEAD~1", "Learning curves", "Cross-validation",
+        "Results", "Findings", "Changes since HEAD~1", "Learning curves", "Cross-validation",
         "Rows trained on", "Data", "Model card", "What was run",
     ]  # fmt: skip
     crossval = json.loads(compared.read("metrics/crossval.json"))["accuracy"]
@@ -226,7 +226,7 @@ def test_no_mark_of_markdown_is_left():
 def test_held_out_rows_and_test_sets_have_sections_with_intervals(odd_page):
     text = odd_page.read_text()
     titles = re.findall(r"<h2[^>]*>(.*)</h2>", text)
-    assert titles[3:6] == [
+    assert titles[4:7] == [
         "Rows trained on or kept aside",
         "Rows held out",
         "Test set &lt;i&gt;odd",

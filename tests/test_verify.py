@@ -209,6 +209,13 @@ def test_damage_through_a_link_is_repaired_from_the_remote(shared, link):
     assert shared.is_well()
 
 
+def test_what_dvc_has_linked_to_its_cache_is_pulled_over(shared):
+    shared.dvc("config", "--local", "cache.type", "symlink")
+    shared.path(WORKSPACE).unlink()
+    assert [shared.run("pull")[0] for _ in range(2)] == [0, 0]
+    assert shared.path(WORKSPACE).is_symlink()
+
+
 def test_the_same_bytes_under_two_names_are_brought_back_once(shared):
     twin = shared.clone.path / f"{PREDICTIONS}/twin.csv"
     shutil.copy(shared.clone.path / f"{PREDICTIONS}/train.csv", twin)

@@ -15,6 +15,7 @@ from classifier.base.paths import LOCK, PARAMS, RAW
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
 OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label", "dates", "numbers"}
+OF_GAPS = {"features", "exclude", "missing", "na_values"}  # choose rows only if some are dropped
 
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # that of a folder ends in .dir
@@ -92,10 +93,11 @@ class Lock(BaseModel):
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")
         dropped = params.get("prepare.missing") == "drop"
-        left_out = OF_VALUES if dropped else OF_VALUES | {"features", "exclude", "missing"}
+        left_out = OF_VALUES if dropped else OF_VALUES | OF_GAPS
         if params.get("prepare.test_size") == 0:  # nothing is drawn
             left_out = left_out | {"seed"}
-        return {key: params[key] for key in params if key.split(".")[1] not in left_out}
+        chosen = {key: params[key] for key in params if key.split(".")[1] not in left_out}
+        return chosen | {"prepare.header": params.get("prepare.header") is True}  # names do not
 
     def crossval_is_of_the_model(self) -> bool:
         """Return whether crossval has seen the rows, code and params that train has.

@@ -21,6 +21,7 @@ from classifier.params import Fetch
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
+GZIP = b"\x1f\x8b"
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -73,15 +74,17 @@ def open_source(settings: Fetch) -> tuple[Any, str]:
     if scheme != "file" and not urlsplit(url).hostname:
         raise ValueError(f"there is no host after {scheme}://")
     kind = fsspec.get_filesystem_class(scheme)
-    options = kind._get_kwargs_from_urls(url) | time_limit(scheme, settings.timeout)
+    options = kind._get_kwargs_from_urls(url) | options_of(scheme, settings.timeout)
     return kind(**options), kind._strip_protocol(url)
 
 
-def time_limit(scheme: str, seconds: float) -> dict[str, Any]:
-    """The option that limits waiting for an answer, not the length of a transfer that moves."""
+def options_of(scheme: str, seconds: float) -> dict[str, Any]:
+    """The options that limit waiting for an answer, not the length of a transfer that moves."""
     if scheme in ("http", "https"):
         limit = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
-        return {"client_kwargs": {"timeout": limit}}
+        # As it is: of a compressed answer that is cut off, what has come would pass for all of it.
+        as_it_is = {"headers": {"Accept-Encoding": "identity"}, "auto_decompress": False}
+        return {"client_kwargs": {"timeout": limit} | as_it_is}
     return {"timeout": seconds} if scheme in ("ftp", "sftp", "ssh") else {}
 
 
@@ -95,8 +98,12 @@ def transfer(settings: Fetch, target: Path) -> None:
         filesystem.get_file(path, str(target), callback=callback)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
-    if not target.stat().st_size:
+    with target.open("rb") as file:
+        start = file.read(len(GZIP))
+    if not start:
         raise ValueError("is empty")
+    if start == GZIP:
+        raise ValueError("is compressed by gzip, expected a CSV file")
 
 
 def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:

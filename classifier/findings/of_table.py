@@ -8,7 +8,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset
-from classifier.scoring.repeated import count_like_others
+from classifier.scoring.repeated import count_like_others, count_repeated
 from classifier.table.schema import Feature, NumberFeature, Schema
 
 FREQUENT = 0.8  # of the rows in one class
@@ -31,15 +31,20 @@ def of_table(
     for line in oddities:
         seen, _, advice = line.partition("; ")
         yield Finding("warning" if advice else "note", "table", seen, advice or "is that meant?")
-    yield from of_columns(schema, is_scaled)
+    yield from of_columns(schema, train, is_scaled)
     yield from of_classes(schema)
     yield from of_rows(train)
     yield from of_leaks(schema, train)
 
 
-def of_columns(schema: Schema, is_scaled: bool) -> Iterator[Finding]:
+def of_columns(schema: Schema, train: Dataset, is_scaled: bool) -> Iterator[Finding]:
     """Yield columns that say nothing, and columns that drown the others."""
-    constant = [feature.name for feature in schema.features if is_constant(feature)]
+    starts = zip(schema.features, schema.first_inputs, strict=False)  # which has the end too
+    constant = [
+        feature.name
+        for feature, place in starts
+        if is_constant(feature) and not np.isnan(train.features[:, place]).any()
+    ]
     if constant:
         seen = f"the same value in every row: {listed(constant)}"
         yield Finding("note", "table", seen, "prepare.exclude can leave such columns out")
@@ -75,8 +80,9 @@ def of_rows(train: Dataset) -> Iterator[Finding]:
     """Yield rows that stand more than once, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
     if copies:
-        seen = f"{copies:,} of {len(train):,} rows stand more than once, in other folds too"
-        yield Finding(level_of(copies, train), "table", seen, "remove those that are copies")
+        seen = f"{copies:,} of {len(train):,} rows stand more than once"
+        advice = "remove those that are copies: folds and test sets may share them"
+        yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
         seen = f"{contradictory:,} of {len(train):,} rows are like one of another class"
         advice = "no model gets all of them right; is a column missing?"
@@ -126,6 +132,14 @@ def some_rows(data: Dataset) -> npt.NDArray[np.intp]:
     if len(data) <= ROWS:
         return np.arange(len(data))
     return np.unique(np.random.default_rng(0).integers(len(data), size=ROWS))
+
+
+def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
+    """Yield whether rows of another data set were trained on."""
+    if repeated := count_repeated(data, train):
+        seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are among those trained on too"
+        advice = "on rows it has not seen, the model may do worse"
+        yield Finding(level_of(repeated, data), "table", seen, advice)
 
 
 def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]:

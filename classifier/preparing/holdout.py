@@ -53,7 +53,7 @@ def check_classes(
     if not counts:
         raise UserError(f"{columns.table.path}: has no rows to train on")
     has_names = columns.table.layout.header and not are_positions(columns.table.names)
-    if has_names and columns.label in counts:
+    if has_names and counts.get(columns.label, 0) == 1:  # a class of many rows may be called so
         raise UserError(
             f"{place}: a class has its name; is row 1 a header, as prepare.header says?"
         )

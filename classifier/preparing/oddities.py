@@ -1,6 +1,7 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -81,10 +82,13 @@ def odd_header(columns: Columns, rows: StoredRows) -> Iterator[str]:
 
 def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
     """Yield whether the text looks as UTF-8 does that is read as something else: Ã¶ for ö."""
-    encoding = columns.table.layout.encoding
+    encoding, letters = columns.table.layout.encoding, string.ascii_letters
+    if encoding.startswith("utf") or letters.encode(encoding) != letters.encode():
+        return
     for value in (value for each in rows.vocabularies.values() for value in each.places):
         with suppress(UnicodeError):
-            if not value.isascii() and value.encode(encoding).decode() != value:
+            of_bytes = not value.isascii() and len(value.encode(encoding)) == len(value)
+            if of_bytes and value.encode(encoding).decode() != value:
                 meant = quoted(value.encode(encoding).decode())
                 yield f"{quoted(value)} may stand for {meant}; is prepare.encoding utf-8?"
                 return

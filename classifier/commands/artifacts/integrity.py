@@ -291,11 +291,17 @@ def built_list(out: Any) -> Tree | None:
 def contents(out: Any) -> list[str]:
     """Return the files in an output's folder in the workspace; or what stands in its place."""
     path: str = out.fs_path
-    if leads_outside(path, out):
+    if leads_outside(path, out) and not is_link_to_cache(path, out):
         return []
     if localfs.isdir(path):
         return list(out.dvcignore.find(localfs, path))
     return [path] if localfs.exists(path) else []
+
+
+def is_link_to_cache(path: str, out: Any) -> bool:
+    """Whether it is a file that DVC has linked to its cache, under `cache.type symlink`."""
+    target, cache = Path(os.path.realpath(path)), os.path.realpath(out.repo.cache.local.path)
+    return target.is_file() and target.is_relative_to(cache)
 
 
 def leads_outside(folder: Path | str, out: Any) -> bool:

@@ -15,6 +15,7 @@ from classifier.base.paths import (
     CROSSVAL,
     ENVIRONMENT,
     EVALUATION,
+    FINDINGS,
     FOLDS,
     HISTORY,
     LOCK,
@@ -26,6 +27,7 @@ from classifier.base.paths import (
 )
 from classifier.base.progress import Progress
 from classifier.commands.revisions import git, lines_on_changes
+from classifier.findings.finding import Finding
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
@@ -70,6 +72,7 @@ class Run:
     reliability: pd.DataFrame
     environment: dict[str, Any]
     predictions: dict[str, Predictions]
+    findings: list[Finding]
     outdated: list[str]
 
     @property
@@ -103,6 +106,7 @@ def load_run() -> Run:
         folds=read_csv(require_recorded(FOLDS)),
         confusion=read_csv(require_recorded(CONFUSION), texts=("actual", "predicted")),
         reliability=read_csv(require_recorded(RELIABILITY)),
+        findings=[Finding(**one) for one in read_list(require_recorded(FINDINGS))],
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
         predictions={
             name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
@@ -125,6 +129,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise damaged(path)
     return content
+
+
+def read_list(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(path.read_bytes())  # of which dvc.lock has the md5
+    return found
 
 
 def read_csv(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:

@@ -92,6 +92,7 @@ def sections(
     pictures = Pictures(run, others)
     return [
         results(run),
+        Section("Findings", [*map(str, run.findings)] or ["There is nothing to say."]),
         *changes,
         curves(run, pictures),
         cross_validation(run, pictures),
