@@ -11,6 +11,8 @@ from classifier.base.errors import UserError
 from classifier.base.files import write_text
 from classifier.base.paths import PARAMS
 
+COMMENTS = 20  # the column of params.yaml in which most begin
+
 
 def init(
     table: Annotated[str, typer.Argument(help="A CSV file under data/source, or a URL.")],
@@ -60,17 +62,24 @@ def local_copy(table: str, target: Path) -> Path:
 def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:
     """Return the text of params.yaml with these settings, all else as it was."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
 
-    round_trip = YAML(typ="rt")
-    round_trip.preserve_quotes, round_trip.width = True, 10_000
-    round_trip.representer.add_representer(
+    class WithNull(RoundTripRepresenter):
+        """Writes null for what else would be nothing at all."""
+
+    WithNull.add_representer(
         type(None), lambda it, _: it.represent_scalar("tag:yaml.org,2002:null", "null")
     )
+    round_trip = YAML(typ="rt")
+    round_trip.preserve_quotes, round_trip.width = True, 10_000
+    round_trip.Representer = WithNull
     params, written = round_trip.load(text), StringIO()
     for section, values in settings.items():
         for key, value in values.items():
             if params[section][key] != value:
                 params[section][key] = as_yaml(value)
+                for comment in filter(None, params[section].ca.items.get(key, [])):
+                    comment.column = COMMENTS
     round_trip.dump(params, written)
     return written.getvalue()
 
