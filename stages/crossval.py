@@ -96,7 +96,7 @@ def say_if_models_are_hardly_tested(data: Dataset, settings: Crossval) -> None:
 def say_how_many_are_copies(data: Dataset) -> None:
     if copies := count_copies(data):
         print(
-            f"crossval: {copies:,} of {len(data):,} rows stand more than once in the table; a "
+            f"crossval: {copies:,} of {len(data):,} rows are duplicates; a "
             "model that was trained on one is tested on the other as if it had not seen it",
             file=sys.stderr,
         )

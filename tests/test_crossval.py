@@ -452,7 +452,7 @@ def test_rows_that_stand_more_than_once_are_told(iris, capsys):
     crossval.say_how_many_are_copies(Dataset(iris.features[[0, 1, 0, 2, 0]], iris.labels[:5]))
     crossval.say_how_many_are_copies(Dataset(iris.features[:3], iris.labels[:3]))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("crossval: 3 of 5 rows stand more than once in the table; a model that")
+    assert line.startswith("crossval: 3 of 5 rows are duplicates; a model that")
 
 
 def test_long_work_is_announced(capsys):

@@ -80,8 +80,8 @@ def test_a_class_with_most_of_the_rows(found, table):
 def test_an_index_is_an_oddity_that_prepare_has_told(found, table):
     (line,) = found(table.assign(id=range(ROWS)), is_scaled=True)
     assert line == (
-        "warning: column id: counts the rows; if it is no more than a row's number or name, name "
-        "it in prepare.exclude"
+        "warning: column id: counts the rows; if it only identifies the row, add "
+        "it to prepare.exclude"
     )
 
 
@@ -120,10 +120,12 @@ def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
 def test_copies_and_rows_that_contradict_each_other(found, table):
     few = pd.concat([table, table[:3]])
     (line,) = found(few)
-    assert line.startswith("note: 6 of 203 rows stand more than once; remove those that are copies")
+    assert line.startswith("note: 6 of 203 rows are duplicates; remove those that are copies")
     other = table[:50].assign(label=np.where(table.label[:50] == "yes", "no", "yes"))
     (line,) = found(pd.concat([table, other]))
-    assert line.startswith("warning: 100 of 250 rows are like one of another class; no model")
+    assert line.startswith(
+        "warning: 100 of 250 rows have the features of a row of another class; no model"
+    )
 
 
 def test_rows_like_others_are_counted_as_pair_by_pair(monkeypatch):
@@ -220,7 +222,7 @@ def test_a_model_that_answers_one_class_only(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3)))
     assert line.startswith("problem: it answers yes for every row that it was trained on; train.me")
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), members=10))
-    assert "try train.seed" in line
+    assert "try another train.seed" in line
 
 
 def test_a_class_that_is_never_answered(good):
@@ -252,20 +254,16 @@ def test_no_better_than_no_hidden_layer(good):
 
 def test_a_bad_start_and_rows_known_by_heart(good):
     (line,) = told(replace(good, train={"accuracy": 0.6, "rows": 300}))
-    assert line.startswith(
-        "problem: the model that ships has had a bad start: accuracy 0.600 on its"
-    )
+    assert line.startswith("problem: the model that ships had a bad start: accuracy 0.600 on its")
     (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
-    assert line.startswith(
-        "warning: it knows its own rows by heart: accuracy 1.000 on its own rows"
-    )
+    assert line.startswith("warning: it overfits: accuracy 1.000 on its own rows")
 
 
 def test_starts_of_which_some_lead_nowhere(good):
     (line,) = told(beside(good, "shipped", accuracy=ends(0.5, 1)))
     assert line.startswith(
-        "note: one such model may score 0.500 to 1.000: much depends on its start"
+        "note: a single model may score anywhere from 0.500 to 1.000, depending on its start"
     )
     failed = good.folds.assign(accuracy=[0.5] + [0.9] * 19)
     (line,) = told(replace(good, folds=failed))
@@ -284,7 +282,7 @@ def test_a_training_that_ended_too_soon(good):
     unsure = {**good.crossval, "out_of_fold": {"confidence": 0.7}}
     (line,) = told(replace(good, crossval=unsure))
     assert line.startswith(
-        "note: it is undertrained: its loss still falls, and 0.900 of its answers"
+        "note: it underfits: its loss still falls, and its mean confidence, 0.700, is"
     )
     settled = pd.DataFrame({"loss": [1.0] + [0.2] * 99})
     assert told(replace(good, crossval=unsure, history=settled)) == []

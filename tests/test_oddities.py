@@ -48,27 +48,27 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column y: of total there is one row only"]),
     "an index with gaps": (
         "id,y\n" + "".join(f"{7 * n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
-        ["column id: grows from row to row; if it is no more than a row's number or name"]),
+        ["column id: grows from row to row; if it only identifies the row"]),
     "an index that falls": (
         "id,y\n" + "".join(f"{100 - n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
-        ["column id: falls from row to row; if it is no more than a row's number or name"]),
+        ["column id: falls from row to row; if it only identifies the row"]),
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
         ["column x: beside '980', the point of '15.400' may separate thousands; if so, remove it"]),
     "an index that was shuffled, and drawn from": (
         "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
-        ["column id: hardly repeats a number; if it is no more than a row's number"]),
+        ["column id: almost every number is unique; if it only identifies the row"]),
     "an index with a gap, a repeated number and one that stands elsewhere": (
         "id,x,y\n" + "".join(
             f"{ {7: '', 50: 49, 80: 300}.get(n, n) },{n % 4},{'ab'[n % 2]}\n" for n in range(120)),
         NAMED | {"missing": "impute"},
-        ["column id: grows from row to row; if it is no more than a row's number or name"]),
+        ["column id: grows from row to row; if it only identifies the row"]),
     "an index of two rows each": (
         "id,x,y\n" + "".join(f"{n // 2},{n % 4},{'ab'[n % 2]}\n" for n in range(120)), NAMED,
-        ["column id: grows from row to row; if it is no more than a row's number or name"]),
+        ["column id: grows from row to row; if it only identifies the row"]),
     "an index of numbers that float32 merges": (
         "id,x,y\n" + "".join(f"{10**8 + n},{n % 4},{'ab'[n % 2]}\n" for n in range(2000)), NAMED,
-        ["column id: counts the rows; if it is no more than a row's number or name"]),
+        ["column id: counts the rows; if it only identifies the row"]),
     "an index that pandas had no name for": (
         "Unnamed: 0,x,y\n3,5,a\n3,5,a\n1,7,b\n", NAMED, ["column 'Unnamed: 0': has no name; if"]),
     "a column of numbers with a unit": (
@@ -95,15 +95,15 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "categories that differ by case": (
         "c,y\np,a\nP,b\np,b\n", NAMED, ["column c: 'p' and 'P' are two values of it"]),
     "the index of pandas": (
-        ",x,y\n0,3,a\n1,3,a\n2,4,b\n", NAMED, ["column 0: counts the rows; if it is no more than"]),
+        ",x,y\n0,3,a\n1,3,a\n2,4,b\n", NAMED, ["column 0: counts the rows; if it only"]),
     "the index of pandas, of which rows were drawn": (
-        ",x,y\n7,3,a\n1,3,a\n4,4,b\n", NAMED, ["column 0: has no name; if it is no more than a"]),
+        ",x,y\n7,3,a\n1,3,a\n4,4,b\n", NAMED, ["column 0: has no name; if it only identifies"]),
     "names of rows as R writes them": (
-        ",x,y\nr1,3,a\nr2,3,a\nr3,4,b\n", NAMED, ["column 0: hardly repeats a value; if"]),
+        ",x,y\nr1,3,a\nr2,3,a\nr3,4,b\n", NAMED, ["column 0: almost every value is unique; if"]),
     "numbers of rows": (
-        "x,Id,y\n3,1,a\n3,2,a\n4,3,b\n", NAMED, ["column Id: counts the rows; if it is no more"]),
+        "x,Id,y\n3,1,a\n3,2,a\n4,3,b\n", NAMED, ["column Id: counts the rows; if it only"]),
     "names of rows": (
-        "x,file,y\n3,f1,a\n3,f2,a\n4,f9,b\n", NAMED, ["column file: hardly repeats a value; if"]),
+        "x,file,y\n3,f1,a\n3,f2,a\n4,f9,b\n", NAMED, ["column file: almost every value is unique"]),
 }  # fmt: skip
 
 PLAIN: dict[str, tuple[str, dict[str, Any]]] = {

@@ -56,7 +56,7 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     assert best.split()[2:] == ["0.1000", "to", "0.9000", "0.2", "42"]
     assert "2 finished, 2 failed. The best of 2 against the default, " in done.stdout
     assert (
-        "), worse.\nOn rows that it is not chosen by, the best of them is worth 0." in done.stdout
+        "), worse.\nCorrected for having been chosen, the best of them is worth 0." in done.stdout
     )
     shown = swept.dvc("exp", "show", "--csv", "--only-changed")
     assert all(name in shown for name in swept.experiments())

@@ -49,7 +49,7 @@ def test_its_name_may_end_in_capitals_and_hidden_files_are_none(project_copy):
 def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys, name, why):
     (project_copy.path / "data/test_sets" / name).write_text(ROW)
     evaluate.main()
-    told = f"data/test_sets/{name}: is not evaluated, its name {why}\n"
+    told = f"data/test_sets/{name}: not evaluated: its name {why}\n"
     assert capsys.readouterr().err == told
 
 

@@ -21,10 +21,10 @@ def check(
 ) -> None:
     """Say what was found, and exit with 1 if the classifier is not good enough.
 
-    It is not where there is a problem among the findings, where a bound in `check` of params.yaml
-    does not hold, or where the results are not those of the params and files as they are. A bound
-    names a number of crossval.json or evaluation.json: that has to be as large, or as small for a
-    loss, a standard deviation, a Brier score or a calibration error.
+    It is not if a finding is a problem, if a bound in `check` of params.yaml does not hold, or if
+    the results are not those of the params and files as they are. A bound names a number of
+    crossval.json or evaluation.json: that has to be as large, or as small for a loss, a standard
+    deviation, a Brier score or a calibration error.
 
     \b
       check:

@@ -197,7 +197,8 @@ def how_tested(before: Side, after: Side) -> str:
     test += " Variances by rows and by models, Student's t; see docs/statistics.md."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
-        test += f"\nOf {models} models it is hardly known how much they differ: crossval.repeats."
+        test += f"\nWith {models} models only, how much they differ is poorly known: "
+        test += "more crossval.repeats would tell."
     if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):

@@ -34,9 +34,9 @@ def test_sets() -> list[Path]:
     tables = [path for path in paths if path.suffix.lower() == ".csv"]
     for path in paths:
         if path not in tables and path.name[0] != "." and path.suffix != ".md":
-            print(f"{path}: is not evaluated, its name does not end in .csv", file=sys.stderr)
+            print(f"{path}: not evaluated: its name does not end in .csv", file=sys.stderr)
     for path in (path for path in tables if path.name[0] == "."):  # of an editor, or of macOS
-        print(f"{path}: is not evaluated, its name begins with a dot", file=sys.stderr)
+        print(f"{path}: not evaluated: its name begins with a dot", file=sys.stderr)
     return [path for path in tables if path.name[0] != "."]
 
 

@@ -51,7 +51,11 @@ class Results:
     @property
     def other_starts(self) -> str:
         """Advice for a model that depends on where its training began."""
-        return "train.members: 10 averages ten starts" if self.members == 1 else "try train.seed"
+        return (
+            "train.members: 10 averages ten starts"
+            if self.members == 1
+            else "try another train.seed"
+        )
 
 
 def of_model(results: Results) -> Iterator[Finding]:
@@ -114,10 +118,10 @@ def of_its_own_rows(results: Results) -> Iterator[Finding]:
     own, left_out = results.train["accuracy"], results.accuracy
     figures = f"accuracy {own:.3f} on its own rows, {left_out['mean']:.3f} on rows left out"
     if own < left_out["ci95_low"]:
-        seen = f"the model that ships has had a bad start: {figures} by others"
+        seen = f"the model that ships had a bad start: {figures} by others"
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
-        seen = f"it knows its own rows by heart: {figures}"
+        seen = f"it overfits: {figures}"
         advice = "fewer train.epochs, train.patience or fewer units in train.hidden"
         yield Finding("warning", "model", seen, advice)
 
@@ -127,7 +131,7 @@ def of_starts(results: Results) -> Iterator[Finding]:
     shipped, majority = results.beside.get("shipped"), results.beside.get("majority")
     if shipped and shipped["accuracy"]["ci95_low"] < results.accuracy["ci95_low"] - WIDER:
         ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
-        seen = f"one such model may score {ends}: much depends on its start and its rows"
+        seen = f"a single model may score anywhere from {ends}, depending on its start and its rows"
         yield Finding("note", "model", seen, results.other_starts)
     rows_of_fold = results.train["rows"] / results.folds["fold"].max()
     if not majority or rows_of_fold < ROWS_OF_FOLD:  # of fewer rows, it is one wrong answer
@@ -153,7 +157,7 @@ def of_training(results: Results) -> Iterator[Finding]:
     is_falling = before - end > FALLING * before
     if is_falling and scores["confidence"] < results.accuracy["mean"] - UNSURE:
         seen = (
-            f"it is undertrained: its loss still falls, and {results.accuracy['mean']:.3f} of its "
-            f"answers are right where it gives them {scores['confidence']:.3f}"
+            "it underfits: its loss still falls, and its mean confidence, "
+            f"{scores['confidence']:.3f}, is below its accuracy, {results.accuracy['mean']:.3f}"
         )
         yield Finding("note", "model", seen, "more train.epochs or a larger train.learning_rate")

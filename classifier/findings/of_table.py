@@ -80,11 +80,13 @@ def of_rows(train: Dataset) -> Iterator[Finding]:
     """Yield rows that stand more than once, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
     if copies:
-        seen = f"{copies:,} of {len(train):,} rows stand more than once"
+        seen = f"{copies:,} of {len(train):,} rows are duplicates"
         advice = "remove those that are copies: folds and test sets may share them"
         yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
-        seen = f"{contradictory:,} of {len(train):,} rows are like one of another class"
+        seen = (
+            f"{contradictory:,} of {len(train):,} rows have the features of a row of another class"
+        )
         advice = "no model gets all of them right; is a column missing?"
         yield Finding(level_of(contradictory, train), "table", seen, advice)
 
@@ -103,7 +105,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
         told = share_told(features[:, starts[place] : starts[place + 1]], classes)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
-            advice = "is it known before the class is? If not, name it in prepare.exclude"
+            advice = "is it known before the class is? If not, add it to prepare.exclude"
             yield Finding("warning", "table", seen, advice)
 
 

@@ -1,4 +1,4 @@
-"""One of many networks: its rows, what it has learned from them, and what its chance is."""
+"""One of many networks: its rows, what it has learned from them, and its random seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -83,7 +83,7 @@ def told_notations(
             if name == label:
                 raise UserError(f"{param}: has the label")
             if name in found or name in texts:
-                raise UserError(f"{param}: {shown(name)} is said to be something else as well")
+                raise UserError(f"{param}: {shown(name)} is declared twice")
             found[name] = notation
     return {name: notation for name, notation in found.items() if name in features}
 

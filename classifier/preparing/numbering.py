@@ -1,4 +1,4 @@
-"""Columns of numbers that may be no more than a row's number: in a sorted table it tells the class.
+"""Columns of numbers that may only identify the row: in a sorted table that tells the class.
 
 Only the first block of rows is looked at, so that the time and memory have a bound.
 """
@@ -61,7 +61,7 @@ def way_of_numbering(column: npt.NDArray[np.float64]) -> str:
     grows, falls = float((steps > 0).mean()), float((steps < 0).mean())
     if min(grows, falls) <= HARDLY_ANY and max(grows, falls) >= SOME:
         return f"{'grows' if grows > falls else 'falls'} from row to row"
-    return "hardly repeats a number" if hardly_repeats(numbers) else ""
+    return "almost every number is unique" if hardly_repeats(numbers) else ""
 
 
 def hardly_repeats(numbers: npt.NDArray[np.float64]) -> bool:

@@ -213,12 +213,11 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
         if name in numbering:
             why = numbering[name]
         elif name in texts and len(rows.vocabularies[name].places) >= OWN * len(rows.labels):
-            why = "hardly repeats a value"
+            why = "almost every value is unique"
         elif name in unnamed:
             why = "has no name"
         else:
             continue
         yield (
-            f"column {shown(name)}: {why}; if it is no more than a row's number or name, "
-            "name it in prepare.exclude"
+            f"column {shown(name)}: {why}; if it only identifies the row, add it to prepare.exclude"
         )

@@ -59,7 +59,7 @@ class Spread:
 
     @property
     def by_one_model(self) -> float:
-        """The part by models for one of them in place of their mean, half an error up.
+        """The part by models for one of them in place of their mean, plus half a standard error.
 
         What is known of it errs by a good part of it, and an interval that is too short misses more
         often than one that is as much too long holds.
@@ -67,7 +67,7 @@ class Spread:
         return self.models * (self.by_models + self.doubt / 2)
 
     def quantile(self, level: float = LEVEL) -> float:
-        """Return, of Student's t, how many deviations an end of the interval is away.
+        """Return the two-sided quantile of Student's t at this level.
 
         Degrees of freedom are those of Satterthwaite (1946), and not more than those of the rows.
         """

@@ -9,7 +9,7 @@ import numpy.typing as npt
 # The metrics with an error bar, and what is better.
 BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 METRICS = list(BETTER_WHEN)
-FEW_MODELS = 10  # of fewer it is hardly known how much they differ
+FEW_MODELS = 10  # of fewer, how much they differ is poorly known
 BETTER_LOW = {"loss", "std", "std_by_start", "brier", "calibration_error"}
 
 Counts = npt.NDArray[np.integer[Any]]

@@ -226,8 +226,8 @@ def left_out_answers(run: Run, pictures: Pictures) -> list[Block]:
         (most,) = wrong.nlargest(1, "answers").to_dict("records")
         mixed_up += f"; the most frequent is {most['predicted']} for {most['actual']}"
     sure = (
-        f"On average an answer has the probability {scores['confidence']:.3f}, and "
-        f"{run.crossval['accuracy']['mean']:.3f} of them are right."
+        f"Mean confidence is {scores['confidence']:.3f}, accuracy "
+        f"{run.crossval['accuracy']['mean']:.3f}."
     )
     head = ["balanced accuracy", "area under the ROC curve", "Brier score", "calibration error"]
     keys = ("balanced_accuracy", "roc_auc", "brier", "calibration_error")

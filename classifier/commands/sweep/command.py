@@ -386,7 +386,7 @@ def verdict(results: Results) -> str:
         f"{change.difference.mean:+.4f} ({ends}), {change.verdict}."
     )
     if found.worth is not None:
-        words += f"\nOn rows that it is not chosen by, the best of them is worth {found.worth:.4f}."
+        words += f"\nCorrected for having been chosen, the best of them is worth {found.worth:.4f}."
     return words
 
 
