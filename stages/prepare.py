@@ -21,7 +21,7 @@ from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
 from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
-from classifier.preparing.oddities import oddities, rarities
+from classifier.preparing.oddities import Oddity, oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.schema import Schema
@@ -52,15 +52,15 @@ def main() -> None:
         write_splits(schema, rows, index, splits, folder)
         shutil.rmtree(folder / "rows")
         schema.save(folder / SCHEMA.name)
-        write_json(folder / ODDITIES.name, told)
+        write_json(folder / ODDITIES.name, [oddity._asdict() for oddity in told])
         write_preview(schema, open_dataset(folder / TRAINING_ROWS.name), folder / PREVIEW.name)
 
 
-def said(columns: Columns, lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines, each once it is said on standard error."""
-    for line in lines:
-        print(f"{columns.table.path}: {line}", file=sys.stderr)
-        yield line
+def said(columns: Columns, found: Iterable[Oddity]) -> Iterator[Oddity]:
+    """Yield what is odd, each once it is said on standard error."""
+    for oddity in found:
+        print(f"{columns.table.path}: {oddity}", file=sys.stderr)
+        yield oddity
 
 
 def write_splits(

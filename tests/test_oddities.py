@@ -39,10 +39,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column y: N/A, None may stand for no value; see prepare.na_values"]),
     "rows that are left out": (
         "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
-        ["rows with gaps left out (prepare.missing): 1 of 3"]),
+        ["rows with gaps left out: 1 of 3; prepare.missing: impute"]),
     "a class that is left out": (
         "x,y\n1,a\n,c\n3,b\n", NAMED | {"missing": "drop"},
-        ["rows with gaps left out (prepare.missing): 1 of 3", "column y: no row is left of c"]),
+        ["rows with gaps left out: 1 of 3; prepare.miss", "column y: no row is left of c"]),
     "a class of one row among many": (
         "x,y\n" + "1,a\n2,b\n" * 20 + "1,total\n", NAMED,
         ["column y: of total there is one row only"]),
@@ -54,7 +54,7 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column id: falls from row to row; if it only identifies the row"]),
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
-        ["column x: beside '980', the point of '15.400' may separate thousands; if so, remove it"]),
+        ["column x: beside '980', the point of '15.400' may separate thousands; if so, prep"]),
     "an index that was shuffled, and drawn from": (
         "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
         ["column id: almost every number is unique; if it only identifies the row"]),

@@ -1,6 +1,7 @@
 """What of a table makes its numbers look better than they are, or its model worse."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +23,14 @@ OUTSIDE, SOME = 0.05, 2  # of the rows of a test set, or so many of few
 
 
 def of_table(
-    schema: Schema, train: Dataset, oddities: Sequence[str], is_scaled: bool
+    schema: Schema, train: Dataset, oddities: Sequence[Mapping[str, Any]], is_scaled: bool
 ) -> Iterator[Finding]:
     """Yield what there is to say of the rows trained on.
 
     oddities: what prepare has said of the table.
     """
-    for line in oddities:
-        seen, _, advice = line.partition("; ")
-        yield Finding("warning" if advice else "note", "table", seen, advice or "is that meant?")
+    for oddity in oddities:
+        yield Finding(about="table", **oddity)
     yield from of_columns(schema, train, is_scaled)
     yield from of_classes(schema)
     yield from of_rows(train)

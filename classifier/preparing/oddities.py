@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from typing import Literal, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
@@ -30,7 +31,18 @@ DELIMITERS = ",;\t|"
 WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
 
-def oddities(columns: Columns, rows: StoredRows) -> Iterator[str]:
+class Oddity(NamedTuple):
+    """What was seen in a table, and what to do, if it is not meant."""
+
+    seen: str
+    advice: str = "is that meant?"
+    level: Literal["warning", "note"] = "warning"
+
+    def __str__(self) -> str:
+        return f"{self.seen}; {self.advice}"
+
+
+def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield what in a table is seldom meant."""
     yield from odd_header(columns, rows)
     yield from odd_encoding(columns, rows)
@@ -43,7 +55,9 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[str]:
     yield from odd_features(columns, rows)
 
 
-def rarities(columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]) -> Iterator[str]:
+def rarities(
+    columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]
+) -> Iterator[Oddity]:
     """Yield which rows are left out, and what classes are gone or of one row.
 
     splits: the rows of each class in each split.
@@ -51,36 +65,38 @@ def rarities(columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts])
     counts = sum((Counter(split) for split in splits.values()), Counter[str]())
     kept, label = sum(counts.values()), shown(columns.label)
     if left_out := len(rows.labels) - kept:
-        yield f"rows with gaps left out (prepare.missing): {left_out:,} of {kept + left_out:,}"
+        seen = f"rows with gaps left out: {left_out:,} of {kept + left_out:,}"
+        yield Oddity(seen, "prepare.missing: impute fills gaps", level="note")
     gone = [name for name in rows.vocabularies[columns.label].places if name not in counts]
     if gone:
-        yield f"column {label}: no row is left of {listed(gone)}"
+        yield Oddity(
+            f"column {label}: no row is left of {listed(gone)}", "see prepare.missing", "note"
+        )
     alone = [name for name, count in counts.items() if count == 1]
     if len(alone) == len(counts) >= MANY:
-        yield f"column {label}: each row has a class of its own; is it the one to predict?"
+        seen = f"column {label}: each row has a class of its own"
+        yield Oddity(seen, "is it the one to predict?")
     elif alone and kept >= MANY * len(counts):
-        yield f"column {label}: of {listed(alone)} there is one row only"
+        yield Oddity(f"column {label}: of {listed(alone)} there is one row only", level="note")
 
 
-def odd_header(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_header(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield whether the first row may be a header that is read as a row, or the reverse."""
     table, is_header = columns.table, "if it is a header, set prepare.header: true"
     if table.layout.header:
         if table.numbers and all(map(is_number, table.numbers)) and not are_positions(table.names):
-            yield (
-                f"row 1: names columns of numbers by numbers, such as {table.numbers[0]}; "
-                "if it is a row, set prepare.header: false"
-            )
+            seen = f"row 1: names columns of numbers by numbers, such as {table.numbers[0]}"
+            yield Oddity(seen, "if it is a row, set prepare.header: false")
     elif are_positions(first_row(table.path, table.layout)):
-        yield f"row 1: counts the columns; {is_header}"
+        yield Oddity("row 1: counts the columns", is_header)
     elif table.numbers or rows.labels[0] == MISSING:
         return
     elif np.count_nonzero(rows.labels == rows.labels[0]) == 1:
         name = shown(next(iter(rows.vocabularies[columns.label].places)))
-        yield f"row 1: its class, {name}, has no other row; {is_header}"
+        yield Oddity(f"row 1: its class, {name}, has no other row", is_header)
 
 
-def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield whether the text looks as UTF-8 does that is read as something else: Ã¶ for ö."""
     encoding, letters = columns.table.layout.encoding, string.ascii_letters
     if encoding.startswith("utf") or letters.encode(encoding) != letters.encode():
@@ -90,29 +106,30 @@ def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[str]:
             of_bytes = not value.isascii() and len(value.encode(encoding)) == len(value)
             if of_bytes and value.encode(encoding).decode() != value:
                 meant = quoted(value.encode(encoding).decode())
-                yield f"{quoted(value)} may stand for {meant}; is prepare.encoding utf-8?"
+                seen = f"{quoted(value)} may stand for {meant}"
+                yield Oddity(seen, "is prepare.encoding utf-8?")
                 return
 
 
-def odd_cuts(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_cuts(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield whether each class has a delimiter, as if two cells were one."""
     classes = rows.vocabularies[columns.label].places
     for other in DELIMITERS.replace(columns.table.layout.delimiter, ""):
         if all(other in name for name in classes):
-            why = f"every class has {quoted(other)}; is it the delimiter?"
-            yield f"column {shown(columns.label)}: {why}"
+            seen = f"column {shown(columns.label)}: every class has {quoted(other)}"
+            yield Oddity(seen, "is it the delimiter?")
 
 
-def odd_gaps(rows: StoredRows) -> Iterator[str]:
+def odd_gaps(rows: StoredRows) -> Iterator[Oddity]:
     """Yield the columns in which a word stands that elsewhere stands for no value."""
     for column, vocabulary in rows.vocabularies.items():
         words = [value for value in vocabulary.places if value.casefold() in WORDS_FOR_GAPS]
         if words:
-            why = "may stand for no value; see prepare.na_values"
-            yield f"column {shown(column)}: {listed(words)} {why}"
+            seen = f"column {shown(column)}: {listed(words)} may stand for no value"
+            yield Oddity(seen, "see prepare.na_values")
 
 
-def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the columns of text that are dates, or numbers but for a unit."""
     for name in (name for name in columns.texts if name not in columns.told):
         values = list(rows.vocabularies[name].places)
@@ -122,14 +139,14 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[str]:
             and "0" in "".join(around)
             and len(around) <= len(values) / FEW_WORDS
         ):
-            yield (
+            yield Oddity(
                 f"column {shown(name)}: {quoted(values[0])} and {len(values) - 1:,} more look like "
-                "numbers or dates, but each is a category; if it is text, see prepare.text, if "
-                "not, prepare.dates and prepare.numbers"
+                "numbers or dates, but each is a category",
+                "if it is text, see prepare.text, if not, prepare.dates and prepare.numbers",
             )
 
 
-def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the columns in which 2.821 may be larger than 980."""
     table, sample = columns.table, rows.sample(LOOKED_AT)
     pairs = zip(table.numbers, sample.T, strict=True)
@@ -146,9 +163,10 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[str]:
             elif not table.layout.is_missing_number(cell):
                 del places[name]
     for name in places.keys() & grouped.keys() & whole.keys():
-        yield (
+        yield Oddity(
             f"column {shown(name)}: beside {quoted(whole[name])}, the point of "
-            f"{quoted(grouped[name])} may separate thousands; if so, remove it"
+            f"{quoted(grouped[name])} may separate thousands",
+            'if so, prepare.numbers reads it as "1.234,5"',
         )
 
 
@@ -161,7 +179,7 @@ def may_be_thousands(column: npt.NDArray[np.float32]) -> bool:
     return bool(has_both and (whole | is_grouped).all() and (sizes < 1000).all())
 
 
-def odd_values(rows: StoredRows) -> Iterator[str]:
+def odd_values(rows: StoredRows) -> Iterator[Oddity]:
     """Yield the columns of which people would take two values for one, the label among them."""
     for column, vocabulary in rows.vocabularies.items():
         first: dict[str, str] = {}
@@ -170,10 +188,11 @@ def odd_values(rows: StoredRows) -> Iterator[str]:
         if same:
             more = f", and so are {len(same) - 1} more" if len(same) > 1 else ""
             pair = " and ".join(told_apart(*same[0]))
-            yield f"column {shown(column)}: {pair} are two values of it{more}"
+            seen = f"column {shown(column)}: {pair} are two values of it{more}"
+            yield Oddity(seen, "write them alike if they are one")
 
 
-def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield how many rows are kept that have no value in any feature, if there are any."""
     empty, are_filled = 0, columns.table.required == [columns.label]
     for block in rows.blocks() if are_filled else ():
@@ -182,7 +201,7 @@ def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[str]:
         has_text = (features.codes != MISSING).any(axis=1)
         empty += int((~has_number & ~has_text).sum())
     if empty:
-        yield f"{counted(empty, 'row')} without any value in a feature"
+        yield Oddity(f"{counted(empty, 'row')} without any value in a feature", level="note")
 
 
 def told_apart(one: str, other: str) -> list[str]:
@@ -199,7 +218,7 @@ def as_read(value: str) -> str:
     return "".join(c for c in folded if c.isprintable() and not c.isspace())
 
 
-def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
+def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the features that may number the rows: in a sorted table they tell the class."""
     numbering = numbering_columns(columns.table, rows)
     names, texts = columns.table.names, {*columns.texts}
@@ -218,6 +237,5 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[str]:
             why = "has no name"
         else:
             continue
-        yield (
-            f"column {shown(name)}: {why}; if it only identifies the row, add it to prepare.exclude"
-        )
+        seen = f"column {shown(name)}: {why}"
+        yield Oddity(seen, "if it only identifies the row, add it to prepare.exclude")
