@@ -197,9 +197,11 @@ def test_a_seed_that_draws_nothing_does_not_choose_rows():
 
 
 def test_dropping_rows_with_gaps_makes_features_choose_rows():
-    drop, other = changed("prepare", "prepare", "missing", "drop"), copy.deepcopy(PIPELINE)
-    other["prepare"]["params"]["params.yaml"]["prepare"] |= {"missing": "drop", "features": [0]}
-    assert drop.choice_of_rows() != Lock.model_validate({"stages": other}).choice_of_rows()
+    drop = changed("prepare", "prepare", "missing", "drop")
+    for key, value in [("features", [0]), ("text", ["x"]), ("na_values", ["-"])]:
+        other = copy.deepcopy(PIPELINE)
+        other["prepare"]["params"]["params.yaml"]["prepare"] |= {"missing": "drop", key: value}
+        assert drop.choice_of_rows() != Lock.model_validate({"stages": other}).choice_of_rows()
 
 
 def test_a_cross_validation_is_of_the_model_if_rows_and_params_are_those_it_was_trained_with():

@@ -113,10 +113,24 @@ def test_a_url_is_downloaded(fetched, server):
     assert server.requests == 1
 
 
-def test_what_comes_compressed_is_refused_for_it_may_be_cut_off(fetched, server):
+def test_a_compressed_answer_that_is_cut_off_is_asked_for_again(fetched, server):
     server.troubles = ["compresses"]
-    with pytest.raises(UserError, match="is compressed by gzip, expected a CSV file"):
-        fetched(server.url)
+    assert fetched(server.url) == IRIS
+    server.troubles = ["compresses"] * 2
+    with pytest.raises(UserError, match=r"iris\.data: is cut off or damaged"):
+        fetched(server.url, retries=1)
+
+
+def test_a_gz_file_is_unpacked_once_its_checksum_is_known(fetched, tmp_path):
+    packed = tmp_path / "data/source/iris.csv.gz"
+    packed.parent.mkdir(parents=True)
+    packed.write_bytes(gzip.compress(IRIS))
+    sha256 = hashlib.sha256(packed.read_bytes()).hexdigest()
+    assert fetched("data/source/iris.csv.gz", sha256=sha256) == IRIS
+    packed.write_bytes(gzip.compress(IRIS)[:-9])
+    with pytest.raises(UserError, match=r"iris\.csv\.gz: is cut off or damaged"):
+        fetched("data/source/iris.csv.gz", sha256=None)
+    assert nothing_left(tmp_path) or (tmp_path / "data/raw.csv").read_bytes() == IRIS
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "truncates", "500", "408", "429"])

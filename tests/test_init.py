@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -33,6 +35,12 @@ PARAMS = (ROOT / "params.yaml").read_text()
         ("x,p\nx,q\ny,p\n", ",", "utf-8", False),
         (",a,b\n0,1,x\n1,2,y\n", ",", "utf-8", True),
         ("0,1,2\n5,1,x\n6,2,y\n", ",", "utf-8", True),
+        ("0,1,y\n5,1,a\n6,2,b\n5,1,a\n6,2,b\n", ",", "utf-8", True),
+        ("2019,2020,y\n5,1,a\n6,2,b\n5,1,a\n6,2,b\n", ",", "utf-8", True),
+        ("5,1,a\n5,1,b\n6,2,b\n5,1,a\n6,2,b\n", ",", "utf-8", False),
+        ("x,y\n1,y\n2,z\n", ",", "utf-8", True),
+        ("x,2019,y\n1,2,a\n2,3,b\n", ",", "utf-8", True),
+        ("NA,2,a\n1,2,a\n2,3,b\n", ",", "utf-8", False),
         ('a,b\n"1,5",x\n"2;5",y\n', ",", "utf-8", True),
         ("größe,b\n1,x\n2,y\n".encode("cp1252"), ",", "cp1252", True),
         ("größe,b\n1,x\n2,y\n".encode("utf-16"), ",", "utf-16", True),
@@ -64,7 +72,15 @@ ROWS = range(40)
             "left out",
             "say which in prepare.dates",
         ),
-        ([f"${n % 9},000.50" for n in ROWS], "amount", "as '$0,000.50'"),
+        ([f"{n % 9 + 1}/{n % 9 + 1}/2021" for n in ROWS], "left out", "say which in prepare.dates"),
+        ([f"{n % 28 + 1}.12.45" for n in ROWS], "left out", "'1.12.45' has a year of two digits"),
+        ([f"MAY {n % 9 + 2010}" for n in ROWS], "category", "9 values: MAY 2010, MAY 2011"),
+        ([f"{n % 9}{'%' * (n % 2)}" for n in ROWS], "left out", "in several units: '', '%'"),
+        ([f"{555 + n} {n:03d} {n:03d}" for n in ROWS], "left out", "almost every value is unique"),
+        ([f"030 {n % 9:03d} 555" for n in ROWS], "digits", "9 values, numbers"),
+        (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers but for 2+"),
+        ([f"{'$€'[n % 2]}{n % 9}" for n in ROWS], "left out", "several units: '$', '€'"),
+        ([f"${n % 9 + 1},000.50" for n in ROWS], "amount", "as '$1,000.50'"),
         ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
         ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
         (["yes", "no"] * 20, "category", "2 values: yes, no"),
@@ -81,11 +97,46 @@ def test_what_a_column_holds_is_seen_and_said_why(cells, kind, why):
 def test_words_for_gaps_are_seen_in_their_column():
     cells = ["1", "2", "N/A", "3.5", "-", "2", ""] * 6
     found = look_at("x", cells, LAYOUT, 1000)
-    assert (found.meaning.kind, found.words, found.gaps) == ("number", ["-", "N/A"], 18)
+    assert (found.meaning.kind, {*found.words}, found.gaps) == ("number", {"-", "N/A"}, 18)
     odd = look_at("x", ["1", "2", "3", "unknown", "4", "5"] * 6, LAYOUT, 1000)
-    assert (odd.meaning.kind, odd.words) == ("number", ["unknown"])
+    assert (odd.meaning.kind, {*odd.words}) == ("number", {"unknown"})
     kept = look_at("x", ["none", "some", "N/A", "some"] * 9, LAYOUT, 1000)
-    assert (kept.meaning.kind, kept.words) == ("category", ["N/A"])
+    assert (kept.meaning.kind, {*kept.words}) == ("category", {"N/A"})
+    grades = look_at("x", ["1", "2", "90+", "3"] * 9, LAYOUT, 1000)
+    assert (grades.meaning.kind, grades.words) == ("digits", Counter())
+
+
+def test_what_stands_for_a_gap_in_one_column_is_no_value_of_another(tmp_path):
+    rows = "".join(
+        f"{['1.5', '2', 'none'][n % 3]},{['none', 'some'][n % 2]},{n % 2}\n" for n in ROWS
+    )
+    (tmp_path / "table.csv").write_text(f"x,c,y\n{rows}")
+    found = look_at_table(tmp_path / "table.csv", "y")
+    assert [column.meaning.kind for column in found.columns] == ["left out", "category", "label"]
+    assert "'none' is no value here, but one of c" in found.columns[0].meaning.why
+    assert found.settings()["prepare"]["na_values"] == NA_VALUES
+    label = look_at_table(tmp_path / "table.csv", "c")
+    assert [column.meaning.kind for column in label.columns] == ["left out", "label", "number"]
+
+
+def test_any_value_may_be_a_class(tmp_path):
+    rows = "".join(f"{n % 7}.5,{['1', '2', 'unknown'][n % 3]},{n % 5}%\n" for n in ROWS)
+    (tmp_path / "table.csv").write_text(f"x,y,share\n{rows}")
+    found = look_at_table(tmp_path / "table.csv", "y")
+    assert {*found.of_kind("label")[0].values} == {"1", "2", "unknown"}
+    assert look_at_table(tmp_path / "table.csv", None).of_kind("label")[0].name == "share"
+
+
+def test_settings_of_an_earlier_table_do_not_stay(tmp_path):
+    (tmp_path / "table.csv").write_text("x,y\n" + "1.5,a\n2.5,b\n" * 20)
+    old = PARAMS.replace("check: {} ", "check: {crossval.accuracy.ci95_low: 0.9} ")
+    for key, value in [("test_size", 0.2), ("class_weight", "balanced"), ("optimizer", "sgd"),
+                       ("validation_fraction", 0.1), ("patience", 5)]:  # fmt: skip
+        old = re.sub(rf"(  {key}: )[^ \n]+", rf"\g<1>{value}", old)
+    settings = look_at_table(tmp_path / "table.csv", None).settings()
+    assert yaml.safe_load(with_settings(old, settings)) == yaml.safe_load(
+        with_settings(PARAMS, settings)
+    )
 
 
 def customers(rows: int) -> str:
@@ -110,7 +161,7 @@ def test_settings_follow_and_the_table_is_prepared(project):
         "delimiter": ",", "encoding": "utf-8", "header": True, "label": "churned",
         "features": None, "exclude": ["id", "name"], "text": ["zip"],
         "dates": {"signed_up": "%d.%m.%Y"}, "numbers": {"price": "1,234.5"}, "na_values": None,
-        "missing": "impute", "unknown": "ignore", "max_categories": 1000,
+        "missing": "impute", "unknown": "ignore", "max_categories": 1000, "test_size": 0.0,
     }  # fmt: skip
     assert {"N/A", "n/a"} < {*settings["prepare"]["na_values"]}
     (folder / "params.yaml").write_text(with_settings(PARAMS, settings))

@@ -50,6 +50,7 @@ def test_signs_currencies_and_percents(like, cell, number):
         ("1,234.5", "5 kg"), ("1,234.5", ""), ("1,234.5", "\u0663"), ("1,234.5", "1" * 40),
         ("1.234,5", "1.5"), ("1234,5", "1.234,5"), ("1 234.5", "1  234"),
         ("1,234.5", "NAN5"), ("1,234.5", "."),
+        ("1,234.5", "JAN 2020"), ("1,234.5", "EURUSD 5"), ("1,234.5", "DLH123"),
     ],
 )  # fmt: skip
 def test_what_is_written_otherwise_is_no_number(like, cell):
@@ -75,6 +76,11 @@ def test_any_amount_is_read_as_it_is_written(cents, like, form):
 def test_any_day_is_so_many_after_1970(days, written):
     day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)
     assert Dates(written).number(day.strftime(written)) == days
+
+
+@pytest.mark.parametrize("cell", ["201011", "2010111", "20101", "2010-01-01"])
+def test_digits_alone_are_a_date_only_if_all_are_there(cell):
+    assert Dates("%Y%m%d").number(cell) is None
 
 
 def test_a_time_is_a_part_of_a_day_in_utc():

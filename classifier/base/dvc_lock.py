@@ -15,7 +15,8 @@ from classifier.base.paths import LOCK, PARAMS, RAW
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
 OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label", "dates", "numbers"}
-OF_GAPS = {"features", "exclude", "missing", "na_values"}  # choose rows only if some are dropped
+# What decides where there are gaps: which rows there are only if those with gaps are dropped.
+OF_GAPS = {"features", "exclude", "text", "dates", "numbers", "missing", "na_values"}
 
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # that of a folder ends in .dir
@@ -93,7 +94,7 @@ class Lock(BaseModel):
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")
         dropped = params.get("prepare.missing") == "drop"
-        left_out = OF_VALUES if dropped else OF_VALUES | OF_GAPS
+        left_out = OF_VALUES - OF_GAPS if dropped else OF_VALUES | OF_GAPS
         if params.get("prepare.test_size") == 0:  # nothing is drawn
             left_out = left_out | {"seed"}
         chosen = {key: params[key] for key in params if key.split(".")[1] not in left_out}

@@ -1,8 +1,11 @@
 """A table from its source, a file or a URL of any kind that fsspec knows, to a file here."""
 
 import errno
+import gzip
 import os
+import shutil
 import time
+import zlib
 from pathlib import Path
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
@@ -21,7 +24,7 @@ from classifier.params import Fetch
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
-GZIP = b"\x1f\x8b"
+GZIP, PIECE = b"\x1f\x8b", 2**20  # how such files begin, and bytes that are unpacked at a time
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -82,7 +85,7 @@ def options_of(scheme: str, seconds: float) -> dict[str, Any]:
     """The options that limit waiting for an answer, not the length of a transfer that moves."""
     if scheme in ("http", "https"):
         limit = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
-        # As it is: of a compressed answer that is cut off, what has come would pass for all of it.
+        # Unpacked here: of a compressed answer that is cut off, what came would pass for all of it.
         as_it_is = {"headers": {"Accept-Encoding": "identity"}, "auto_decompress": False}
         return {"client_kwargs": {"timeout": limit} | as_it_is}
     return {"timeout": seconds} if scheme in ("ftp", "sftp", "ssh") else {}
@@ -98,12 +101,31 @@ def transfer(settings: Fetch, target: Path) -> None:
         filesystem.get_file(path, str(target), callback=callback)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, expected a file")
-    with target.open("rb") as file:
-        start = file.read(len(GZIP))
-    if not start:
+    if not target.stat().st_size:
         raise ValueError("is empty")
-    if start == GZIP:
-        raise ValueError("is compressed by gzip, expected a CSV file")
+    if is_packed(target) and not path.lower().endswith(".gz"):  # for the way here
+        unpack(target)
+
+
+def is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
+
+
+def unpack(path: Path) -> None:
+    """Replace a file that gzip has compressed by what is in it.
+
+    Raises:
+        EOFError: it is cut off or damaged.
+    """
+    packed = path.rename(path.with_name(f"{path.name}.gz"))
+    try:
+        with gzip.open(packed) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, PIECE)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise EOFError("is cut off or damaged") from error
+    finally:
+        packed.unlink()
 
 
 def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:

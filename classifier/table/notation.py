@@ -16,7 +16,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLE = datetime(2001, 2, 28, 13, 45, 30, tzinfo=UTC)
 DAY = 86_400  # seconds
 SPACES = "[ \u00a0\u2009\u202f]"
-CURRENCY = r"(?:[$€£¥₹₩₽]|(?!NAN|INF)[A-Z]{3})"
+CODES = (
+    "AED|ARS|AUD|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|"
+    "NOK|NZD|PHP|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+)
+CURRENCY = rf"(?:[$€£¥₹₩₽]|{CODES})"
+ADJACENT = re.compile("%[YymdjHMS]%[YymdjHMS]")  # digits of which nothing tells where they end
 
 
 class Notation(ABC):
@@ -62,6 +67,8 @@ class Dates(Notation):
             found = datetime.strptime(cell.strip(), self.written)
         except ValueError:
             return None
+        if ADJACENT.search(self.written) and found.strftime(self.written) != cell.strip():
+            return None  # of 201011, strptime makes 2010-01-01
         return (
             (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
         ).total_seconds() / DAY
@@ -81,9 +88,9 @@ class Amounts(Notation):
     def pattern(self) -> re.Pattern[str]:
         thousands, decimal = self.written[1], self.written[-2]
         between = {"2": "", " ": SPACES, "'": "['\u2019]"}.get(thousands, re.escape(thousands))
-        grouped = rf"\d{{1,3}}(?:{between}\d{{3}})+|" if between else ""
+        grouped = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+|" if between else ""
         point = re.escape(decimal)
-        sign = f"(?:{CURRENCY}{SPACES}?|[-+\u2212]{SPACES}?)*"
+        sign = f"[-+\u2212]?{SPACES}?(?:{CURRENCY}{SPACES}?)?[-+\u2212]?{SPACES}?"
         unit = f"(?:{SPACES}?(?:%|{CURRENCY}))?"
         return re.compile(
             rf"(?P<sign>{sign})(?:(?P<whole>{grouped}\d+)|(?={point}\d))"
@@ -102,6 +109,12 @@ class Amounts(Notation):
         whole = re.sub("[^0-9]", "", found["whole"] or "0")
         size = float(f"{whole}.{found['part'] or 0}{found['power'] or ''}")
         return None if size >= FLOAT32_LIMIT else -size if is_negative else size
+
+    @staticmethod
+    def unit(cell: str) -> str:
+        """Return the currency or the percent sign of an amount, or an empty text."""
+        found = re.search(f"{CURRENCY}|%", cell)
+        return found[0] if found else ""
 
     def why_not(self, cell: str) -> str:
         return f"found {quoted(cell)}, expected a number written like {self.written}"

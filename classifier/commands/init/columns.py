@@ -14,18 +14,19 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.oddities import WORDS_FOR_GAPS
 from classifier.preparing.storing import MANY, OWN, words_for_gaps
-from classifier.table.cells import Layout, is_number
-from classifier.table.notation import Amounts, Dates, Notation
+from classifier.table.cells import Layout, is_meant_as_number, is_number
+from classifier.table.notation import Amounts, Dates
 
 Kind = Literal["number", "category", "digits", "date", "amount", "left out", "label"]
 DAYS = [
     "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
-    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
-    "%d-%b-%Y", "%d-%b-%y",
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 ]  # fmt: skip
+SHORT = [day.replace("%Y", "%y") for day in DAYS]  # of which nobody knows the century
 TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f"]
 DIGITS = "%Y%m%d"  # is a date only where all digits are of these years
 YEARS = ("1850", "2150")
+MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "n.a.", "not available", "no data", "tbd"}
 SURE_GAPS = WORDS_FOR_GAPS - {"-", "--", ".", "none"}  # of a category too
 LEADING_ZERO = re.compile(r"0\d+")
 FEW_CLASSES, ROWS_OF_A_CLASS = 20, 4
@@ -43,14 +44,34 @@ class Meaning(NamedTuple):
 class Column:
     """A column, what it seems to mean, and what else of it the params have to say.
 
-    values: how often each occurs; gaps: cells without one; words: what stands for a gap here.
+    values: how often each occurs; words: those that stand for a gap, and how often; empty: how many
+    cells have what stands for a gap in any table.
     """
 
     name: str
     meaning: Meaning
     values: Counter[str]
-    gaps: int
-    words: list[str]
+    words: Counter[str]
+    empty: int
+
+    @property
+    def gaps(self) -> int:
+        return self.empty + self.words.total()
+
+    @property
+    def is_used(self) -> bool:
+        return self.meaning.kind != "left out"
+
+
+def without_clash(column: Column, columns: Sequence[Column]) -> Column:
+    """Return the column, left out if what stands for a gap in it is a value of another."""
+    others = [each for each in columns if each is not column and each.is_used]
+    clashes = [(word, each) for word in column.words for each in others if word in each.values]
+    if not clashes or not column.is_used:
+        return column
+    word, other = clashes[0]
+    why = f"{quoted(word)} is no value here, but one of {shown(other.name)}: rename one of them"
+    return replace(column, meaning=Meaning("left out", why))
 
 
 def look_at(name: str, cells: Sequence[str], layout: Layout, most: int) -> Column:
@@ -58,63 +79,95 @@ def look_at(name: str, cells: Sequence[str], layout: Layout, most: int) -> Colum
     known = [cell.strip() for cell in cells if not layout.is_missing(cell)]
     for words in ways_to_write_gaps(known):
         rest = [cell for cell in known if cell not in words]
-        if meaning := of_numbers(rest):
+        if meaning := of_numbers(rest, most):
             break
     else:
         words = {cell for cell in known if cell.casefold() in SURE_GAPS}
         rest = [cell for cell in known if cell not in words]
         meaning = of_text(Counter(rest), len(rest), most)
-    return Column(name, meaning, Counter(rest), len(cells) - len(rest), sorted(words))
+    gaps = Counter(cell for cell in known if cell in words)
+    return Column(name, meaning, Counter(rest), gaps, len(cells) - len(known))
 
 
 def ways_to_write_gaps(known: Sequence[str]) -> Iterable[set[str]]:
-    """Yield sets of words that may stand for gaps among numbers: none, the usual, any few."""
+    """Yield sets of words that may stand for gaps among numbers: none, the usual."""
     values = dict.fromkeys(known)
     yield set()
-    yield {value for value in values if value.casefold() in WORDS_FOR_GAPS}
-    yield {*words_for_gaps(values)}
+    yield {value for value in values if value.casefold() in MISSING}
 
 
-def of_numbers(cells: Sequence[str]) -> Meaning | None:
+def of_numbers(cells: Sequence[str], most: int) -> Meaning | None:
     """Return what a column of numbers, dates or amounts means, None if it is none of these."""
     values = [*dict.fromkeys(cells)]
     if not values:
         return None
     if all(map(is_number, values)):
-        return of_plain_numbers(cells, values)
-    formats = [day + time for day, time in product(DAYS, TIMES)]
-    dates = readings(values, {written: Dates(written) for written in formats})
-    amounts = readings(values, {written: Amounts(written) for written in get_args(NumberFormat)})
-    if len(dates) == 1 or len(amounts) == 1:
-        (written,) = dates if len(dates) == 1 else amounts
-        return Meaning("date" if dates else "amount", f"as {quoted(values[0])}", written)
-    if dates or amounts:
-        either = " or ".join(map(quoted, dates or amounts))
-        param = "prepare.dates" if dates else "prepare.numbers"
-        why = f"{quoted(values[0])} may be written as {either}: say which in {param}"
+        return of_plain_numbers(cells, values, most)
+    if dates := fitting(values, [day + time for day, time in product(DAYS, TIMES)]):
+        return of_dates(values, dates)
+    if fitting(values, [day + time for day, time in product(SHORT, TIMES)]):
+        why = f"{quoted(values[0])} has a year of two digits: write it with four"
         return Meaning("left out", why)
-    return None
+    return of_amounts(values, len(cells))
 
 
-def readings(values: Sequence[str], notations: dict[str, Notation]) -> list[str]:
-    """Return the notations in which all values are numbers, the first of those that agree."""
-    found: dict[tuple[float | None, ...], str] = {}
-    for written, notation in notations.items():
-        if notation.number(values[0]) is not None:
-            numbers = tuple(map(notation.number, values))
-            if None not in numbers:
-                found.setdefault(numbers, written)
+def fitting(values: Sequence[str], formats: Sequence[str]) -> list[str]:
+    """Return the formats of dates that fit all values."""
+    some = [each for each in formats if Dates(each).number(values[0]) is not None]
+    return [each for each in some if all(Dates(each).number(v) is not None for v in values)]
+
+
+def of_dates(values: Sequence[str], formats: Sequence[str]) -> Meaning:
+    orders = {written.index("%d") < written.index("%m") for written in formats if "%m" in written}
+    if len(orders) > 1:
+        either = " or ".join(map(quoted, formats))
+        why = f"{quoted(values[0])} may be written as {either}: say which in prepare.dates"
+        return Meaning("left out", why)
+    return Meaning("date", f"as {quoted(values[0])}", formats[0])
+
+
+def is_own(values: Sequence[str], rows: int) -> bool:
+    """Return whether almost every row has a value of its own, as names of rows are."""
+    return rows >= MANY and len(values) >= OWN * rows
+
+
+def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
+    found = readings(values)
+    units = {Amounts.unit(value) for value in values}
+    if not found:
+        return None
+    if len(found) > 1:
+        either = " or ".join(map(quoted, found))
+        why = f"{quoted(values[0])} may be written as {either}: say which in prepare.numbers"
+        return Meaning("left out", why)
+    if units == {""} and all(re.search(r"\d{3}$", v) for v in values) and is_own(values, rows):
+        return Meaning("left out", f"almost every value is unique, as {quoted(values[0])}: names?")
+    if len(units) > 1:
+        named = ", ".join(quoted(unit) for unit in sorted(units))
+        return Meaning("left out", f"amounts in several units: {named}")
+    return Meaning("amount", f"as {quoted(values[0])}", found[0])
+
+
+def readings(values: Sequence[str]) -> list[NumberFormat]:
+    """Return the ways to write numbers in which all values are some, one of those that agree."""
+    found: dict[tuple[float | None, ...], NumberFormat] = {}
+    for written in get_args(NumberFormat):
+        numbers = tuple(map(Amounts(written).number, values))
+        if None not in numbers:
+            found.setdefault(numbers, written)
     return [*found.values()]
 
 
-def of_plain_numbers(cells: Sequence[str], values: Sequence[str]) -> Meaning:
+def of_plain_numbers(cells: Sequence[str], values: Sequence[str], most: int) -> Meaning:
     if len(values) == 1:
         return Meaning("left out", f"{quoted(values[0])} in every row")
     zeros = [value for value in values if LEADING_ZERO.fullmatch(value)]
+    if zeros and len(values) > most:
+        return Meaning("left out", f"leading zeros, and more than {most:,} different values")
     if zeros:
         return Meaning("digits", f"leading zeros, as in {quoted(zeros[0])}: names, not numbers")
     is_year_first = all(re.fullmatch(r"\d{8}", v) and YEARS[0] <= v[:4] <= YEARS[1] for v in values)
-    if is_year_first and readings(values, {DIGITS: Dates(DIGITS)}):
+    if is_year_first and fitting(values, [DIGITS]):
         return Meaning("date", f"as {quoted(values[0])}", DIGITS)
     if way := way_of_numbering(np.array(cells, float)):
         return Meaning("left out", f"{way}: a row's number?")
@@ -129,8 +182,13 @@ def of_text(values: Counter[str], rows: int, most: int) -> Meaning:
         return Meaning("left out", f"{quoted(next(iter(values)))} in every row")
     if count > most:
         return Meaning("left out", f"more than {most:,} different values")
-    if rows >= MANY and count >= OWN * rows:
+    if is_own([*values], rows):
         return Meaning("left out", f"{count:,} different values in {rows:,} rows: names of rows?")
+    words = [value for value in values if not is_meant_as_number(value)]
+    in_words = sum(values[word] for word in words)
+    if in_words * 2 <= rows or words_for_gaps([*values]):  # prepare would take it for numbers
+        but = f" but for {listed(words)}" * bool(words)
+        return Meaning("digits", f"{count:,} values, numbers{but}: names?")
     return Meaning("category", f"{count:,} values: {listed([*values])}")
 
 
@@ -151,14 +209,15 @@ def with_label(columns: Sequence[Column], wanted: str | None, rows: int) -> list
     else:
         chosen, why = wanted, "as --label says"
     (label,) = [column for column in columns if column.name == chosen]
-    if len(label.values) < 2:
+    classes = label.values + label.words  # any word may be one
+    if len(classes) < 2:
         raise UserError(f"--label: column {shown(chosen)} has fewer than two different values")
-    meaning = Meaning("label", f"{len(label.values):,} classes: {listed([*label.values])}; {why}")
-    return [replace(column, meaning=meaning) if column is label else column for column in columns]
+    meaning = Meaning("label", f"{len(classes):,} classes: {listed([*classes])}; {why}")
+    as_label = Column(chosen, meaning, classes, Counter(), label.empty)
+    return [as_label if column is label else column for column in columns]
 
 
 def may_be_label(column: Column, rows: int) -> bool:
     """Return whether a column has few values, each in some rows."""
     most = min(FEW_CLASSES, rows // ROWS_OF_A_CLASS)
-    is_plain = column.meaning.kind in ("number", "category", "digits")
-    return is_plain and 2 <= len(column.values) <= most
+    return column.is_used and 2 <= len(column.values) <= most

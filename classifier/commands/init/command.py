@@ -48,14 +48,13 @@ def init(
 
 
 def local_copy(table: str, target: Path) -> Path:
-    """Return where the table is, a URL downloaded to `target`."""
-    from classifier.fetching.download import download, require_local_source
+    """Return the table, copied or downloaded to `target`, and unpacked."""
+    from classifier.fetching.download import download, is_packed, unpack
     from classifier.params import load_params
 
-    if "://" not in table:
-        require_local_source(Path(table))
-        return Path(table)
     download(load_params().fetch.model_copy(update={"source": table, "sha256": None}), target)
+    if is_packed(target):
+        unpack(target)
     return target
 
 
@@ -74,6 +73,7 @@ def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:
     round_trip.preserve_quotes, round_trip.width = True, 10_000
     round_trip.Representer = WithNull
     params, written = round_trip.load(text), StringIO()
+    params["check"] = as_yaml({})  # bounds were those of another table
     for section, values in settings.items():
         for key, value in values.items():
             if params[section][key] != value:

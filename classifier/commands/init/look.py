@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from classifier.base.errors import UserError, shown
-from classifier.commands.init.columns import Column, look_at, with_label
+from classifier.commands.init.columns import Column, look_at, with_label, without_clash
 from classifier.commands.init.recipe import cross_validation_for, recipe_for
 from classifier.commands.init.shape import layout_of
 from classifier.table.cells import Layout, counted
@@ -62,9 +62,11 @@ class Look:
             "missing": "impute" if any(column.gaps for column in self.features) else "error",
             "unknown": "ignore",
             "max_categories": MOST_CATEGORIES,
+            "test_size": 0.0,
         }
         train = recipe_for(self.rows, self.inputs)
-        return {"prepare": prepare, "crossval": cross_validation_for(self.rows), "train": train}
+        crossval = cross_validation_for(self.rows)
+        return {"prepare": prepare, "crossval": crossval, "train": train}
 
     def lines(self) -> Iterator[str]:
         """Yield what was seen, the columns first."""
@@ -107,7 +109,8 @@ def look_at_table(path: Path, label: str | None) -> Look:
         for name, column in zip(names, zip(*cells, strict=True), strict=True)
     ]
     count = len(cells) + sum(1 for _ in rows)
-    found = Look(layout, count, with_label(columns, label, len(cells)))
+    columns = with_label(columns, label, len(cells))
+    found = Look(layout, count, [without_clash(column, columns) for column in columns])
     (chosen,) = found.of_kind("label")
     if chosen.gaps:
         raise UserError(

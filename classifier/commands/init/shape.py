@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, require_file
+from classifier.preparing.oddities import WORDS_FOR_GAPS
 from classifier.table.cells import Layout, is_meant_as_number
 from classifier.table.csv_text import numbered_rows, open_text
 
@@ -74,12 +75,22 @@ def how_plausible(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[bool, 
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first row names columns: words, each once, and none of its column."""
+    """Return whether the first row names columns: words over numbers, or none that recurs below."""
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     named = [name for name in first if name]
     if not rest or len({*named}) < len(named) or len(named) < len(first) - 1:
         return False
-    if any(is_meant_as_number(name) for name in named):
-        return first == [str(at) for at in range(len(first))]
-    columns = [[row[at].strip() for row in rest if at < len(row)] for at in range(len(first))]
-    return not any(name in column for name, column in zip(first, columns, strict=True))
+    below = [[row[at].strip() for row in rest if at < len(row)] for at in range(len(first))]
+    words = [pair for pair in zip(first, below, strict=True) if is_word(pair[0])]
+    if any(all(map(is_meant_as_number, column)) for _, column in words):
+        return True
+    if any(name in column for name, column in words):
+        return False
+    # Without numbers in it, it is one; else if it counts, or stands over few words that repeat.
+    if not any(map(is_meant_as_number, named)) or first == [str(at) for at in range(len(first))]:
+        return True
+    return any(len({*column}) * 2 <= len(column) for _, column in words)
+
+
+def is_word(cell: str) -> bool:
+    return cell.casefold() not in WORDS_FOR_GAPS | {""} and not is_meant_as_number(cell)
