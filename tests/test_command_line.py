@@ -32,7 +32,9 @@ def test_ctrl_c_while_tensorflow_is_imported_leaves_no_traceback(reproduced):
     with subprocess.Popen(command, cwd=reproduced.path, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr
         assert any(line.split()[-1] == "classifier.rows.dataset" for line in run.stderr)
-        time.sleep(0.5)  # the import of TensorFlow takes seconds, and nothing is seen of it
+        loaded = Path(f"/proc/{run.pid}/maps")  # nothing else is seen of the seconds that it takes
+        while "libtensorflow" not in loaded.read_text():
+            time.sleep(0.01)
         run.send_signal(signal.SIGINT)
         assert "Traceback" not in run.communicate()[1]
     assert run.returncode == 130
