@@ -39,6 +39,7 @@ PARAMS = (ROOT / "params.yaml").read_text()
         ("2019,2020,y\n5,1,a\n6,2,b\n5,1,a\n6,2,b\n", ",", "utf-8", True),
         ("5,1,a\n5,1,b\n6,2,b\n5,1,a\n6,2,b\n", ",", "utf-8", False),
         ("x,y\n1,y\n2,z\n", ",", "utf-8", True),
+        (",,x,y\n1,2,3,a\n2,3,4,b\n", ",", "utf-8", True),
         ("x,2019,y\n1,2,a\n2,3,b\n", ",", "utf-8", True),
         ("NA,2,a\n1,2,a\n2,3,b\n", ",", "utf-8", False),
         ('a,b\n"1,5",x\n"2;5",y\n', ",", "utf-8", True),
@@ -79,12 +80,14 @@ ROWS = range(40)
         ([f"{555 + n} {n:03d} {n:03d}" for n in ROWS], "left out", "almost every value is unique"),
         ([f"030 {n % 9:03d} 555" for n in ROWS], "digits", "9 values, numbers"),
         (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers but for 2+"),
+        ([f"{n * n}.5" for n in ROWS] + ["Total"], "left out", "numbers but for 'Total': gaps?"),
         ([f"{'$€'[n % 2]}{n % 9}" for n in ROWS], "left out", "several units: '$', '€'"),
         ([f"${n % 9 + 1},000.50" for n in ROWS], "amount", "as '$1,000.50'"),
         ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
         ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
         (["yes", "no"] * 20, "category", "2 values: yes, no"),
         (["same"] * 40, "left out", "'same' in every row"),
+        (["2021-03-05"] * 40, "left out", "'2021-03-05' in every row"),
         ([""] * 40, "left out", "no values"),
     ],
 )
@@ -198,7 +201,8 @@ def test_any_setting_is_read_as_it_was_meant():
     settings = {"prepare": {
         "delimiter": "\t", "na_values": ["", "-", "no", "1e5", "null", "#N/A"],
         "dates": {"a: b": "%Y-%m-%d", "#c": "%d.%m.%y"}, "numbers": {"x": "1 234,5"},
-        "exclude": ["yes", "0"], "label": 3,
+        "exclude": ["yes", "0", "id:row", "12:30", "http://x", "a?", "?a", ":a", "a\x85b", "- a"],
+        "label": 3, "text": ["since?", "null", "{x}", "a, b", "größe"],
     }}  # fmt: skip
     read = parse_params(with_settings(PARAMS, settings), "params.yaml").prepare
     assert {key: getattr(read, key) for key in settings["prepare"]} == settings["prepare"]
@@ -212,8 +216,12 @@ def test_any_setting_is_read_as_it_was_meant():
         ("a,b\n1.5,x\n2.5,y\n", None, "no column has few values; name the one to predict with"),
         ("a,b\n1.5,x\n2.5,\n2,y\n", "b", "column b, the label, has no value in 1 rows; remove"),
         ("a,b\n1,x\n2,y,z\n", "b", "row 3: has 3 columns, expected 2"),
-        ("", None, "table.csv: has no rows"),
-        ("b\nx\ny\n", "b", "there is nothing to predict b from"),
+        ("", None, "table.csv: has no rows, expected a table"),
+        ('a,b,c\n1,"2,x\n2,3,y\n', "c", "row 2: has a quote that is not closed"),
+        ("a,b\n1,\0x\n2,y\n", "b", "row 2: has a NUL byte; expected a text file"),
+        ("x,x,y\n1,2,a\n2,3,b\n", "y", "row 1: more than one column has the name 'x'"),
+        ("b\nx\ny\n", "b", "table.csv: has one column only, expected a table"),
+        ("a,b\n1,x\n1,y\n", "b", "there is nothing to predict b from"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, text, label, words):

@@ -85,6 +85,8 @@ def look_at(name: str, cells: Sequence[str], layout: Layout, most: int) -> Colum
         words = {cell for cell in known if cell.casefold() in SURE_GAPS}
         rest = [cell for cell in known if cell not in words]
         meaning = of_text(Counter(rest), len(rest), most)
+    if len({*rest}) == 1:
+        meaning = Meaning("left out", f"{quoted(rest[0])} in every row")
     gaps = Counter(cell for cell in known if cell in words)
     return Column(name, meaning, Counter(rest), gaps, len(cells) - len(known))
 
@@ -159,8 +161,6 @@ def readings(values: Sequence[str]) -> list[NumberFormat]:
 
 
 def of_plain_numbers(cells: Sequence[str], values: Sequence[str], most: int) -> Meaning:
-    if len(values) == 1:
-        return Meaning("left out", f"{quoted(values[0])} in every row")
     zeros = [value for value in values if LEADING_ZERO.fullmatch(value)]
     if zeros and len(values) > most:
         return Meaning("left out", f"leading zeros, and more than {most:,} different values")
@@ -178,13 +178,14 @@ def of_text(values: Counter[str], rows: int, most: int) -> Meaning:
     count = len(values)
     if count == 0:
         return Meaning("left out", "no values")
-    if count == 1:
-        return Meaning("left out", f"{quoted(next(iter(values)))} in every row")
+    words = [value for value in values if not is_meant_as_number(value)]
+    if words_for_gaps([*values]) and count > FEW_CLASSES:
+        named = ", ".join(map(quoted, words))
+        return Meaning("left out", f"numbers but for {named}: gaps? see prepare.na_values")
     if count > most:
         return Meaning("left out", f"more than {most:,} different values")
     if is_own([*values], rows):
         return Meaning("left out", f"{count:,} different values in {rows:,} rows: names of rows?")
-    words = [value for value in values if not is_meant_as_number(value)]
     in_words = sum(values[word] for word in words)
     if in_words * 2 <= rows or words_for_gaps([*values]):  # prepare would take it for numbers
         but = f" but for {listed(words)}" * bool(words)

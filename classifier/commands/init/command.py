@@ -1,5 +1,6 @@
 """The command: look at a table, write params.yaml, say what each column is taken for."""
 
+import re
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ from classifier.base.errors import UserError
 from classifier.base.files import write_text
 from classifier.base.paths import PARAMS
 
+PLAIN = re.compile(r"(?!(?:null|true|false|yes|no|on|off|nan)$)[a-z_][\w./-]*", re.IGNORECASE)
 COMMENTS = 20  # the column of params.yaml in which most begin
 
 
@@ -85,11 +87,16 @@ def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:
 
 
 def as_yaml(value: Any) -> Any:
-    """Return a value such that a list or a dict stands on one line."""
+    """Return a value such that lists and dicts stand on one line, all but plain words in quotes."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        return DoubleQuotedScalarString(value)
     if not isinstance(value, list | dict):
         return value
-    found = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+    found: Any = CommentedSeq(map(as_yaml, value))
+    if isinstance(value, dict):
+        found = CommentedMap((as_yaml(key), as_yaml(value[key])) for key in value)
     found.fa.set_flow_style()
     return found

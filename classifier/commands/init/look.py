@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from classifier.base.errors import UserError, shown
+from classifier.base.errors import UserError, quoted, shown
 from classifier.commands.init.columns import Column, look_at, with_label, without_clash
 from classifier.commands.init.recipe import cross_validation_for, recipe_for
 from classifier.commands.init.shape import layout_of
@@ -98,6 +98,9 @@ def look_at_table(path: Path, label: str | None) -> Look:
     layout = layout_of(path)
     first = first_row(path, layout)
     names = [(name * layout.header) or str(at) for at, name in enumerate(first)]
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{path}: row 1: more than one column has the name {quoted(twice)}")
     cells: list[list[str]] = []
     rows = rows_below_header(path, layout)
     for line, row in islice(rows, max(1, CELLS // len(names))):

@@ -30,11 +30,25 @@ def layout_of(path: Path) -> Layout:
         Layout(delimiter=each, encoding=encoding, header=False, na_values=NA_VALUES)
         for each in DELIMITERS
     ]
-    readings = [(layout, rows) for layout in layouts if (rows := first_rows(path, layout))]
+    readings = [
+        (layout, rows)
+        for layout in layouts
+        if (rows := first_rows(path, layout)) and len(rows[0]) > 1
+    ]
     if not readings:
-        raise UserError(f"{path}: has no rows")
+        raise no_table(path, layouts[0])
     layout, rows = max(readings, key=lambda reading: how_plausible(reading[1], reading[0]))
     return layout.model_copy(update={"header": has_header(rows)})
+
+
+def no_table(path: Path, layout: Layout) -> UserError:
+    """Return why a file is no table of several columns."""
+    try:
+        with open_text(path, layout) as lines:
+            rows = sum(1 for _ in numbered_rows(lines, layout, path))
+    except UserError as error:
+        return error
+    return UserError(f"{path}: has {'one column only' if rows else 'no rows'}, expected a table")
 
 
 def encoding_of(path: Path) -> str:
@@ -77,19 +91,19 @@ def how_plausible(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[bool, 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row names columns: words over numbers, or none that recurs below."""
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
-    named = [name for name in first if name]
-    if not rest or len({*named}) < len(named) or len(named) < len(first) - 1:
-        return False
     below = [[row[at].strip() for row in rest if at < len(row)] for at in range(len(first))]
     words = [pair for pair in zip(first, below, strict=True) if is_word(pair[0])]
+    if not rest or not words:
+        return bool(rest) and first == [str(at) for at in range(len(first))]
     if any(all(map(is_meant_as_number, column)) for _, column in words):
         return True
-    if any(name in column for name, column in words):
+    named = [name for name in first if name]
+    is_unique = len({*named}) == len(named) >= len(first) - 1
+    if not is_unique or any(name in column for name, column in words):
         return False
-    # Without numbers in it, it is one; else if it counts, or stands over few words that repeat.
-    if not any(map(is_meant_as_number, named)) or first == [str(at) for at in range(len(first))]:
-        return True
-    return any(len({*column}) * 2 <= len(column) for _, column in words)
+    # Without numbers in it, it is one; else if it stands over few words that repeat.
+    are_words = not any(map(is_meant_as_number, named))
+    return are_words or any(len({*column}) * 2 <= len(column) for _, column in words)
 
 
 def is_word(cell: str) -> bool:
