@@ -239,7 +239,9 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=500, help="in each cell of a stand-in")
     parser.add_argument("--networks", type=int, default=200, help="tables of networks")
     settings = parser.parse_args()
-    with Progress(desc="coverage", unit="table") as bar:
+    cells_with_tables = sum(1 + (world.start > 0) for world in WORLDS.values()) * len(SIZES)
+    total = (cells_with_tables + len(BETTER)) * settings.tables
+    with Progress(desc="coverage", total=total, unit="table") as bar:
         rows = [
             cells(name, world, size, settings.tables, bar)
             for name, world in WORLDS.items()

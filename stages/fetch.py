@@ -7,7 +7,7 @@ from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import replaced_file
 from classifier.base.paths import RAW
 from classifier.base.process import run
-from classifier.fetching.download import download, is_packed, unpack
+from classifier.fetching.download import download, unpack_source
 from classifier.params import Fetch, load_params
 
 
@@ -16,16 +16,7 @@ def main() -> None:
     with replaced_file(RAW) as target:
         download(settings, target)
         check_sha256(settings, target)
-        if is_packed(target):
-            unpack_source(settings, target)
-
-
-def unpack_source(settings: Fetch, path: Path) -> None:
-    """Unpack a source that gzip has compressed; raise `UserError` if it is damaged."""
-    try:
-        unpack(path)
-    except EOFError as error:
-        raise UserError(f"fetch.source: {without_secrets(settings.source)}: {error}") from error
+        unpack_source(settings, target)
 
 
 def check_sha256(settings: Fetch, path: Path) -> None:

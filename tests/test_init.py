@@ -1,5 +1,6 @@
 """classifier init: params.yaml for a table that is new here."""
 
+import gzip
 import json
 import random
 import re
@@ -246,6 +247,15 @@ def test_a_table_is_classified_at_the_first_try_and_new_rows_too(copied):
     (copied.path / "new.csv").write_text(row)
     predicted = copied.classifier("predict", "new.csv").stdout.splitlines()[1]
     assert predicted.startswith('05.05.2021,"$9,000.00",99999,gold,,True,')
+
+
+def test_a_compressed_table_that_is_cut_off_is_one_line(copied):
+    packed = copied.path / "data/source/iris.csv.gz"
+    packed.write_bytes(gzip.compress((ROOT / "data/source/iris.data").read_bytes())[:-9])
+    done = copied.classifier("init", "data/source/iris.csv.gz", check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "error: fetch.source: data/source/iris.csv.gz: is cut off or damaged\n",
+    )  # fmt: skip
 
 
 def test_settings_that_are_not_committed_are_kept(copied):

@@ -10,8 +10,8 @@ import typer
 
 from classifier.base.dvc_lock import read_lock, require_recorded
 from classifier.base.errors import UserError
-from classifier.base.paths import CROSSVAL, EVALUATION, FINDINGS, LOCK, PARAMS
-from classifier.findings.finding import Finding
+from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS
+from classifier.findings.finding import recorded_findings
 from classifier.params import load_params
 from classifier.scoring.scores import is_better_low, numbers_in
 
@@ -37,15 +37,16 @@ def check(
       classifier check
       classifier check --json
     """
-    findings = json.loads(require_recorded(FINDINGS).read_bytes())
-    problems = [one for one in findings if one["level"] == "problem"]
+    findings = recorded_findings()
+    problems = [one for one in findings if one.level == "problem"]
     metrics = {key: value for path in (CROSSVAL, EVALUATION) for key, value in recorded(path)}
     broken = [*broken_bounds(load_params().check, metrics)]
     outdated = what_is_outdated()
     if as_json:
-        print(json.dumps({"findings": findings, "broken": broken, "outdated": outdated}, indent=2))
+        found = {"findings": [*map(vars, findings)], "broken": broken, "outdated": outdated}
+        print(json.dumps(found, indent=2))
     else:
-        for line in [*(Finding(**one) for one in findings), *broken, *outdated]:
+        for line in [*findings, *broken, *outdated]:
             print(line)
     if problems or broken or outdated:
         raise typer.Exit(1)

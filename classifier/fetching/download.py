@@ -107,6 +107,15 @@ def transfer(settings: Fetch, target: Path) -> None:
         unpack(target)
 
 
+def unpack_source(settings: Fetch, path: Path) -> None:
+    """Unpack a source if gzip has compressed it; raise `UserError` if it is damaged."""
+    try:
+        if is_packed(path):
+            unpack(path)
+    except EOFError as error:
+        raise UserError(f"fetch.source: {without_secrets(settings.source)}: {error}") from error
+
+
 def is_packed(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(GZIP)) == GZIP

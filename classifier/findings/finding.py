@@ -1,8 +1,12 @@
 """A finding: what was seen, how bad it is, and what to do."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from classifier.base.dvc_lock import require_recorded
+from classifier.base.paths import FINDINGS
 
 Level = Literal["problem", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("problem", "warning", "note")
@@ -23,6 +27,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.level}: {self.seen}; {self.advice}"
+
+
+def recorded_findings() -> list[Finding]:
+    """Return the findings; raise `UserError` unless they are those that dvc.lock names."""
+    return [Finding(**one) for one in json.loads(require_recorded(FINDINGS).read_bytes())]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -82,9 +82,9 @@ def require_told_apart(table: Table, names: Iterable[str]) -> None:
     places = {name: table.names.index(name) for name in names}
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
-            notation, cell = table.notation(name), row[at]
-            number = notation.number(cell)
-            if notation.is_missing(cell, table.layout) or number is None:
+            cell = row[at]
+            number = table.notation(name).value(cell, table.layout)
+            if number is None or np.isnan(number):
                 continue
             one, same = first.setdefault((name, np.float32(number)), (cell, number))
             if same != number:

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.preparing.storing import StoredRows
-from classifier.table.cells import Layout
-from classifier.table.notation import Notation
 from classifier.table.reader import Table
 
 LOOKED_AT = 10_000  # rows whose text is read
@@ -38,14 +36,9 @@ def read_exactly(table: Table, places: Sequence[int]) -> list[npt.NDArray[np.flo
     rows = [[row[each] for each in at] for _, row in islice(table.rows() if at else (), LOOKED_AT)]
     notations = [table.notation(table.numbers[place]) for place in places]
     return [
-        np.array([exact_number(cell, notation, table.layout) for cell in cells])
+        np.array([notation.value(cell, table.layout) for cell in cells], np.float64)
         for notation, cells in zip(notations, zip(*rows, strict=True), strict=True)
     ]
-
-
-def exact_number(cell: str, notation: Notation, layout: Layout) -> float:
-    number = None if notation.is_missing(cell, layout) else notation.number(cell)
-    return np.nan if number is None else number
 
 
 def way_of_numbering(column: npt.NDArray[np.float64]) -> str:

@@ -16,13 +16,12 @@ from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
 from classifier.preparing.numbering import numbering_columns
-from classifier.preparing.storing import StoredRows
+from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import are_positions, counted, is_number
 from classifier.table.csv_text import first_row
 from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one
-OWN = 0.9  # different values for each row, as names of rows have
 GROUPED, HUNDREDS = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
 LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")

@@ -118,17 +118,18 @@ def text_problems(
             yield name, too_many(columns, name, max_categories)
         elif name == columns.label or name in columns.told:
             continue
-        elif rows >= MANY and len(found) >= OWN * rows:
-            yield (
-                name,
-                (
-                    f"has {len(found):,} different values in {rows:,} rows; if it names them, "
-                    "prepare.exclude leaves it out; if it is text, see prepare.text"
-                ),
-            )
+        elif name_the_rows(found, rows):
+            what = f"has {len(found):,} different values in {rows:,} rows; if it names them, "
+            what += "prepare.exclude leaves it out; if it is text, see prepare.text"
+            yield name, what
         elif words := words_for_gaps(found):
             named = ", ".join(map(quoted, words))
             yield name, f"is numbers but for {named}, which most rows have{ADVICE}"
+
+
+def name_the_rows(values: Collection[str], rows: int) -> bool:
+    """Return whether almost every row has a value of its own."""
+    return rows >= MANY and len(values) >= OWN * rows
 
 
 def too_many(columns: Columns, name: str, max_categories: int) -> str:

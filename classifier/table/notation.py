@@ -38,6 +38,10 @@ class Notation(ABC):
     def is_missing(self, cell: str, layout: Layout) -> bool:
         return layout.is_missing(cell)
 
+    def value(self, cell: str, layout: Layout) -> float | None:
+        """Return the number that a cell stands for, NaN for a gap, None where it is neither."""
+        return np.nan if self.is_missing(cell, layout) else self.number(cell)
+
 
 class Plain(Notation):
     """As float reads them."""

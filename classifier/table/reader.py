@@ -193,9 +193,7 @@ class Table:
         """
         used = np.bincount(cells.codes, minlength=len(cells.categories)) > 0
         found = [
-            np.nan
-            if not is_used or notation.is_missing(cell, self.layout)
-            else notation.number(cell)
+            notation.value(cell, self.layout) if is_used else np.nan
             for cell, is_used in zip(cells.categories, used.tolist(), strict=True)
         ]
         if None in found:

@@ -13,7 +13,7 @@ from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.oddities import WORDS_FOR_GAPS
-from classifier.preparing.storing import MANY, OWN, words_for_gaps
+from classifier.preparing.storing import name_the_rows, words_for_gaps
 from classifier.table.cells import Layout, is_meant_as_number, is_number
 from classifier.table.notation import Amounts, Dates
 
@@ -128,11 +128,6 @@ def of_dates(values: Sequence[str], formats: Sequence[str]) -> Meaning:
     return Meaning("date", f"as {quoted(values[0])}", formats[0])
 
 
-def is_own(values: Sequence[str], rows: int) -> bool:
-    """Return whether almost every row has a value of its own, as names of rows are."""
-    return rows >= MANY and len(values) >= OWN * rows
-
-
 def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
     found = readings(values)
     units = {Amounts.unit(value) for value in values}
@@ -142,7 +137,11 @@ def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
         either = " or ".join(map(quoted, found))
         why = f"{quoted(values[0])} may be written as {either}: say which in prepare.numbers"
         return Meaning("left out", why)
-    if units == {""} and all(re.search(r"\d{3}$", v) for v in values) and is_own(values, rows):
+    if (
+        units == {""}
+        and all(re.search(r"\d{3}$", v) for v in values)
+        and name_the_rows(values, rows)
+    ):
         return Meaning("left out", f"almost every value is unique, as {quoted(values[0])}: names?")
     if len(units) > 1:
         named = ", ".join(quoted(unit) for unit in sorted(units))
@@ -179,15 +178,15 @@ def of_text(values: Counter[str], rows: int, most: int) -> Meaning:
     if count == 0:
         return Meaning("left out", "no values")
     words = [value for value in values if not is_meant_as_number(value)]
-    if words_for_gaps([*values]) and count > FEW_CLASSES:
+    if words_for_gaps(values) and count > FEW_CLASSES:
         named = ", ".join(map(quoted, words))
         return Meaning("left out", f"numbers but for {named}: gaps? see prepare.na_values")
     if count > most:
         return Meaning("left out", f"more than {most:,} different values")
-    if is_own([*values], rows):
+    if name_the_rows(values, rows):
         return Meaning("left out", f"{count:,} different values in {rows:,} rows: names of rows?")
     in_words = sum(values[word] for word in words)
-    if in_words * 2 <= rows or words_for_gaps([*values]):  # prepare would take it for numbers
+    if in_words * 2 <= rows or words_for_gaps(values):  # prepare would take it for numbers
         but = f" but for {listed(words)}" * bool(words)
         return Meaning("digits", f"{count:,} values, numbers{but}: names?")
     return Meaning("category", f"{count:,} values: {listed([*values])}")

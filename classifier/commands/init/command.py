@@ -51,12 +51,12 @@ def init(
 
 def local_copy(table: str, target: Path) -> Path:
     """Return the table, copied or downloaded to `target`, and unpacked."""
-    from classifier.fetching.download import download, is_packed, unpack
+    from classifier.fetching.download import download, unpack_source
     from classifier.params import load_params
 
-    download(load_params().fetch.model_copy(update={"source": table, "sha256": None}), target)
-    if is_packed(target):
-        unpack(target)
+    settings = load_params().fetch.model_copy(update={"source": table, "sha256": None})
+    download(settings, target)
+    unpack_source(settings, target)
     return target
 
 

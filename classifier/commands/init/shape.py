@@ -7,12 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, require_file
-from classifier.preparing.oddities import WORDS_FOR_GAPS
+from classifier.preparing.oddities import DELIMITERS, WORDS_FOR_GAPS
 from classifier.table.cells import Layout, is_meant_as_number
 from classifier.table.csv_text import numbered_rows, open_text
 
 NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # as in params.yaml
-DELIMITERS = ",;\t|"
 PIECE = 2**20  # bytes that are decoded at a time
 ROWS = 200  # that show what stands between cells
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}

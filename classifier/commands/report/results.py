@@ -15,7 +15,6 @@ from classifier.base.paths import (
     CROSSVAL,
     ENVIRONMENT,
     EVALUATION,
-    FINDINGS,
     FOLDS,
     HISTORY,
     LOCK,
@@ -27,7 +26,7 @@ from classifier.base.paths import (
 )
 from classifier.base.progress import Progress
 from classifier.commands.revisions import git, lines_on_changes
-from classifier.findings.finding import Finding
+from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
@@ -106,7 +105,7 @@ def load_run() -> Run:
         folds=read_csv(require_recorded(FOLDS)),
         confusion=read_csv(require_recorded(CONFUSION), texts=("actual", "predicted")),
         reliability=read_csv(require_recorded(RELIABILITY)),
-        findings=[Finding(**one) for one in read_list(require_recorded(FINDINGS))],
+        findings=recorded_findings(),
         environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
         predictions={
             name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
@@ -129,11 +128,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise damaged(path)
     return content
-
-
-def read_list(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(path.read_bytes())  # of which dvc.lock has the md5
-    return found
 
 
 def read_csv(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
