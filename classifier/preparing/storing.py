@@ -1,6 +1,6 @@
 """A table read once, in chunks, into arrays on disk, its categories and classes learned."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -37,6 +37,12 @@ class StoredRows:
         return Rows(open_array(self.folder / "numbers.npy"), open_array(self.folder / "codes.npy"))
 
     @property
+    def groups(self) -> npt.NDArray[np.float64] | None:
+        """What says which rows belong together, or their times, (rows,), NaN for gaps; if any."""
+        path = self.folder / "groups.npy"
+        return open_array(path)[:, 0] if path.exists() else None
+
+    @property
     def labels(self) -> npt.NDArray[np.int32]:
         """The codes of the labels, (rows,) int32."""
         labels: npt.NDArray[np.int32] = open_array(self.folder / "labels.npy")[:, 0]
@@ -57,6 +63,8 @@ class StoredRows:
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
         labelled: npt.NDArray[np.bool_] = self.labels[block] != MISSING
+        if (groups := self.groups) is not None:
+            labelled &= ~np.isnan(groups[block])
         return self.features[block].complete() & labelled
 
 
@@ -90,6 +98,8 @@ def write_rows(
         numbers = writer("numbers", len(columns.table.numbers), np.float32)
         codes = writer("codes", len(columns.texts), np.int32)
         labels = writer("labels", 1, np.int32)
+        read_groups = group_reader(columns)
+        groups = read_groups and writer("groups", 1, np.float64)
         for chunk in columns.table.chunks("prepare"):
             coded = learn_codes(columns, vocabularies, chunk)
             many = (n for n, each in vocabularies.items() if len(each.places) > max_categories)
@@ -97,7 +107,31 @@ def write_rows(
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
+            if read_groups and groups:
+                groups.append(read_groups(chunk)[:, None])
         return labels.rows
+
+
+def group_reader(columns: Columns) -> Callable[[Chunk], npt.NDArray[np.float64]] | None:
+    """Return what reads the groups of a chunk's rows, by numbers, or their times; NaN for gaps."""
+    table, group, time = columns.table, columns.group, columns.time
+    name = group or time
+    if name is None:
+        return None
+    vocabulary = Vocabulary(table.layout)
+
+    def read(chunk: Chunk) -> npt.NDArray[np.float64]:
+        if time:
+            found = table.exact_numbers(chunk, name)
+        else:
+            vocabulary.learn(chunk.texts[name])
+            codes = vocabulary.codes(chunk.texts[name])
+            found = np.where(codes == MISSING, np.nan, codes)
+        if name in table.required and np.isnan(found).any():
+            table.explain()
+        return found
+
+    return read
 
 
 def refuse(columns: Columns, wrong: Iterable[tuple[str, str]]) -> None:
