@@ -6,8 +6,8 @@ from pathlib import Path
 
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS
-from classifier.fetching.as_csv import NAMES, as_csv, own_layout, split_name
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
+from classifier.fetching.as_csv import NAMES, as_csv, own_layout, split_name
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary

@@ -28,7 +28,7 @@ def split_name(name: str) -> tuple[str, str]:
 def own_layout(path: Path, layout: Layout) -> Layout:
     """Return how a table is written that stands beside those of a layout, as its kind says."""
     _, kind = split_name(path.name)
-    if kind == ".parquet" or is_parquet(path):
+    if kind == ".parquet" or (path.is_file() and is_parquet(path)):
         return layout.model_copy(update={"delimiter": ",", "encoding": "utf-8", "header": True})
     return layout.model_copy(update={"delimiter": "\t"}) if kind == ".tsv" else layout
 

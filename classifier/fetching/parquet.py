@@ -97,10 +97,9 @@ def lines_of(batch: Any, delimiter: str) -> Any:
     # In one column an empty cell would be a blank line, which is no row.
     needs_quotes = rf'^[ \t]|[{re.escape(delimiter)}"\r\n]' if batch.num_columns > 1 else ""
     cells = [quoted_texts(texts_of(column), needs_quotes) for column in batch.columns]
-    lines = compute.binary_join_element_wise(*cells, delimiter)
-    ended = compute.binary_join_element_wise(lines, "", "\n")
-    whole = pa.LargeListArray.from_arrays([0, len(ended)], ended)
-    return compute.binary_join(whole, "")[0].as_buffer()
+    lines = joined(joined(*cells, between=delimiter), "\n")
+    whole = pa.ListArray.from_arrays([0, len(lines)], lines)
+    return compute.binary_join(whole, pa.scalar("", pa.large_string()))[0].as_buffer()
 
 
 def texts_of(column: Any) -> Any:
@@ -121,8 +120,7 @@ def texts_of(column: Any) -> Any:
         numbers = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         column = compute.if_else(compute.is_nan(numbers), None, numbers)
     texts = column.cast(pa.large_string())
-    texts = compute.binary_join_element_wise(texts, zone, "") if zone else texts
-    return compute.fill_null(texts, "")
+    return compute.fill_null(joined(texts, zone), "")
 
 
 def quoted_texts(texts: Any, needs_quotes: str) -> Any:
@@ -133,7 +131,18 @@ def quoted_texts(texts: Any, needs_quotes: str) -> Any:
     if not compute.any(needed).as_py():
         return texts
     doubled = compute.replace_substring(texts, '"', '""')
-    return compute.if_else(needed, compute.binary_join_element_wise('"', doubled, '"', ""), texts)
+    return compute.if_else(needed, joined('"', doubled, '"'), texts)
+
+
+def joined(*texts: Any, between: str = "") -> Any:
+    """Return large strings, each put together from one of each array, and from texts."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    def large(text: Any) -> Any:
+        return pa.scalar(text, pa.large_string()) if isinstance(text, str) else text
+
+    return compute.binary_join_element_wise(*map(large, (*texts, between)))
 
 
 def line_of(names: list[str], delimiter: str) -> bytes:
