@@ -14,7 +14,7 @@ from classifier.base.progress import Progress
 from classifier.table.cells import Layout
 
 BEGINNING = re.compile(rb"PAR1[\0-\x08\x0e-\x1f]")  # no text goes on so
-CELLS = 2**20  # of a batch
+CELLS = 2**18  # of a batch
 BUFFER = 2**20  # bytes of a column that are read at a time
 INSTALL = (
     "uv pip install --requirement pyproject.toml --extra parquet --constraint requirements.txt"
