@@ -86,7 +86,7 @@ def require_kind(path: Path, name: str) -> None:
 
 def replace(path: Path, write: Callable[[Path, Path], None]) -> None:
     """Replace a file by what is written of it; messages name it as before."""
-    old = path.rename(path.with_name(f"{path.name}.old"))
+    old = path.rename(path.with_name(f"{path.name}.old.tmp"))
     try:
         with called(old, str(path)):
             write(old, path)

@@ -29,7 +29,7 @@ def is_parquet(path: Path) -> bool:
 def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
     """Write a Parquet file as CSV in UTF-8, with a header if the layout has one.
 
-    Null and NaN are empty cells. Points in time are those of UTC, to the second.
+    Null and NaN are empty cells. Times are to the second, those with a zone in UTC.
 
     Raises:
         UserError: pyarrow is missing, the file is damaged, or a column is of a type that has no
@@ -50,7 +50,7 @@ def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
         if layout.header:
             csv_file.write(line_of(names, layout.delimiter))
         rows = max(1, CELLS // len(names))
-        bar = {"desc": "fetch", "total": file.metadata.num_rows, "unit": "rows"}
+        bar = {"desc": "Parquet", "total": file.metadata.num_rows, "unit": "rows", "leave": None}
         with Progress(**bar, disable=file.metadata.num_rows <= rows) as progress:
             for batch in file.iter_batches(rows):
                 csv_file.write(lines_of(batch, layout.delimiter))
@@ -116,6 +116,8 @@ def texts_of(column: Any) -> Any:
         zone = "+00:00" if kind.tz else ""
         in_utc = column.cast(pa.timestamp(kind.unit))
         column = compute.floor_temporal(in_utc, unit="second").cast(pa.timestamp("s"))
+    elif pa.types.is_time(kind):
+        column = column.cast(pa.time32("s"), safe=False)
     elif pa.types.is_floating(kind):
         numbers = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         column = compute.if_else(compute.is_nan(numbers), None, numbers)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from classifier.base.errors import UserError, listed, quoted
+from classifier.base.progress import Progress
 from classifier.fetching.as_csv import NAMES, as_csv, split_name
 from classifier.fetching.download import require_local_source, require_under_sources
 from classifier.table.cells import Layout, counted
@@ -48,7 +49,7 @@ def join(parts: Sequence[Path], layout: Layout, target: Path) -> None:
     """
     first: tuple[Path, list[str]] | None = None
     with target.open("w", encoding=layout.encoding, newline="") as table:
-        for part in parts:
+        for part in Progress(iterable=parts, desc="fetch", unit="parts"):
             columns = append(part, layout, table, first)
             if columns is None:
                 print(f"{part}: is empty, passed over", file=sys.stderr)
@@ -66,7 +67,7 @@ def append(
     """
     is_parquet = split_name(part.name)[1] == ".parquet"
     own = layout.model_copy(update={"header": layout.header or is_parquet})
-    copy = Path(f"{table.name}.part")
+    copy = Path(f"{table.name}.part.tmp")
     with as_csv(part, own, copy) as path, open_text(path, own) as lines:
         text, row = first_row(lines, own, path)
         if row is None:
