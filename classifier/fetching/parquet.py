@@ -38,15 +38,7 @@ def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
     if codecs.lookup(layout.encoding).name not in ("utf-8", "utf-8-sig"):
         raise UserError(f"{path}: is Parquet, which is text in UTF-8; set prepare.encoding: utf-8")
     with opened(path) as file, target.open("wb") as csv_file:
-        names = file.schema_arrow.names
-        if not names:
-            raise UserError(f"{path}: has no columns")
-        for name, kind in zip(names, file.schema_arrow.types, strict=True):
-            if not has_text(kind):
-                raise UserError(
-                    f"{path}: column {shown(name)}: is of type {kind}, which has no place in a "
-                    "cell; leave it out of the file"
-                )
+        names = column_names(path, file.schema_arrow)
         if layout.header:
             csv_file.write(line_of(names, layout.delimiter))
         rows = max(1, CELLS // len(names))
@@ -68,11 +60,24 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
             yield file
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system, not of what is in the file
         why = one_line(str(error)).removeprefix("error: ")
         raise UserError(f"{path}: cannot be read as Parquet: {why}") from error
+
+
+def column_names(path: Path, schema: Any) -> list[str]:
+    """Return the names of a `pyarrow.Schema`; raise `UserError` if one has no place in a table."""
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        if not has_text(kind):
+            raise UserError(
+                f"{path}: column {shown(name)}: is of type {kind}, which has no place in a cell; "
+                "leave it out of the file"
+            )
+    if not schema.names:
+        raise UserError(f"{path}: has no columns")
+    return [*schema.names]
 
 
 def has_text(kind: Any) -> bool:
