@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -50,12 +51,16 @@ def write(path: Path, content: Any) -> None:
 
 
 def iris_as(path: Path) -> Path:
-    """Write the rows of iris, with a header, as the kind of file that a name says."""
+    """Write the rows of iris, with a header, as the kind of file that a name says.
+
+    In Parquet the columns are in another order.
+    """
     if path.suffix == ".parquet":
         names, *rows = (line.split(",") for line in IRIS.split())
         *numbers, labels = zip(*rows, strict=True)
         columns = [[float(cell) for cell in column] for column in numbers]
-        write(path, dict(zip(names, [*columns, list(labels)], strict=True)))
+        named = dict(zip(names, [*columns, list(labels)], strict=True))
+        write(path, dict(reversed(named.items())))
     else:
         text = IRIS.replace(",", "\t") if ".tsv" in path.name else IRIS
         write(path, gzip.compress(text.encode()) if path.suffix == ".gz" else text)
@@ -201,13 +206,12 @@ def test_a_part_is_where_dvc_sees_it_change(fetched, tmp_path):
     (tmp_path / "data/source/parts/a.csv").symlink_to(tmp_path / "a.csv")
     with pytest.raises(UserError, match=r"parts/a\.csv: is not under data/source, where DVC"):
         fetched("data/source/parts", {})
-    with pytest.raises(UserError, match=r"source: \S+: is not under data/source, where DVC"):
-        fetched(str(tmp_path), {})
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(UserError, match=r"source: elsewhere: is not under data/source, where DVC"):
+        fetched("elsewhere", {})
 
 
 def test_the_checksum_of_parts_is_that_of_all_after_another(fetched):
-    import hashlib
-
     parts = {"2.csv": "x,y\n2,q\n", "1.csv": "x,y\n1,p\n"}
     sha256 = hashlib.sha256(b"x,y\n1,p\nx,y\n2,q\n").hexdigest()
     fetched("data/source/parts", in_folder(parts))
@@ -318,15 +322,15 @@ def test_init_and_prepare_take_each_kind_at_the_first_try(copied: Clone, name):
     copied.stage("fetch")
     copied.stage("prepare")
     schema = json.loads(copied.read("data/prepared/schema.json"))
-    assert schema["columns"] == HEADER.strip().split(",")
+    assert {*schema["columns"]} == {*HEADER.strip().split(",")}
     assert [*schema["counts"]["train"].values()] == [50, 50, 50]
 
 
 @pytest.mark.parametrize(
     ("parts", "columns", "encoding"),
     [
-        ({"1.csv": "x;y\n", "2.csv.gz": gzip.compress(b"x;y\n" + b"1,5;p\n2;q\n" * 9)},
-         ["x", "y"], "utf-8"),
+        ({"1.csv": "x;y\n", "2.csv.gz": gzip.compress(b"x;y\n" + b"1,5;p\n2;q\n" * 9),
+          "3.csv": "x;y\n"}, ["x", "y"], "utf-8"),
         ({"1.tsv": "1\tp\n2\tq\n" * 9, "2.tsv": "3\tp\n"}, ["0", "1"], "utf-8"),
         ({"1.csv": "x,y\n" + "1,p\n2,q\n" * 9, "2.csv": "x,y\n1,\xfc\n".encode("cp1252")},
          ["x", "y"], "cp1252"),
@@ -341,6 +345,13 @@ def test_init_sees_how_parts_are_written(project, tmp_path, parts, columns, enco
     text = (tmp_path / "table.csv").read_bytes().decode(encoding)
     assert text.count("x") == layout.header
     assert text.splitlines()[0].count(layout.delimiter) == 1
+
+
+def test_init_need_not_guess_how_parquet_is_written(project, tmp_path):
+    project()
+    write(tmp_path / "data/source/t.parquet", {"p": ["p", "q"] * 9, "y": ["a;b", "c;d"] * 9})
+    layout = copy_table("data/source/t.parquet", tmp_path / "table.csv")
+    assert (layout.delimiter, layout.header) == (",", True)
 
 
 @pytest.fixture
@@ -382,7 +393,7 @@ def test_new_rows_of_each_kind_are_classified(reproduced: Clone, tmp_path, name)
         done = reproduced.classifier("predict", str(iris_as(tmp_path / name)))
     cells = [line.replace("\t", ",").split(",") for line in done.stdout.splitlines()]
     rows_of_csv = [line.split(",") for line in expected.stdout.splitlines()]
-    assert [row[4:] for row in cells] == [row[4:] for row in rows_of_csv]
+    assert [row[5:] for row in cells] == [row[5:] for row in rows_of_csv]
     assert done.stderr == expected.stderr
 
 

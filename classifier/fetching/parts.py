@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -53,7 +53,8 @@ def join(parts: Sequence[Path], layout: Layout, target: Path) -> None:
             columns = append(part, layout, table, first)
             if columns is None:
                 print(f"{part}: is empty, passed over", file=sys.stderr)
-            first = first or (columns and (part, columns)) or None
+            elif first is None:
+                first = part, columns
     if first is None:
         raise UserError(f"{parts[0].parent}: every part is empty")
 
@@ -103,7 +104,7 @@ def require_same_columns(
         found = counted(len(row), "column")
         raise UserError(f"{part}: has {found}, {first.name} has {len(expected)}")
     if has_header:
-        for at, (name, other) in enumerate(zip_longest(row, expected), 1):
+        for at, (name, other) in enumerate(zip(row, expected, strict=True), 1):
             if name != other:
                 raise UserError(
                     f"{part}: column {at} is {quoted(name)}, in {first.name} {quoted(other)}"
