@@ -23,7 +23,10 @@ DAYS = [
     "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 ]  # fmt: skip
 SHORT = [day.replace("%Y", "%y") for day in DAYS]  # of which nobody knows the century
-TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f"]
+TIMES = [
+    "", " %H:%M", " %H:%M:%S", " %H:%M:%S%z", " %H:%M:%S.%f",
+    "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f",
+]  # fmt: skip
 DIGITS = "%Y%m%d"  # is a date only where all digits are of these years
 YEARS = ("1850", "2150")
 MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "n.a.", "not available", "no data", "tbd"}

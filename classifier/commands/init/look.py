@@ -89,13 +89,13 @@ def gaps(column: Column) -> str:
     return f"; {column.gaps:,} without a value{words}" if column.gaps else ""
 
 
-def look_at_table(path: Path, label: str | None) -> Look:
-    """Return what is seen of a table.
+def look_at_table(path: Path, label: str | None, layout: Layout | None = None) -> Look:
+    """Return what is seen of a table; layout: how it is written, where that is known.
 
     Raises:
         UserError: it is none, it has no column to predict, or none to predict it from.
     """
-    layout = layout_of(path)
+    layout = layout or layout_of(path)
     first = first_row(path, layout)
     names = [(name * layout.header) or str(at) for at, name in enumerate(first)]
     if len({*names}) < len(names):
