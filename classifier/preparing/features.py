@@ -109,6 +109,7 @@ def feature_of(
             name=name,
             date=notation.written if isinstance(notation, Dates) else None,
             like=notation.written if isinstance(notation, Amounts) else None,
+            unit=notation.unit if isinstance(notation, Amounts) else None,
             lowest=lowest,
             highest=highest,
         )
