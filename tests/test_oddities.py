@@ -34,6 +34,12 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
         NAMED | {"features": ["x"]},
         ["column note: 'size 0,a\\n1,size 1' is several rows; is a quote not closed?"]),
+    "a row that is cut off within quotes, before the last column": (
+        'x,note,y\n1,"p",a\n2,"q\n3,"r",b\n4,"p",a\n5,"r",b\n', NAMED,
+        ["column note: 'q\\n3,r\"' is several rows; is a quote not closed?"]),
+    "a row that is cut off within quotes in the first column": (
+        'note,x,y\n"p",1,a\n"q\n"r",3,b\n"p",4,a\n"r",5,b\n', NAMED,
+        ["column note: 'q\\nr\"' is several rows; is a quote not closed?"]),
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
         ["column y: N/A, None may stand for no value; see prepare.na_values"]),

@@ -97,21 +97,29 @@ def of_baselines(results: Results) -> Iterator[Finding]:
     if majority:
         better = [name for name in ("accuracy", "macro_f1") if majority[name]["ci95_low"] > 0]
         accuracy, constant = results.accuracy["mean"], majority["accuracy"]["mean"]
-        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}"
+        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}, "
+        figures += f"the difference {ends_of(majority)}"
         if not better:
-            seen = f"it is no better than always answering the most frequent class: {figures}"
+            seen = "it is not shown to be better than always answering the most frequent class: "
+            seen += figures
             yield Finding("problem", "model", seen, "the features may not tell the class")
         elif "accuracy" not in better:
-            seen = f"by accuracy it is no better than the most frequent class: {figures}"
+            seen = "by accuracy it is not shown to be better than the most frequent class: "
+            seen += figures
             yield Finding("warning", "model", seen, "look at macro F1 and at each class")
     plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
-        ends = "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**plain["accuracy"])
         seen = (
             f"no gain by hidden layers is shown: accuracy {results.accuracy['mean']:.3f} on rows "
-            f"left out, without them {plain['accuracy']['mean']:.3f}, the difference {ends}"
+            f"left out, without them {plain['accuracy']['mean']:.3f}, the difference "
+            f"{ends_of(plain)}"
         )
         yield Finding("note", "model", seen, "train.hidden: [] is simpler, more rows tell more")
+
+
+def ends_of(baseline: Mapping[str, Any]) -> str:
+    """Return the interval of how much higher the accuracy is than that of a baseline."""
+    return "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**baseline["accuracy"])
 
 
 def of_its_own_rows(results: Results) -> Iterator[Finding]:

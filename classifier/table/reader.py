@@ -23,6 +23,7 @@ from classifier.table.cells import (
     unknown_value,
 )
 from classifier.table.csv_text import (
+    broken_cells,
     end_of_rows,
     numbered_rows,
     open_utf8,
@@ -104,9 +105,11 @@ class Table:
             return ""
         delimiter, delimiters = self.layout.delimiter, max(1, len(self.names) - 1)
         text = StringIO(chunk.lines.decode(), newline="")
+        broken = broken_cells(chunk.lines, delimiter)
         for _, row in numbered_rows(text, self.layout, self.path):
             for name, cell in zip(self.names, row, strict=True):
-                if "\n" in cell and cell.count(delimiter) >= delimiters:
+                is_row = cell.count(delimiter) >= delimiters or cell.startswith(broken)
+                if "\n" in cell and is_row:
                     return f"column {shown(name)}: {quoted(cell)}"
         return ""
 
