@@ -177,18 +177,6 @@ def test_settings_follow_and_the_table_is_prepared(project):
     assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
 
 
-@pytest.mark.parametrize("table", sorted((ROOT / "data/source").glob("*.*")), ids=lambda p: p.name)
-def test_every_shipped_table_is_prepared_as_it_says(project, table, capsys):
-    folder = project()
-    (folder / "data").mkdir()
-    (folder / "data/raw.csv").write_bytes(table.read_bytes())
-    found = look_at_table(folder / "data/raw.csv", None)
-    (folder / "params.yaml").write_text(with_settings(PARAMS, found.settings()))
-    prepare.main()
-    assert capsys.readouterr().err == ""
-    assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
-
-
 def test_comments_and_all_other_lines_stay():
     written = with_settings(PARAMS, {"prepare": {"label": "kind", "exclude": ["id"], "dates": {}}})
     old, new = PARAMS.splitlines(), written.splitlines()

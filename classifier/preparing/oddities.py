@@ -19,6 +19,7 @@ from classifier.preparing.numbering import numbering_columns
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import are_positions, counted, is_number
 from classifier.table.csv_text import first_row
+from classifier.table.notation import Dates
 from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one
@@ -231,6 +232,8 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         if has_names and (name == str(at) or name.startswith("Unnamed: "))  # as pandas calls it
     }
     for name in columns.features:
+        if name == columns.time:
+            continue
         if name in numbering:
             why = numbering[name]
         elif name in texts and len(rows.vocabularies[name].places) >= OWN * len(rows.labels):
@@ -239,5 +242,7 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             why = "has no name"
         else:
             continue
-        seen = f"column {shown(name)}: {why}"
-        yield Oddity(seen, "if it only identifies the row, add it to prepare.exclude")
+        advice = "if it only identifies the row, add it to prepare.exclude"
+        if isinstance(columns.table.notation(name), Dates):
+            advice = "if they follow each other in time, see prepare.time"
+        yield Oddity(f"column {shown(name)}: {why}", advice)

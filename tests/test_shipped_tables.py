@@ -1,0 +1,111 @@
+"""Tables that nobody here made to fit: `classifier init` makes each ready, at the first try."""
+
+import csv
+import io
+import json
+from importlib.metadata import Distribution
+
+import numpy as np
+import pytest
+
+from benchmarks.own_table import (
+    DOCUMENT,
+    HEAD,
+    TABLE_ENDS,
+    TABLE_STARTS,
+    Measured,
+    peers,
+    with_rows,
+)
+from benchmarks.shipped import LICENCES, PACKAGES, SHIPPED
+from classifier.commands.init.command import with_settings
+from classifier.commands.init.look import look_at_table
+from classifier.table.schema import Schema
+from stages import prepare
+from tests.conftest import ROOT, Clone
+
+PARAMS = (ROOT / "params.yaml").read_text()
+INPUTS = {
+    "oj": 18, "carseats": 12, "penguins": 10, "wine": 13, "weather": 5, "iris": 4,
+    "breast_cancer": 30, "digits": 61, "college": 17, "wage": 19, "default": 4, "caravan": 85,
+    "khan": 2308, "anes96": 9, "fair": 8,
+}  # fmt: skip
+SAID = {
+    "weather": "data/raw.csv: column date: counts the rows; if they follow each other in time, see "
+    "prepare.time\n"
+}
+WITHIN = 0.01  # of logistic regression, which is how far apart two good models may be
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_table_is_prepared_as_init_says(project, name, capsys):
+    folder = project()
+    (folder / "data").mkdir()
+    (folder / "data/raw.csv").write_text(SHIPPED[name].read())
+    found = look_at_table(folder / "data/raw.csv", SHIPPED[name].label)
+    (folder / "params.yaml").write_text(with_settings(PARAMS, found.settings()))
+    prepare.main()
+    assert capsys.readouterr().err == SAID.get(name, "")
+    features = np.load(folder / "data/prepared/train/features.npy")
+    assert found.inputs == features.shape[1] == INPUTS[name]
+    assert found.rows == len(features)
+
+
+def new_row(text: str, schema: Schema) -> str:
+    """Return a header and a row that a table has not: its cells are of many rows, its words new."""
+    header, *rows = csv.reader(io.StringIO(text), delimiter=schema.layout.delimiter)
+    if not schema.layout.header:
+        header, rows = schema.columns, [header, *rows]
+    numbers = {number.name for number in schema.numbers}
+    cells = [
+        next(row[at] for row in rows[7 * at % len(rows) :] if row[at]) if name in numbers else "new"
+        for at, name in enumerate(header)
+    ]
+    assert cells not in rows
+    kept = [at for at, name in enumerate(header) if name in schema.kinds_of_features()]
+    lines = [header, cells] if schema.layout.header else [cells]
+    written = io.StringIO()
+    csv.writer(written, delimiter=schema.layout.delimiter).writerows(
+        [line[at] for at in kept] for line in lines
+    )
+    return written.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_one_run_after_init_gives_a_model_that_takes_new_rows(fresh: Clone, name):
+    shipped, label = SHIPPED[name], SHIPPED[name].label
+    (fresh.path / f"data/source/{name}.csv").write_text(shipped.read())
+    fresh.classifier("init", f"data/source/{name}.csv", *(["--label", label] if label else []))
+    fresh.dvc("repro")
+    crossval = json.loads(fresh.read("metrics/crossval.json"))
+    here, majority = (one["accuracy"]["mean"] for one in (crossval, crossval["beside"]["majority"]))
+    linear = peers(fresh.path, "logistic_regression")["logistic_regression"]
+    assert here >= linear - WITHIN
+    assert here >= majority - WITHIN
+    schema = Schema.load(fresh.path / "data/prepared/schema.json")
+    (fresh.path / "new.csv").write_text(new_row(shipped.read(), schema))
+    (answer,) = fresh.classifier("predict", "--json", "new.csv").stdout.splitlines()
+    assert json.loads(answer)["predicted"] in schema.classes
+
+
+@pytest.mark.parametrize("package", LICENCES)
+def test_packages_have_the_licences_that_the_document_names(package):
+    metadata = Distribution.at(next(PACKAGES.glob(f"{package}-*.dist-info"))).metadata
+    said = metadata.get("License-Expression") or metadata["License"]
+    of_islp = "Redistribution and use in source and binary forms"  # the text of the licence
+    assert said.startswith(of_islp if package == "islp" else LICENCES[package])
+    assert f"{package.replace('_', '-')} ({LICENCES[package]})" in DOCUMENT.read_text()
+
+
+def test_the_document_has_a_row_for_each_table():
+    text = DOCUMENT.read_text()
+    rows = text.split(TABLE_STARTS + HEAD)[1].split(TABLE_ENDS)[0].splitlines()
+    titles, inputs = zip(
+        *((row.split(" | ")[0][2:], row.split(" | ")[2]) for row in rows), strict=True
+    )
+    assert [*titles] == [shipped.title for shipped in SHIPPED.values()]
+    assert [int(each.replace(",", "")) for each in inputs] == [INPUTS[name] for name in SHIPPED]
+    again = Measured("iris", 150, 4, 3, 0.25, 0.5, 0.75, 1.0)
+    changed = with_rows(text, {"iris": again})
+    assert [*set(changed.splitlines()) - set(text.splitlines())] == [str(again).strip()]
