@@ -14,9 +14,9 @@ from classifier.base.errors import UserError
 from classifier.commands.init.columns import look_at
 from classifier.commands.init.command import with_settings
 from classifier.commands.init.look import look_at_table
-from classifier.commands.init.shape import NA_VALUES, layout_of
+from classifier.commands.init.shape import layout_of
 from classifier.params import parse_params
-from classifier.table.cells import Layout
+from classifier.table.cells import NA_VALUES, Layout
 from stages import prepare
 from tests.conftest import ROOT
 

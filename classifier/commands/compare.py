@@ -37,6 +37,14 @@ class Side:
         """The column that is predicted, by name or position."""
         return self.lock.params("prepare").get("prepare.label")
 
+    @property
+    def units(self) -> str:
+        """What varies as a whole: rows, unless the params say that they belong together."""
+        settings = self.lock.params("prepare")
+        if settings.get("prepare.time") is not None:
+            return "stretches of time"
+        return "rows" if settings.get("prepare.group") is None else "groups of rows"
+
     def has_the_rows_of(self, other: "Side") -> bool:
         """Return whether both were tested on the same rows."""
         return (
@@ -195,7 +203,8 @@ def how_tested(before: Side, after: Side) -> str:
         test = f"Paired: the same {rows} on both sides, in other folds."
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
-    test += " Variances by rows and by models, Student's t; see docs/statistics.md."
+    units = " and ".join(dict.fromkeys([before.units, after.units]))
+    test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
         test += f"\nWith {models} models only, how much they differ is poorly known: "

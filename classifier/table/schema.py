@@ -16,7 +16,7 @@ from classifier.base.csv_dialect import DateFormat, NumberFormat
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
-from classifier.table.cells import Layout, counted, missing_value, unknown_value
+from classifier.table.cells import Layout, counted, gap_advice, missing_value, unknown_value
 from classifier.table.notation import PLAIN, Amounts, Dates, Notation
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class Schema(_Model):
             return np.nan
         number = notation.number(cell)
         if number is None:
-            raise UserError(f"{shown(feature.name)}: {notation.why_not(cell)}")
+            raise UserError(f"{shown(feature.name)}: {notation.why_not(cell)}{gap_advice(cell)}")
         return number
 
     def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
