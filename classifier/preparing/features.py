@@ -110,6 +110,7 @@ def feature_of(
             date=notation.written if isinstance(notation, Dates) else None,
             parts=([*notation.parts] or None) if isinstance(notation, Dates) else None,
             like=notation.written if isinstance(notation, Amounts) else None,
+            unit=notation.unit if isinstance(notation, Amounts) else None,
             lowest=lowest,
             highest=highest,
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
 # What a model file says of a column.
-DESCRIBED = {"name", "kind", "date", "parts", "like", "categories"}
+DESCRIBED = {"name", "kind", "date", "parts", "like", "unit", "categories"}
 LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
@@ -91,6 +91,7 @@ class NumberFeature(_Model):
     date: DateFormat | None = None  # as in prepare.dates
     parts: list[DatePart] | None = None  # as there
     like: NumberFormat | None = None  # as in prepare.numbers
+    unit: str | None = None  # of those: a currency, %, or none
     lowest: FiniteFloat  # of the rows trained on
     highest: FiniteFloat
 
@@ -99,7 +100,7 @@ class NumberFeature(_Model):
         """How the numbers are written."""
         if self.date is not None:
             return Dates(self.date)
-        return PLAIN if self.like is None else Amounts(self.like)
+        return PLAIN if self.like is None else Amounts(self.like, self.unit or "")
 
     @property
     def one_hot_widths(self) -> list[int]:

@@ -14,7 +14,7 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.storing import name_the_rows, words_for_gaps
 from classifier.table.cells import WORDS_FOR_GAPS, Layout, is_meant_as_number, is_number
-from classifier.table.notation import Amounts, Dates
+from classifier.table.notation import Amounts, Dates, unit_of
 
 Kind = Literal["number", "category", "digits", "date", "amount", "left out", "label"]
 DAYS = [
@@ -132,22 +132,19 @@ def of_dates(values: Sequence[str], formats: Sequence[str]) -> Meaning:
 
 def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
     found = readings(values)
-    units = {Amounts.unit(value) for value in values}
+    unit = unit_of(values)
     if not found:
         return None
     if len(found) > 1:
         either = " or ".join(map(quoted, found))
         why = f"{quoted(values[0])} may be written as {either}: say which in prepare.numbers"
         return Meaning("left out", why)
-    if (
-        units == {""}
-        and all(re.search(r"\d{3}$", v) for v in values)
-        and name_the_rows(values, rows)
-    ):
+    if unit == "" and all(re.search(r"\d{3}$", v) for v in values) and name_the_rows(values, rows):
         return Meaning("left out", f"almost every value is unique, as {quoted(values[0])}: names?")
-    if len(units) > 1:
-        named = ", ".join(quoted(unit) for unit in sorted(units))
-        return Meaning("left out", f"amounts in several units: {named}")
+    in_unit = Amounts(found[0], unit).is_in_unit
+    if others := [value for value in values if not in_unit(value)]:
+        one = next(filter(in_unit, values))
+        return Meaning("left out", f"amounts in several units: {quoted(one)}, {quoted(others[0])}")
     return Meaning("amount", f"as {quoted(values[0])}", found[0])
 
 

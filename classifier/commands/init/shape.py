@@ -7,9 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, require_file
+from classifier.commands.init.columns import MISSING
 from classifier.fetching.as_csv import as_csv, split_name
 from classifier.preparing.oddities import DELIMITERS
-from classifier.table.cells import NA_VALUES, WORDS_FOR_GAPS, Layout, is_meant_as_number
+from classifier.table.cells import NA_VALUES, Layout, is_meant_as_number
 from classifier.table.csv_text import numbered_rows, open_text
 
 PIECE = 2**20  # bytes that are decoded at a time
@@ -113,7 +114,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     words = [pair for pair in zip(first, below, strict=True) if is_word(pair[0])]
     if not rest or not words:
         return bool(rest) and first == [str(at) for at in range(len(first))]
-    if any(all(map(is_meant_as_number, column)) for _, column in words):
+    if any(are_numbers(column) for _, column in words):
         return True
     named = [name for name in first if name]
     is_unique = len({*named}) == len(named) >= len(first) - 1
@@ -124,5 +125,15 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     return are_words or any(len({*column}) * 2 <= len(column) for _, column in words)
 
 
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether all cells are numbers but for words that may stand for gaps, and some are."""
+    known = [cell for cell in cells if not may_be_gap(cell)]
+    return known != [] and all(map(is_meant_as_number, known))
+
+
 def is_word(cell: str) -> bool:
-    return cell.casefold() not in WORDS_FOR_GAPS | {""} and not is_meant_as_number(cell)
+    return not may_be_gap(cell) and not is_meant_as_number(cell)
+
+
+def may_be_gap(cell: str) -> bool:
+    return cell in NA_VALUES or cell.casefold() in MISSING
