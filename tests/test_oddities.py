@@ -1,10 +1,10 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 import yaml
-from pandas._libs.parsers import STR_NA_VALUES
 
 from classifier.base.errors import UserError
 from classifier.evaluating.test_sets import read_test_set
@@ -174,7 +174,8 @@ def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
     assert capsys.readouterr().err == ""
 
 
-WORDS = sorted({"-", "none", "NONE", "Null", *STR_NA_VALUES} - {""})
+PANDAS = import_module("pandas._libs.parsers").STR_NA_VALUES  # which mypy knows nothing of
+WORDS = sorted({"-", "none", "NONE", "Null", *PANDAS} - {""})
 SEE = "see prepare.na_values"
 
 
