@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill
 from typing import NamedTuple
 
 from benchmarks.shipped import PACKAGES, ROOT, SHIPPED, Shipped
@@ -94,11 +96,24 @@ def with_rows(document: str, new: dict[str, Measured]) -> str:
     """Return the document with rows of its table in place of old ones; by their titles."""
     before, rest = document.split(TABLE_STARTS)
     old, after = rest.split(TABLE_ENDS)
-    rows = {line.split("|")[1].strip(): f"{line}\n" for line in old.splitlines()[2:]}
+    lines = [line for line in old.splitlines()[2:] if line.startswith("|")]
+    rows = {line.split("|")[1].strip(): f"{line}\n" for line in lines}
     rows |= {title: str(measured) for title, measured in new.items()}
     titles = [shipped.title for shipped in SHIPPED.values() if shipped.title in rows]
-    table = HEAD + "".join(rows[title] for title in titles)
-    return before + TABLE_STARTS + table + TABLE_ENDS + after
+    ordered = [rows[title] for title in titles]
+    table = HEAD + "".join(ordered)
+    return before + TABLE_STARTS + f"{table}\n{verdict(ordered)}\n" + TABLE_ENDS + after
+
+
+def verdict(rows: Sequence[str]) -> str:
+    """Return in words on how many tables it is as good as both models, and by how much not."""
+    short = []
+    for title, *_, linear, boosting, here in (row.strip("| \n").split(" | ") for row in rows):
+        if (lacks := max(float(linear), float(boosting)) - float(here)) > 0:
+            short.append(f"{title} {100 * lacks:.1f}")
+    words = f"""It is at least as good as both, to three digits, on {len(rows) - len(short)} of these
+        {len(rows)} tables. On the others it lacks, in points of accuracy: {"; ".join(short)}."""
+    return fill(" ".join(words.split()), 110, break_on_hyphens=False)
 
 
 def main() -> None:
