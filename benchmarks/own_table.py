@@ -111,9 +111,9 @@ def verdict(rows: Sequence[str]) -> str:
     for title, *_, linear, boosting, here in (row.strip("| \n").split(" | ") for row in rows):
         if (lacks := max(float(linear), float(boosting)) - float(here)) > 0:
             short.append(f"{title} {100 * lacks:.1f}")
-    words = f"""It is at least as good as both, to three digits, on {len(rows) - len(short)} of
-        these {len(rows)} tables. On the others it lacks, in points of accuracy: {"; ".join(short)}."""
-    return fill(" ".join(words.split()), 110, break_on_hyphens=False)
+    as_good = f"on {len(rows) - len(short)} of these {len(rows)} tables"
+    words = f"To three digits it is at least as good as both {as_good}. On the others it lacks, in "
+    return fill(f"{words}points of accuracy: {'; '.join(short)}.", 110, break_on_hyphens=False)
 
 
 def main() -> None:
