@@ -3,15 +3,12 @@
 import json
 import shutil
 import sqlite3
-from dataclasses import replace
 
 import pandas as pd
 import pytest
 import yaml
 
-from classifier.base.dvc_lock import parse_lock
 from classifier.base.paths import LOCK, PARAMS
-from classifier.commands.compare import how_tested, read_side
 from classifier.commands.revisions import files_at
 from tests.conftest import Clone
 
@@ -54,24 +51,6 @@ def test_a_revision_and_its_own_workspace_do_not_differ(compared):
     ]  # fmt: skip
     assert shown.count("  no more than noise") == 3
     assert "Paired: the same 150 rows in the same folds on both sides." in shown
-
-
-@pytest.mark.parametrize(
-    ("param", "what"), [("group", "groups of rows"), ("time", "stretches of time")]
-)
-def test_it_says_what_varies_as_a_whole(compared, param, what):
-    with compared.entered():
-        plain = read_side("HEAD")
-    lock = compared.read("dvc.lock").replace(
-        f"          {param}:\n", f"          {param}: patient\n"
-    )
-    other = replace(plain, lock=parse_lock(lock.encode(), "dvc.lock"))
-    for sides, words in [
-        ((plain, plain), "Variances by rows and by models"),
-        ((other, other), f"Variances by {what} and by models"),
-        ((plain, other), f"Variances by rows and {what} and by models"),
-    ]:
-        assert words in how_tested(*sides)
 
 
 @pytest.mark.parametrize("kind", ["branch", "tag"])

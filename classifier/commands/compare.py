@@ -17,7 +17,7 @@ from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS
 
 if TYPE_CHECKING:
     from classifier.base.dvc_lock import Lock
-    from classifier.scoring.intervals import Interval
+    from classifier.scoring.intervals import Interval, Numbers
     from classifier.scoring.out_of_fold import OutOfFold
 
 WORKSPACE = "workspace"
@@ -39,11 +39,9 @@ class Side:
 
     @property
     def units(self) -> str:
-        """What varies as a whole: rows, unless the params say that they belong together."""
-        settings = self.lock.params("prepare")
-        if settings.get("prepare.time") is not None:
-            return "stretches of time"
-        return "rows" if settings.get("prepare.group") is None else "groups of rows"
+        """What varies as a whole where rows belong together."""
+        in_time = self.lock.params("prepare").get("prepare.time") is not None
+        return "stretches of time" if in_time else "groups of rows"
 
     def has_the_rows_of(self, other: "Side") -> bool:
         """Return whether both were tested on the same rows."""
@@ -184,14 +182,20 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
     old, new = (side.found.scores(metric) for side in (before, after))
     spreads = before.found.spread(metric), after.found.spread(metric)
     if after.has_the_folds_of(before):
-        difference = spread(new - old, after.found.models, after.found.units)
+        difference = spread(new - old, after.found.models, units_of_both(before, after))
     elif after.has_the_rows_of(before):
         of_rows = new.mean(axis=0) - old.mean(axis=0)
-        difference = of_the_same_rows(of_rows, *spreads, after.found.units)
+        difference = of_the_same_rows(of_rows, *spreads, units_of_both(before, after))
     else:
         difference = of_other_rows(*spreads)
     interval = difference_interval(difference, comparisons)
     return Change(metric, float(old.mean()), float(new.mean()), interval)
+
+
+def units_of_both(before: Side, after: Side) -> "Numbers | None":
+    """Return the groups of the rows of either side, (rows,), the fewer ones if both have some."""
+    units = [side.found.units for side in (before, after) if side.found.units is not None]
+    return min(units, key=np.max, default=None)
 
 
 def how_tested(before: Side, after: Side) -> str:
@@ -203,8 +207,12 @@ def how_tested(before: Side, after: Side) -> str:
         test = f"Paired: the same {rows} on both sides, in other folds."
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
-    units = " and ".join(dict.fromkeys([before.units, after.units]))
+    grouped = [side.units for side in (after, before) if side.found.units is not None]
+    units = grouped[0] if grouped else "rows"
     test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
+    if len(grouped) == 1:
+        test += f"\nThe folds of one side only keep {units} together, which is a harder test, "
+        test += "whatever the model."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
         test += f"\nWith {models} models only, how much they differ is poorly known: "
