@@ -23,6 +23,7 @@ from benchmarks.shipped import LICENCES, PACKAGES, SHIPPED
 from classifier.commands.init.command import with_settings
 from classifier.commands.init.look import look_at_table
 from classifier.model.runtime import keras
+from classifier.params import load_params
 from classifier.table.schema import Schema
 from stages import prepare
 from tests.conftest import ROOT, Clone
@@ -56,6 +57,8 @@ def test_a_table_is_prepared_as_init_says(project, name, capsys):
     features = np.load(folder / "data/prepared/train/features.npy")
     assert found.inputs == features.shape[1] == INPUTS[name]
     assert found.rows == len(features)
+    is_long = found.rows >= 1_000 or found.inputs >= 500
+    assert load_params().crossval.repeats == (1 if is_long else 10)
 
 
 def new_row(text: str, schema: Schema) -> str:
