@@ -8,6 +8,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+TABLES := $(VENV)/tables
 SITE_CACHE := $(CURDIR)/.dvc/tmp/site-cache
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
@@ -45,6 +46,7 @@ style: test-environment
 lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --group tables --no-deps --output-file requirements-tables.txt
 
 # A copy of the lock that was installed stands in the environment: a matter of content, not of
 # file times, which git does not keep. A clone that was moved has lost its interpreter.
@@ -59,6 +61,10 @@ environment:
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
 		{ $(INSTALL) --requirement requirements-test.txt && cp requirements-test.txt $(VENV); }
+# Apart from the environment: Keras imports scikit-learn where it finds it, for a second each time.
+	@cmp -s requirements-tables.txt $(VENV)/requirements-tables.txt || { rm -rf $(TABLES) && \
+		$(UV) pip install --quiet --require-hashes --no-deps --target $(TABLES) \
+		--requirement requirements-tables.txt && cp requirements-tables.txt $(VENV); }
 
 .PHONY: $(VENV)
 $(VENV):

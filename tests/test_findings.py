@@ -270,6 +270,8 @@ def test_starts_of_which_some_lead_nowhere(good):
     (line,) = told(replace(good, folds=failed))
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
     assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
+    (line,) = told(replace(good, folds=failed, in_time=True))
+    assert line.endswith("; metrics/folds.csv has them: the first know the fewest rows")
 
 
 def test_few_models(good):

@@ -25,7 +25,7 @@ class Results:
     classes: their names; confusion: (classes, classes), rows trained on by actual and predicted
     class; train: its metrics on these; crossval, folds, history: what crossval.json, folds.csv and
     history.csv hold; members: how many networks it is the mean of; held_out: whether there are
-    other rows to evaluate on.
+    other rows to evaluate on; in_time: whether models know only what came before their fold.
     """
 
     classes: list[str]
@@ -36,6 +36,7 @@ class Results:
     history: pd.DataFrame
     members: int
     held_out: bool
+    in_time: bool = False
 
     @property
     def accuracy(self) -> Mapping[str, float]:
@@ -152,7 +153,9 @@ def of_starts(results: Results) -> Iterator[Finding]:
                 f"{failed} of {len(results.folds)} cross-validated models are no better than "
                 "the most frequent class"
             )
-            yield Finding("warning", "model", seen, results.other_starts)
+            advice = "metrics/folds.csv has them: the first know the fewest rows"
+            advice = advice if results.in_time else results.other_starts
+            yield Finding("warning", "model", seen, advice)
 
 
 def of_training(results: Results) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from classifier.base.progress import Progress
 from classifier.table.cells import (
     Layout,
     counted,
+    gap_advice,
     is_number,
     missing_value,
     unknown_value,
@@ -374,7 +375,7 @@ class Table:
             return missing_value(cell) + advice if is_required else ""
         if not notation or notation.number(cell) is not None:
             return ""
-        return notation.why_not(cell) + self.advice * (notation is PLAIN)
+        return notation.why_not(cell) + (self.advice * (notation is PLAIN) or gap_advice(cell))
 
 
 def wrong_width(row: Sequence[str], names: Sequence[str]) -> str:
