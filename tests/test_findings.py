@@ -170,6 +170,8 @@ def test_another_data_set_in_other_units(prepared, table):
     features[:2, 1] *= 100
     assert list(of_other_rows(schema, "test", Dataset(features, train.labels))) == []
     features[:, 1] *= 100
+    (later,) = of_other_rows(schema, "test", Dataset(features, train.labels), are_later=True)
+    assert later.advice.startswith("these rows are later")
     (finding,) = of_other_rows(schema, "test", Dataset(features, train.labels))
     assert finding.seen.endswith("outside the range of the rows trained on: y")
 
@@ -256,6 +258,7 @@ def test_no_better_than_no_hidden_layer(good):
 def test_a_bad_start_and_rows_known_by_heart(good):
     (line,) = told(replace(good, train={"accuracy": 0.6, "rows": 300}))
     assert line.startswith("problem: the model that ships had a bad start: accuracy 0.600 on its")
+    assert not told(replace(good, train={"accuracy": 0.6, "rows": 300}, in_time=True))
     (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
     assert line.startswith("warning: it overfits: accuracy 1.000 on its own rows")

@@ -145,8 +145,13 @@ def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
         yield Finding(level_of(repeated, data), "table", seen, advice)
 
 
-def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]:
-    """Yield whether many rows of another data set have numbers outside the range trained on."""
+def of_other_rows(
+    schema: Schema, name: str, data: Dataset, are_later: bool = False
+) -> Iterator[Finding]:
+    """Yield whether many rows of another data set have numbers outside the range trained on.
+
+    are_later: whether they were held out since they are the latest.
+    """
     features, _ = data.take(some_rows(data))
     outside = schema.outside(features[:, schema.number_places]).sum(axis=0)
     far = [
@@ -156,4 +161,6 @@ def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]
     ]
     if far:
         seen = f"{shown(name)} has many numbers outside the range of the rows trained on: "
-        yield Finding("warning", "table", seen + listed(far), "are the units the same?")
+        advice = "these rows are later: does it grow with time?"
+        advice = advice if are_later else "are the units the same?"
+        yield Finding("warning", "table", seen + listed(far), advice)

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Self, cast
 
@@ -38,6 +38,10 @@ class Notation(ABC):
     @abstractmethod
     def why_not(self, cell: str) -> str:
         """Say what was found in a cell that stands for no number, and what was expected."""
+
+    def text(self, number: float) -> str:
+        """Return a number as people read it."""
+        return f"{number:.7g}"
 
     def is_missing(self, cell: str, layout: Layout) -> bool:
         return layout.is_missing(cell)
@@ -88,8 +92,11 @@ class Dates(Notation):
             (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
         ).total_seconds() / DAY
 
+    def text(self, number: float) -> str:
+        return (EPOCH + timedelta(days=number)).strftime(self.written)
+
     def why_not(self, cell: str) -> str:
-        example = EXAMPLE.strftime(self.written)
+        example = self.text((EXAMPLE - EPOCH) / timedelta(days=1))
         return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
 
 
