@@ -1,4 +1,5 @@
-# make repro   run what has changed in the pipeline
+# make repro   run what has changed in the pipeline; after `git clone` or `git pull`, get what the remote has of it
+# make pull    get the artifacts from the remote, and run nothing
 # make test    lint, then run the test suite
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
@@ -17,10 +18,16 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile
 # DVC runs the stages by the name of `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow bench tutorial lint style lock environment test-environment
+.PHONY: repro pull test test-slow bench tutorial lint style lock environment test-environment
 
+# A dvc.lock that was not written here is of a run elsewhere: what that has made is on the remote.
 repro: environment
+	@cmp -s dvc.lock .dvc/tmp/dvc.lock || $(VENV)/bin/classifier pull --missing
 	$(VENV)/bin/dvc repro
+	@cp dvc.lock .dvc/tmp/dvc.lock
+
+pull: environment
+	$(VENV)/bin/classifier pull
 
 test: style  # the other half of lint is one of the tests, so that it runs beside them
 	$(VENV)/bin/python -m pytest

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from fsspec.callbacks import TqdmCallback
 
 from classifier.base.progress import Progress
@@ -15,11 +16,15 @@ from classifier.commands.artifacts.integrity import (
     File,
     Finding,
     Place,
+    cache_of,
     check,
     in_the_way,
     is_there,
     reached,
+    recorded_file,
+    recorded_files,
     relative,
+    unnamed,
     workspace_of,
 )
 
@@ -72,6 +77,27 @@ def copy_objects(findings: list[Finding], source: Place) -> None:
         )
         if failed:
             raise failed[0]
+
+
+def bring(repo: Repo, remote: Callable[[], Place]) -> tuple[list[File], list[Finding]]:
+    """Put all artifacts into the workspace, from the cache or a remote; return them, and what is
+    left that is wrong.
+
+    The remote is reached if the cache lacks anything.
+    """
+    cache, outs = cache_of(repo), [out for out in repo.index.outs if out.use_cache]
+    fetch([recorded_file(out) for out in outs if out.hash_info.isdir], cache, remote)
+    files, left = recorded_files(outs, [cache])
+    left += fetch(files, cache, remote)
+    wrong = {finding.file.out for finding in left}
+    repo.drop_data_index()  # DVC remembers lists in it that it has not verified
+    for out in filter(lambda out: out not in wrong, outs):
+        left += check_out(out, [file for file in files if file.out is out])
+    wrong |= {finding.file.out for finding in left}
+    files += [recorded_file(out) for out in repo.index.outs if not out.use_cache]
+    put, workspace = [file for file in files if file.out not in wrong], [workspace_of(repo)]
+    left += unnamed(put, workspace) + check(put, workspace)  # DVC goes by times and sizes
+    return files, left
 
 
 def fetch(files: list[File], cache: Place, remote: Callable[[], Place]) -> list[Finding]:
