@@ -219,8 +219,8 @@ def require_folders(place: Place, path: str) -> None:
     What is behind a link to a disk that is not there is not missing.
     """
     if place.fs.protocol == "local":
-        way = (Path(os.path.abspath(path)), *Path(os.path.abspath(path)).parents)
-        end = next(filter(os.path.lexists, way))
+        folder = Path(os.path.normpath(path))
+        end = next(filter(os.path.lexists, (folder, *folder.parents)))
         if not end.is_dir():
             raise UserError(f"{place.name}: {end}: is {oddity(end) or 'a file'}, not a folder")
 
@@ -229,7 +229,7 @@ def filled_remote_of(repo: Repo, name: str | None) -> Place:
     """Return the remote; raise `UserError` if its folder on this machine is not there: a disk?"""
     remote = remote_of(repo, name)
     if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
-        path = os.path.abspath(remote.store.path)
+        path = os.path.normpath(remote.store.path)
         raise UserError(
             f"{remote.name}: there is no folder {path}; `classifier push` makes it, "
             f"`dvc remote modify --local {remote.name.partition(' ')[2]} url PATH` names another"
