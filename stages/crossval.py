@@ -30,7 +30,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import known_classes, rows_of_member
+from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
 from classifier.scoring.repeated import count_copies
@@ -111,13 +111,14 @@ def cross_validate(
     """Return what each row got of models that it did not train.
 
     Raises:
-        UserError: there are fewer rows than folds, or the models cannot be trained.
+        UserError: there are fewer rows or groups than folds, or the models cannot be trained.
     """
     if len(data) < settings.folds:
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
     networks = settings.repeats * settings.folds * recipe.members
-    largest, _, _ = rows_of_member((1, settings.folds), data, settings, recipe)
-    announce(networks, recipe.epochs, len(largest))
+    folds = fold_of_rows(data, settings, repeat=1)
+    last, _, _ = rows_of_model(settings.folds - 1, folds, data, settings, recipe)
+    announce(networks, recipe.epochs, len(last))
     from classifier.scoring import cross_validation  # TensorFlow takes seconds
 
     with Progress(desc=title, total=networks * recipe.epochs, unit="epoch") as bar:

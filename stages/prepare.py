@@ -20,17 +20,7 @@ from classifier.base.process import run
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
-from classifier.preparing.holdout import (
-    TEST,
-    TRAIN,
-    assign_splits,
-    check_classes,
-    check_test_rows,
-    class_index,
-    count_classes,
-    count_splits,
-    kept_groups,
-)
+from classifier.preparing.holdout import TEST, TRAIN, kept_groups, split_table
 from classifier.preparing.oddities import Oddity, oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset, write_groups
@@ -45,14 +35,8 @@ def main() -> None:
     with replaced_folder(PREPARED) as folder:
         rows = store_rows(columns, settings.max_categories, folder / "rows")
         told = [*said(columns, oddities(columns, rows))]
-        totals = count_classes(rows, columns.label, drop=settings.missing == "drop")
-        check_classes(columns, totals)
-        index = class_index(rows, columns.label, [*totals])
-        splits = assign_splits(columns, rows, index, totals, settings)
-        counts = count_splits(rows, index, totals, splits)
-        if settings.test_size:
-            check_test_rows(columns, totals, counts.get("test", dict.fromkeys(totals, 0)))
-        told += said(columns, rarities(columns, rows, totals))
+        index, splits, counts = split_table(columns, rows, settings)
+        told += said(columns, rarities(columns, rows, counts))
         schema = Schema(
             layout=columns.table.layout,
             columns=columns.table.names,
@@ -60,7 +44,7 @@ def main() -> None:
             features=find_features(columns, rows, splits == TRAIN),
             missing=settings.missing,
             unknown=settings.unknown,
-            classes=[*totals],
+            classes=list(counts["train"]),
             counts=counts,
         )
         write_splits(schema, rows, index, splits, folder)

@@ -27,7 +27,7 @@ from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
 from classifier.scoring.answers import Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import member_at, rows_of_member
+from classifier.scoring.folds import member_at
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from classifier.scoring.scores import METRICS, macro_f1
@@ -171,7 +171,7 @@ def with_gaps(iris: Dataset) -> Dataset:
 
 
 def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
-    sizes = [len(rows_of_member(place, data, ten, recipe)[0]) for place in all_places(ten)]
+    sizes = [len(member_at(place, data, ten, recipe).training) for place in all_places(ten)]
     alike = next(cross_validation.side_by_side(np.array(sizes), recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)

@@ -14,7 +14,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import NEVER, Groups, draw_groups, fold_groups
 from classifier.rows.stratified import split_rows
-from classifier.scoring.folds import known_classes, models_of_rows, rows_of_member
+from classifier.scoring.folds import known_classes, member_at, models_of_rows
 from classifier.scoring.intervals import (
     difference_interval,
     of_the_same_rows,
@@ -125,7 +125,8 @@ def test_a_model_knows_no_group_that_it_is_tested_on_and_nothing_that_comes_late
     folds = Crossval(folds=4, repeats=2, probabilities=True, seed=1)
     models, known = models_of_rows(data, folds), known_classes(data, folds)
     for number, place in enumerate((repeat, fold) for repeat in (1, 2) for fold in range(1, 5)):
-        training, validation, test = rows_of_member(place, data, folds, recipe)
+        member = member_at(place, data, folds, recipe)
+        training, validation, test = member.training, member.validation, member.test
         assert (models[place[0] - 1, test] == number).all()
         assert len(training) + len(validation) == known[number].sum()
         sides = [{*of_rows[rows].tolist()} for rows in (training, validation, test)]

@@ -97,7 +97,7 @@ class Lock(BaseModel):
         left_out = OF_VALUES - OF_GAPS if dropped else OF_VALUES | OF_GAPS
         if params.get("prepare.test_size") == 0:  # nothing is drawn
             left_out = left_out | ({"seed"} if dropped else {"seed", "group", "time"})
-        chosen = {
+        chosen = {  # what is null makes no difference, and stands in no older lock
             key: value
             for key, value in params.items()
             if value is not None and key.split(".")[1] not in left_out

@@ -71,8 +71,8 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         notations.setdefault(time, PLAIN)
     plain = {*numbers_among(path, layout, names, features)} - texts
     numbers = [name for name in features if name in plain or name in notations]
-    required = required_columns(settings.missing, features, label)
-    required += [name for name in (group, time) if name and required]
+    others = [name for name in (label, group, time) if name is not None]
+    required = required_columns(settings.missing, features, others)
     table = Table(path, layout, names, numbers, required, ADVICE, notations)
     return Columns(table, features, label, texts, group, time)
 

@@ -19,6 +19,26 @@ DROPPED, TRAIN, TEST = 0, 1, 2
 ClassCounts = dict[str, int]  # rows of each class, in order of first appearance
 
 
+def split_table(
+    columns: Columns, rows: StoredRows, settings: Prepare
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8], dict[str, ClassCounts]]:
+    """Return the class of each code of the label, what becomes of each row, and the counts.
+
+    The last are the rows of each class in each split.
+
+    Raises:
+        UserError: there are fewer than two classes, or one has no row to train on.
+    """
+    totals = count_classes(rows, columns.label, drop=settings.missing == "drop")
+    check_classes(columns, totals)
+    index = class_index(rows, columns.label, [*totals])
+    splits = assign_splits(columns, rows, index, totals, settings)
+    counts = count_splits(rows, index, totals, splits)
+    if settings.test_size:
+        check_test_rows(columns, totals, counts.get("test"), settings)
+    return index, splits, counts
+
+
 def count_classes(rows: StoredRows, label: str, drop: bool) -> ClassCounts:
     """Return the rows of each class in order of first appearance; with `drop`, complete rows."""
     names, counts = list(rows.vocabularies[label].places), Counter[str]()
@@ -46,11 +66,15 @@ def check_classes(columns: Columns, counts: ClassCounts) -> None:
         )
 
 
-def check_test_rows(columns: Columns, counts: ClassCounts, test: ClassCounts) -> None:
+def check_test_rows(
+    columns: Columns, counts: ClassCounts, test: ClassCounts | None, settings: Prepare
+) -> None:
     """Raise `UserError` unless some rows are held out, and each class has rows to train on."""
     place = f"{columns.table.path}: column {shown(columns.label)}"
-    if not any(test.values()):
-        raise UserError(f"prepare.test_size: holds out no row of {sum(counts.values())}")
+    if test is None:
+        raise UserError(
+            f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
+        )
     for name, count in counts.items():
         if count == 1:
             raise UserError(

@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -53,11 +54,14 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_features(columns, rows)
 
 
-def rarities(columns: Columns, rows: StoredRows, counts: ClassCounts) -> Iterator[Oddity]:
+def rarities(
+    columns: Columns, rows: StoredRows, splits: dict[str, ClassCounts]
+) -> Iterator[Oddity]:
     """Yield which rows are left out, and what classes are gone or of one row.
 
-    counts: the rows of each class that are kept.
+    splits: the rows of each class in each split.
     """
+    counts = sum((Counter(split) for split in splits.values()), Counter[str]())
     kept, label = sum(counts.values()), shown(columns.label)
     if left_out := len(rows.labels) - kept:
         seen = f"rows with gaps left out: {left_out:,} of {kept + left_out:,}"

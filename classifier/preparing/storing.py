@@ -1,6 +1,6 @@
 """A table read once, in chunks, into arrays on disk, its categories and classes learned."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -98,8 +98,8 @@ def write_rows(
         numbers = writer("numbers", len(columns.table.numbers), np.float32)
         codes = writer("codes", len(columns.texts), np.int32)
         labels = writer("labels", 1, np.int32)
-        read_groups = group_reader(columns)
-        groups = read_groups and writer("groups", 1, np.float64)
+        known_groups = Vocabulary(columns.table.layout)
+        groups = writer("groups", 1, np.float64) if columns.group or columns.time else None
         for chunk in columns.table.chunks("prepare"):
             coded = learn_codes(columns, vocabularies, chunk)
             many = (n for n, each in vocabularies.items() if len(each.places) > max_categories)
@@ -107,31 +107,29 @@ def write_rows(
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
-            if read_groups and groups:
-                groups.append(read_groups(chunk)[:, None])
+            if groups:
+                groups.append(groups_of_rows(columns, known_groups, chunk)[:, None])
         return labels.rows
 
 
-def group_reader(columns: Columns) -> Callable[[Chunk], npt.NDArray[np.float64]] | None:
-    """Return what reads the groups of a chunk's rows, by numbers, or their times; NaN for gaps."""
-    table, group, time = columns.table, columns.group, columns.time
-    name = group or time
-    if name is None:
-        return None
-    vocabulary = Vocabulary(table.layout)
+def groups_of_rows(columns: Columns, known: Vocabulary, chunk: Chunk) -> npt.NDArray[np.float64]:
+    """Return the numbers of the groups of a chunk's rows, or their times, NaN for gaps, (rows,).
 
-    def read(chunk: Chunk) -> npt.NDArray[np.float64]:
-        if time:
-            found = table.exact_numbers(chunk, name)
-        else:
-            vocabulary.learn(chunk.texts[name])
-            codes = vocabulary.codes(chunk.texts[name])
-            found = np.where(codes == MISSING, np.nan, codes)
-        if name in table.required and np.isnan(found).any():
-            table.explain()
-        return found
+    known: the groups so far; those that are new are added.
 
-    return read
+    Raises:
+        TableError: a cell has no value where it must, or is no time.
+    """
+    if columns.time:
+        name, found = columns.time, columns.table.exact_numbers(chunk, columns.time)
+    else:
+        name = str(columns.group)
+        known.learn(chunk.texts[name])
+        codes = known.codes(chunk.texts[name])
+        found = np.where(codes == MISSING, np.nan, codes)
+    if name in columns.table.required and np.isnan(found).any():
+        columns.table.explain()
+    return found
 
 
 def refuse(columns: Columns, wrong: Iterable[tuple[str, str]]) -> None:

@@ -155,7 +155,7 @@ def read_groups(folder: Path) -> Groups | None:
     """Return the groups of a dataset's rows, if it has some."""
     for name, in_time in ((GROUPS, False), (TIMES, True)):
         if (folder / name).exists():
-            return Groups(np.asarray(open_array(folder / name)), in_time)
+            return Groups(open_array(folder / name), in_time)
     return None
 
 

@@ -1,7 +1,7 @@
 """Models trained side by side, each without the rows of a fold, and what they answer for those."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from classifier.model.members import (
 from classifier.params import Crossval, Train
 from classifier.rows.dataset import Dataset
 from classifier.rows.groups import NEVER
-from classifier.scoring.folds import member_at, models_of_rows, rows_of_member
+from classifier.scoring.folds import fold_of_rows, member_at, models_of_rows, rows_of_model
 from classifier.scoring.out_of_fold import OutOfFold
 from classifier.scoring.scores import METRICS, Scores, macro_f1
 
@@ -41,8 +41,11 @@ def cross_validate(
     """
     models, count = models_of_rows(data, settings), recipe.members
     require_room(models.size * data.labels.shape[1])
-    places = product(range(1, settings.repeats + 1), range(1, settings.folds + 1))
-    sizes = [len(rows_of_member(place, data, settings, recipe)[0]) for place in places]
+    sizes = [
+        len(rows_of_model(fold, folds, data, settings, recipe)[0])
+        for folds in (fold_of_rows(data, settings, at + 1) for at in range(settings.repeats))
+        for fold in range(settings.folds)
+    ]
     of_members = {metric: np.empty(len(sizes) * count) for metric in METRICS}
     logs = np.full((*models.shape, data.labels.shape[1]), -np.inf, np.float32)
     limit = max(1, MEMORY // bytes_per_member(data, max(sizes), recipe))

@@ -12,7 +12,11 @@ from classifier.rows.stratified import RowNumbers, split_rows, stratified_folds
 
 
 def fold_of_rows(data: Dataset, settings: Crossval, repeat: int) -> npt.NDArray[np.int32]:
-    """Return the fold of each row in a repeat, counted from 0, (rows,); NEVER for none."""
+    """Return the fold of each row in a repeat, counted from 0, (rows,); NEVER for none.
+
+    Raises:
+        UserError: there are too few groups for so many folds.
+    """
     rng = np.random.default_rng([settings.seed, repeat])
     return stratified_folds(data.labels.argmax(axis=1), data.groups, settings.folds, rng)
 
@@ -44,37 +48,40 @@ def known_classes(data: Dataset, settings: Crossval) -> npt.NDArray[np.intp]:
     return np.stack(counts)
 
 
-def rows_of_member(
-    place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train
+def rows_of_model(
+    fold: int, folds: npt.NDArray[np.int32], data: Dataset, settings: Crossval, recipe: Train
 ) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
-    """Return the rows that the model is trained, validated and tested on.
+    """Return the rows that the model tested on a fold is trained, validated and tested on.
 
-    place: repeat and fold, counted from 1.
+    folds: of all rows, from `fold_of_rows`.
 
     Raises:
-        UserError: there are too few groups for so many folds, or no row is left to train on.
+        UserError: no row is left to train or to validate on.
     """
-    repeat, fold = place
-    folds = fold_of_rows(data, settings, repeat)
-    others = other_rows(data, folds, fold - 1)
+    others = other_rows(data, folds, fold)
     training, validation = split_rows(
         data.labels[others].argmax(axis=1),
         data.groups and data.groups.take(others),
         recipe.validation_fraction,
         settings.seed,
     )
-    test = np.flatnonzero(folds == fold - 1).astype(np.int32)
+    test = np.flatnonzero(folds == fold).astype(np.int32)
     return others[training], others[validation], test
 
 
 def member_at(place: tuple[int, int], data: Dataset, settings: Crossval, recipe: Train) -> Member:
-    """Return the first member of the model that is tested on a fold; arguments as above."""
-    training, validation, test = rows_of_member(place, data, settings, recipe)
+    """Return the first member of the model that is tested on a fold.
+
+    place: repeat and fold, counted from 1.
+    """
+    repeat, fold = place
+    folds = fold_of_rows(data, settings, repeat)
+    training, validation, test = rows_of_model(fold - 1, folds, data, settings, recipe)
     return Member(
         training=training,
         validation=validation,
         learned=learn(data, training, recipe.scale == "standard"),
         test=test,
-        seed=[settings.seed, *place],
+        seed=[settings.seed, repeat, fold],
         weights=class_weights(data, training, recipe),
     )

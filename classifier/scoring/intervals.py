@@ -92,7 +92,7 @@ def spread(scores: Scores, models: Numbers, units: Numbers | None = None) -> Spr
 
     scores: (repeats, rows), what each row got in each repeat; models: (repeats, rows), the number
     of the model that gave it, counted from 0; units: (rows,), the group that each row belongs to,
-    if any: rows of one share a model in each repeat, and are not independent.
+    counted from 0, if any: rows of one share a model in each repeat, and are not independent.
     """
     rows, mean = scores.shape[1], float(scores.mean())
     errors = (scores - mean) / scores.size
@@ -113,9 +113,10 @@ def spread(scores: Scores, models: Numbers, units: Numbers | None = None) -> Spr
 
 def by_unit(errors: Scores, models: Numbers, units: Numbers) -> tuple[Scores, Numbers]:
     """Return the sum of the errors of each unit, and its model, in each repeat."""
-    _, firsts, places = np.unique(units, return_index=True, return_inverse=True)
-    sums: Scores = np.stack([np.bincount(places, each) for each in errors])
-    return sums, models[:, firsts]
+    sums: Scores = np.stack([np.bincount(units, each) for each in errors])
+    of_units = np.empty(sums.shape, models.dtype)
+    of_units[:, units] = models
+    return sums, of_units
 
 
 def variance_of_sum(errors: Scores) -> float:
@@ -174,7 +175,7 @@ def of_the_same_rows(
     rows, mean = len(differences), float(differences.mean())
     errors = (differences - mean) / rows
     if units is not None:
-        errors = np.bincount(np.unique(units, return_inverse=True)[1], errors).astype(float)
+        errors = np.bincount(units, errors).astype(float)
     return Spread(
         mean=mean,
         by_rows=variance_of_sum(errors),

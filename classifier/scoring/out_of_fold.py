@@ -27,7 +27,7 @@ class OutOfFold:
     that was answered, the cross-entropy of the answer, and the number of the model, which are
     counted from 0: those of the first repeat, fold by fold, then those of the second; numbers:
     (rows,), those of the rows in their data set, counted from 0; units: (rows,), what varies as a
-    whole, where that is not each row by itself.
+    whole, counted from 0, where that is not each row by itself.
     """
 
     actual: Numbers
@@ -44,8 +44,8 @@ class OutOfFold:
     @property
     def tells_models_apart(self) -> bool:
         """Whether models are tested on more than one row each, or group of rows."""
-        units = len(self.numbers) if self.units is None else len(np.unique(self.units))
-        return bool(len(self.models) * units > self.models.max() + 1)
+        units = len(self.numbers) if self.units is None else int(self.units.max()) + 1
+        return len(self.models) * units > int(self.models.max()) + 1
 
     @cached_property
     def classes(self) -> int:

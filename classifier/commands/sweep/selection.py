@@ -17,13 +17,13 @@ def worth_of_best(scores: Scores, units: npt.NDArray[np.integer] | None = None) 
     (2018).
 
     scores: (trials, rows), what each row got of each, the higher the better; units: (rows,), the
-    group of each row, if rows are drawn in groups.
+    group of each row, counted from 0, if rows are drawn in groups.
     """
-    rows = np.arange(scores.shape[1]) if units is None else np.unique(units, return_inverse=True)[1]
-    rng, count = np.random.default_rng(0), int(rows.max()) + 1
+    units = np.arange(scores.shape[1]) if units is None else units
+    rng, count = np.random.default_rng(0), int(units.max()) + 1
     found = []
     for _ in range(DRAWS):
-        times = np.bincount(rng.integers(count, size=count), minlength=count)[rows]
+        times = np.bincount(rng.integers(count, size=count), minlength=count)[units]
         best = int((scores @ times).argmax())
         found.append(scores[best, times == 0].mean() if (times == 0).any() else np.nan)
     return float(np.nanmean(found))
