@@ -10,6 +10,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 SITE_CACHE := $(CURDIR)/.dvc/tmp/site-cache
+PLOTS := .dvc/tmp/plots.html
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
@@ -21,13 +22,18 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: repro pull test test-slow bench tutorial lint style lock environment test-environment
 
 # A dvc.lock that was not written here is of a run elsewhere: what that has made is on the remote.
-repro: environment
+repro: environment $(PLOTS)
 	@cmp -s dvc.lock .dvc/tmp/dvc.lock || $(VENV)/bin/classifier pull --missing
 	$(VENV)/bin/dvc repro
 	@cp dvc.lock .dvc/tmp/dvc.lock
 
-pull: environment
+pull: environment $(PLOTS)
 	$(VENV)/bin/classifier pull
+
+# DVC's own page of plots loads its scripts from a network.
+$(PLOTS): | environment
+	@$(VENV)/bin/python -m tools.plots_page
+	@$(VENV)/bin/dvc config --quiet --local plots.html_template tmp/plots.html
 
 test: style  # the other half of lint is one of the tests, so that it runs beside them
 	$(VENV)/bin/python -m pytest

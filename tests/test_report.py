@@ -550,3 +550,15 @@ def test_dvc_plots_shows_the_curve_while_training_goes_on(copied):
     finally:
         os.killpg(repro.pid, signal.SIGKILL)
         repro.wait()
+
+
+def test_the_plots_of_dvc_are_drawn_offline(compared, browser: Browser, tmp_path):
+    compared.dvc("plots", "diff", "HEAD~1", "--out", str(tmp_path))
+    page = (tmp_path / "index.html").as_uri()
+    with browser.new_context(offline=True) as context:
+        tab, asked = context.new_page(), []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: asked.append(str(error)))
+        tab.goto(page)
+        tab.wait_for_selector("svg.marks")
+        assert asked == [page]
