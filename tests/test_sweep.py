@@ -22,7 +22,6 @@ from classifier.base.errors import UserError
 from classifier.base.files import md5_of, md5_of_bytes
 from classifier.base.paths import PARAMS
 from classifier.base.progress import Progress
-from classifier.commands.sweep import experiments
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,
@@ -372,7 +371,7 @@ def test_a_git_remote_that_does_not_answer_is_asked_again(swept, monkeypatch, ca
     monkeypatch.chdir(swept.path)
     remote = swept.path.parent / "origin.git"
     away = remote.rename(remote.with_name("away"))
-    monkeypatch.setattr(experiments.time, "sleep", lambda _: away.rename(remote))
+    monkeypatch.setattr("time.sleep", lambda _: away.rename(remote))
     head().fetch("origin")
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1

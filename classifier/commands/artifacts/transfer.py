@@ -7,6 +7,8 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc_objects.fs.local import FsspecLocalFileSystem, LocalFileSystem, localfs
+from dvc_objects.fs.utils import as_atomic, copyfile
 from fsspec.callbacks import TqdmCallback
 
 from classifier.base.progress import Progress
@@ -29,6 +31,14 @@ from classifier.commands.artifacts.integrity import (
 )
 
 UNSAVED = "changed, and nowhere else"
+
+
+class WholeFiles(FsspecLocalFileSystem):  # type: ignore[misc]
+    """The files of this machine; of one that did not fit on its disk DVC would leave a part."""
+
+    def put_file(self, lpath: str, rpath: str, callback: Any = None, **_: Any) -> None:
+        with as_atomic(localfs, rpath, create_parents=True) as part:
+            copyfile(lpath, part, callback=callback)
 
 
 def clear(copy: Copy) -> None:
@@ -61,6 +71,8 @@ def copy_objects(findings: list[Finding], source: Place) -> None:
         return
     place = findings[0].place
     failed: list[BaseException] = []
+    if place.fs.protocol == "local":
+        place.store.fs = LocalFileSystem(WholeFiles())
     bar = {"desc": f"{source.name} to {place.name}", "unit": "file"}
     with reached(bar["desc"]), TqdmCallback(bar, tqdm_cls=Progress) as callback:
         for finding in findings:
