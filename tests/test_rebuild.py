@@ -1,9 +1,12 @@
 """rebuild: what is shared is what the commit makes; a byte that is another is refused."""
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from google.protobuf.json_format import Parse, ParseDict
 from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
@@ -14,6 +17,7 @@ from classifier.base.dvc_lock import read_lock
 from classifier.commands.rebuild.command import environment_lines
 from tests.conftest import Clone
 from tests.sharing import flip_a_bit
+from tests.sweeping import wait_until
 
 PIPELINE = """stages:
   fetch:
@@ -143,6 +147,28 @@ def test_a_stage_that_fails_is_refused(clone):
     clone.edit("dvc.yaml", "cp data/source/iris.data data/raw.csv", "exit 1")
     clone.commit("A stage that fails")
     assert rebuild(clone) == (1, ["error: a stage has failed: `dvc repro` in a fresh clone"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_it_is_ended_nothing_is_left_behind(clone, tmp_path, number):
+    clone.edit("dvc.yaml", "cp data/source", "sleep 60 && cp data/source")
+    clone.commit("A stage that takes a minute")
+    (tmp_path / "scratch").mkdir()
+    clone.environment["TMPDIR"] = str(tmp_path / "scratch")
+    command = ["classifier", "rebuild", "--same-environment"]
+    with subprocess.Popen(command, cwd=clone.path, env=clone.environment) as process:
+        wait_until(lambda: sleeping(tmp_path))
+        process.send_signal(number)
+        assert process.wait(10) == 130
+    assert list((tmp_path / "scratch").iterdir()) == []
+    wait_until(lambda: not sleeping(tmp_path), 5)
+
+
+def sleeping(folder: Path) -> list[psutil.Process]:
+    """Return the stages that wait somewhere below a folder."""
+    found = psutil.process_iter(["name", "cwd"])
+    waiting = (one for one in found if one.info["name"] == "sleep")
+    return [one for one in waiting if str(one.info["cwd"]).startswith(str(folder))]
 
 
 def test_what_is_made_and_not_named_is_refused(clone):

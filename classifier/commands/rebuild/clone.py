@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,19 @@ def run(command: list[str], clone: Path, otherwise: str) -> None:
     """Run a command in the clone, with what it writes on standard error; raise `UserError`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     environment["PATH"] = f"{clone}/.venv/bin{os.pathsep}{os.environ['PATH']}"
-    nothing = subprocess.DEVNULL
-    done = subprocess.run(command, cwd=clone, env=environment, stdin=nothing, stdout=STDERR)
-    if done.returncode:
+    process = subprocess.Popen(
+        command,
+        cwd=clone,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=STDERR,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait()
+    except BaseException:  # Ctrl-C: what the command has started has to end, too
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if code:
         raise UserError(f"{otherwise}: `{shlex.join(command[:2])}` in a fresh clone")

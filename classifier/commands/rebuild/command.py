@@ -51,9 +51,10 @@ def rebuild(
     with could_not_look():
         from classifier.commands.rebuild.clone import commit_of, fresh_clone, run_stages, set_up
         from classifier.commands.rebuild.statement import write_statement
+        from classifier.commands.termination import interrupted_by_sigterm
 
         commit = commit_of(commit)
-        with TemporaryDirectory(prefix="rebuild-") as folder:
+        with interrupted_by_sigterm(), TemporaryDirectory(prefix="rebuild-") as folder:
             clone = fresh_clone(commit, Path(folder) / "clone")
             set_up(clone, same_environment)
             before, lock = environment_of(clone), (clone / LOCK).read_bytes()

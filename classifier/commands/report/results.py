@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from psutil import pid_exists
 
-from classifier.base.dvc_lock import Lock, read_lock, require_recorded
+from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, require_file, without_secrets
 from classifier.base.paths import (
     CONFUSION,
@@ -27,6 +27,7 @@ from classifier.base.paths import (
 )
 from classifier.base.progress import Progress
 from classifier.commands.artifacts.reach import out_of_reach
+from classifier.commands.rebuild.digests import digest_of_file
 from classifier.commands.revisions import git, lines_on_changes, repo_at
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
@@ -61,7 +62,8 @@ class Predictions:
 class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
-    outdated: a line for each param or file that is not as it was run.
+    outdated: a line for each param or file that is not as it was run; files: path, SHA-256, md5 and
+    bytes of each artifact.
     """
 
     schema: Schema
@@ -76,6 +78,7 @@ class Run:
     predictions: dict[str, Predictions]
     findings: list[Finding]
     outdated: list[str]
+    files: list[list[str]]
 
     @property
     def params(self) -> dict[str, dict[str, Any]]:
@@ -145,12 +148,23 @@ def recorded_run() -> Run:
             for name, found in evaluation.items()
         },
         outdated=lines_on_changes(None, lock),
+        files=[row for out in lock.outs().values() for row in rows_of(out)],
     )
     if run.params.keys() != Params.of_stages().keys():
         raise damaged(LOCK)
     require_recorded(PREDICTIONS)
     require_recorded(PREPARED)
     return run
+
+
+def rows_of(out: Entry) -> Iterator[list[str]]:
+    """Yield the row of an artifact, and those of the files in it if it is a folder."""
+    root = Path(out.path)
+    if root.is_dir():
+        yield [f"{root}/", "", out.md5, f"{out.size or 0:,}"]
+    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if digest := digest_of_file(path):
+            yield [str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]
 
 
 def read_json(path: Path) -> dict[str, Any]:
