@@ -15,7 +15,7 @@ from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.oddities import WORDS_FOR_GAPS
 from classifier.preparing.storing import name_the_rows, words_for_gaps
 from classifier.table.cells import Layout, is_meant_as_number, is_number
-from classifier.table.notation import Amounts, Dates
+from classifier.table.notation import Amounts, Dates, unit_of
 
 Kind = Literal["number", "category", "digits", "date", "amount", "left out", "label"]
 DAYS = [
@@ -23,7 +23,10 @@ DAYS = [
     "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 ]  # fmt: skip
 SHORT = [day.replace("%Y", "%y") for day in DAYS]  # of which nobody knows the century
-TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f"]
+TIMES = [
+    "", " %H:%M", " %H:%M:%S", " %H:%M:%S%z", " %H:%M:%S.%f",
+    "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f",
+]  # fmt: skip
 DIGITS = "%Y%m%d"  # is a date only where all digits are of these years
 YEARS = ("1850", "2150")
 MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "n.a.", "not available", "no data", "tbd"}
@@ -130,22 +133,19 @@ def of_dates(values: Sequence[str], formats: Sequence[str]) -> Meaning:
 
 def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
     found = readings(values)
-    units = {Amounts.unit(value) for value in values}
+    unit = unit_of(values)
     if not found:
         return None
     if len(found) > 1:
         either = " or ".join(map(quoted, found))
         why = f"{quoted(values[0])} may be written as {either}: say which in prepare.numbers"
         return Meaning("left out", why)
-    if (
-        units == {""}
-        and all(re.search(r"\d{3}$", v) for v in values)
-        and name_the_rows(values, rows)
-    ):
+    if unit == "" and all(re.search(r"\d{3}$", v) for v in values) and name_the_rows(values, rows):
         return Meaning("left out", f"almost every value is unique, as {quoted(values[0])}: names?")
-    if len(units) > 1:
-        named = ", ".join(quoted(unit) for unit in sorted(units))
-        return Meaning("left out", f"amounts in several units: {named}")
+    in_unit = Amounts(found[0], unit).is_in_unit
+    if others := [value for value in values if not in_unit(value)]:
+        one = next(filter(in_unit, values))
+        return Meaning("left out", f"amounts in several units: {quoted(one)}, {quoted(others[0])}")
     return Meaning("amount", f"as {quoted(values[0])}", found[0])
 
 
