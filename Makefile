@@ -31,7 +31,7 @@ pull: environment $(PLOTS)
 	$(VENV)/bin/classifier pull
 
 # DVC's own page of plots loads its scripts from a network.
-$(PLOTS): | environment
+$(PLOTS): requirements.txt | environment
 	@$(VENV)/bin/python -m tools.plots_page
 	@$(VENV)/bin/dvc config --quiet --local plots.html_template tmp/plots.html
 

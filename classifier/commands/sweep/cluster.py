@@ -11,6 +11,7 @@ from pathlib import Path
 
 from classifier.base import files
 from classifier.base.errors import UserError
+from classifier.base.progress import Progress
 from classifier.commands.revisions import git
 from classifier.commands.sweep import trial as trial_module
 from classifier.commands.sweep.experiments import Baseline, Trial
@@ -288,7 +289,8 @@ def require_artifacts(revisions: dict[str, str]) -> None:
 
     files: dict[str, tuple[File, str]] = {}
     wrong: list[Finding] = []
-    for name, revision in revisions.items():
+    bar = {"desc": "artifacts", "total": len(revisions), "unit": "trial"}
+    for name, revision in Progress(iterable=revisions.items(), **bar):
         with repo_at(revision) as repo:
             outs = [out for out in loaded(repo).outs if out.use_cache]
             found, refused = recorded_files(outs, [cache_of(repo)])
