@@ -14,7 +14,7 @@ from classifier.base.errors import UserError
 from classifier.commands.init import look
 from classifier.commands.init.columns import look_at
 from classifier.commands.init.command import with_settings
-from classifier.commands.init.look import look_at_table
+from classifier.commands.init.look import gaps, look_at_table
 from classifier.commands.init.shape import NA_VALUES, layout_of
 from classifier.params import parse_params
 from classifier.table.cells import Layout
@@ -83,7 +83,14 @@ ROWS = range(40)
         ([f"{n % 28 + 1}.12.45" for n in ROWS], "left out", "'1.12.45' has a year of two digits"),
         ([f"MAY {n % 9 + 2010}" for n in ROWS], "category", "9 values: MAY 2010, MAY 2011"),
         ([f"{n % 9}{'%' * (n % 2)}" for n in ROWS], "left out", "in several units: '1%', '0'"),
-        ([f"{555 + n} {n:03d} {n:03d}" for n in ROWS], "left out", "almost every value is unique"),
+        (
+            [f"{555 + n} {n:03d} {n:03d}" for n in ROWS],
+            "left out",
+            "grows from row to row, as '555",
+        ),
+        ([f"0,{745 + n * n % 89}" for n in ROWS], "amount", "as '0,745'"),
+        ([f"{n * 7 % 41 + 1} 880" for n in ROWS], "amount", "as '1 880'"),
+        ([f"{n % 7}.5" for n in ROWS] + ["inf"], "left out", "numbers but for inf: if it is no va"),
         ([f"030 {n % 9:03d} 555" for n in ROWS], "digits", "9 values, numbers"),
         (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers but for 2+"),
         ([f"{n * n}.5" for n in ROWS] + ["Total"], "left out", "numbers but for 'Total': gaps?"),
@@ -92,8 +99,8 @@ ROWS = range(40)
         ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
         ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
         (["yes", "no"] * 20, "category", "2 values: yes, no"),
-        (["same"] * 40, "left out", "'same' in every row"),
-        (["2021-03-05"] * 40, "left out", "'2021-03-05' in every row"),
+        (["same", ""] * 20, "left out", "no value but 'same'"),
+        (["2021-03-05"] * 40, "left out", "no value but '2021-03-05'"),
         ([""] * 40, "left out", "no values"),
     ],
 )
@@ -107,6 +114,9 @@ def test_words_for_gaps_are_seen_in_their_column():
     cells = ["1", "2", "N/A", "3.5", "-", "2", ""] * 6
     found = look_at("x", cells, LAYOUT, 1000)
     assert (found.meaning.kind, {*found.words}, found.gaps) == ("number", {"-", "N/A"}, 18)
+    assert gaps(look_at("x", ["DE", "NA", "", "FR"] * 9, LAYOUT, 1000)) == (
+        "; 18 without a value, such as NA"
+    )
     odd = look_at("x", ["1", "2", "3", "unknown", "4", "5"] * 6, LAYOUT, 1000)
     assert (odd.meaning.kind, {*odd.words}) == ("number", {"unknown"})
     kept = look_at("x", ["none", "some", "N/A", "some"] * 9, LAYOUT, 1000)

@@ -104,12 +104,20 @@ def test_a_row_of_one_column_is_no_blank_line(fetched):
     assert text == 'x\n"a"\n""\n""\n'
 
 
-@pytest.mark.parametrize("header", [False, ["a", "b"]])
-def test_parquet_has_the_header_that_prepare_expects(fetched, header):
-    files = {"t.parquet": {"x": [1, 2], "y": ["p", "q"]}}
-    assert fetched("data/source/t.parquet", files, header=header) == "1,p\n2,q\n"
-    parts = {f"parts/{name}": columns for name, columns in files.items()}
-    assert fetched("data/source/parts", parts, header=header) == "1,p\n2,q\n"
+@pytest.mark.parametrize("header", [False, ["x", "y"]])
+@pytest.mark.parametrize("source", ["data/source/parts/t.parquet", "data/source/parts"])
+def test_the_names_of_parquet_are_not_thrown_away(fetched, header, source):
+    files = {"parts/t.parquet": {"x": [1, 2], "y": ["p", "q"]}}
+    with pytest.raises(UserError, match=r"names its columns; set prepare.header: true"):
+        fetched(source, files, header=header)
+
+
+def test_a_number_of_parquet_is_not_taken_for_thousands(fetched):
+    numbers = [1.234, -12.5, 1234.567, 980.0, None]
+    columns = {"x": numbers, "y": pa.array([Decimal("1.25"), 2, 3, 4, 5], pa.decimal128(6, 3))}
+    assert fetched("data/source/t.parquet", {"t.parquet": columns}) == (
+        "x,y\n1.2340,1.2500\n-12.5,2.0000\n1234.567,3.0000\n980,4.0000\n,5.0000\n"
+    )
 
 
 def test_many_batches_and_row_groups_are_as_one(fetched, monkeypatch, tmp_path):
@@ -187,6 +195,8 @@ Y = [1, 2]
         ({"a.csv": "x,y\n", "b.csv": "x,y\n\0,p\n"}, f"{X}/b.csv: row 2: has a NUL byte"),
         ({"a.csv": "x,y\n", "b.csv": "x,y\n".encode("utf-16")}, "b.csv: is UTF-16 text, expected"),
         ({"a.csv": 'x,"y\n1,p\n'}, f"{X}/a.csv: row 1: has a quote that is not closed"),
+        ({"a.csv": 'x,y\n"1",p\n"2', "b.csv": 'x,y\n"3",q\n'},
+         f"{X}/a.csv: row 3: has a quote that is not closed"),
         ({"a.csv.gz": gzip.compress(b"x,y\n1,p\n")[:-9]}, f"{X}/a.csv.gz: is cut off or damaged"),
         ({"a.csv.gz": gzip.compress(b"x,y\n1,\xff\n")}, f"{X}/a.csv.gz: row 2: is not utf-8 text"),
         ({"a.parquet": "x,y\n"}, f"{X}/a.parquet: is not a Parquet file, as its name says"),
@@ -383,11 +393,16 @@ def test_a_bad_test_set_is_called_by_its_own_name(project_copy):
         evaluate.main()
 
 
-@pytest.mark.parametrize("name", ["new.csv.gz", "new.tsv", "new.tsv.gz", "new.parquet", "-"])
+@pytest.mark.parametrize(
+    "name", ["new.csv.gz", "new.tsv", "new.tsv.gz", "new.parquet", "-", "-.gz"]
+)
 def test_new_rows_of_each_kind_are_classified(reproduced: Clone, tmp_path, name):
     expected = reproduced.classifier("predict", str(iris_as(tmp_path / "new.csv")))
-    if name == "-":
-        with iris_as(tmp_path / "new.parquet").open("rb") as rows:
+    if name[0] == "-":
+        path = iris_as(tmp_path / "new.parquet")
+        if name == "-.gz":
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        with path.open("rb") as rows:
             done = reproduced.run("classifier", "predict", "-", stdin=rows)
     else:
         done = reproduced.classifier("predict", str(iris_as(tmp_path / name)))

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from classifier.base.errors import UserError
 from classifier.base.standard_streams import called
-from classifier.fetching.parquet import is_parquet, write_parquet_as_csv
+from classifier.fetching.parquet import (
+    FIRST,
+    begins_as_parquet,
+    is_parquet,
+    write_parquet_as_csv,
+)
 from classifier.table.cells import Layout
 
 GZIP, PIECE = b"\x1f\x8b", 2**20  # how such files begin, and bytes that are unpacked at a time
@@ -28,7 +33,7 @@ def split_name(name: str) -> tuple[str, str]:
 def own_layout(path: Path, layout: Layout) -> Layout:
     """Return how a table is written that stands beside those of a layout, as its kind says."""
     _, kind = split_name(path.name)
-    if kind == ".parquet" or (path.is_file() and is_parquet(path)):
+    if kind == ".parquet" or (path.is_file() and holds_parquet(path)):
         return layout.model_copy(update={"delimiter": ",", "encoding": "utf-8", "header": True})
     return layout.model_copy(update={"delimiter": "\t"}) if kind == ".tsv" else layout
 
@@ -92,6 +97,17 @@ def replace(path: Path, write: Callable[[Path, Path], None]) -> None:
             write(old, path)
     finally:
         old.unlink()
+
+
+def holds_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, perhaps compressed by gzip."""
+    if not is_packed(path):
+        return is_parquet(path)
+    try:
+        with gzip.open(path) as file:
+            return begins_as_parquet(file.read(FIRST))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False  # which shows when it is unpacked
 
 
 def is_packed(path: Path) -> bool:

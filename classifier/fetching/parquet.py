@@ -13,7 +13,8 @@ from classifier.base.errors import UserError, one_line, shown
 from classifier.base.progress import Progress
 from classifier.table.cells import Layout
 
-BEGINNING = re.compile(rb"PAR1[\0-\x08\x0e-\x1f]")  # no text goes on so
+THOUSAND = r"^(-?\d{1,3}\.\d{3})$"  # looks like one thousand and more, apart by a point
+FIRST, BEGINNING = 5, re.compile(rb"PAR1[\0-\x08\x0e-\x1f]")  # bytes; no text goes on so
 CELLS = 2**18  # of a batch
 BUFFER = 2**20  # bytes of a column that are read at a time
 INSTALL = (
@@ -23,11 +24,16 @@ INSTALL = (
 
 def is_parquet(path: Path) -> bool:
     with path.open("rb") as file:
-        return bool(BEGINNING.match(file.read(5)))
+        return begins_as_parquet(file.read(FIRST))
+
+
+def begins_as_parquet(text: bytes) -> bool:
+    """Whether the first bytes of a file are those of Parquet."""
+    return bool(BEGINNING.match(text))
 
 
 def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
-    """Write a Parquet file as CSV in UTF-8, with a header if the layout has one.
+    """Write a Parquet file as CSV in UTF-8, with a header.
 
     Null and NaN are empty cells. Times are to the second, those with a zone in UTC.
 
@@ -37,10 +43,11 @@ def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
     """
     if codecs.lookup(layout.encoding).name not in ("utf-8", "utf-8-sig"):
         raise UserError(f"{path}: is Parquet, which is text in UTF-8; set prepare.encoding: utf-8")
+    if not layout.header:
+        raise UserError(f"{path}: is Parquet, which names its columns; set prepare.header: true")
     with opened(path) as file, target.open("wb") as csv_file:
         names = column_names(path, file.schema_arrow)
-        if layout.header:
-            csv_file.write(line_of(names, layout.delimiter))
+        csv_file.write(line_of(names, layout.delimiter))
         rows = max(1, CELLS // len(names))
         bar = {"desc": "Parquet", "total": file.metadata.num_rows, "unit": "rows", "leave": None}
         with Progress(**bar, disable=file.metadata.num_rows <= rows) as progress:
@@ -127,6 +134,8 @@ def texts_of(column: Any) -> Any:
         numbers = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         column = compute.if_else(compute.is_nan(numbers), None, numbers)
     texts = column.cast(pa.large_string())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        texts = compute.replace_substring_regex(texts, THOUSAND, r"\10")
     return compute.fill_null(joined(texts, zone), "")
 
 

@@ -1,8 +1,7 @@
 """A table that is a folder of parts: files of one kind and the same columns, joined as one CSV."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -67,35 +66,29 @@ def append(
 
     first: the first part and its first row, None if this is the first.
     """
-    is_parquet = split_name(part.name)[1] == ".parquet"
-    own = layout.model_copy(update={"header": layout.header or is_parquet})
-    copy = Path(f"{table.name}.part.tmp")
-    with as_csv(part, own, copy) as path, open_text(path, own) as lines:
-        text, row = first_row(lines, own, path)
+    copy, read = Path(f"{table.name}.part.tmp"), list[str]()
+    with as_csv(part, layout, copy) as path, open_text(path, layout) as lines:
+        rows = numbered_rows(noted(lines, read), layout, path)
+        _, row = next(rows, (0, None))
         if row is None:
             return None
+        names = [cell.strip() for cell in row]
         if first:
-            require_same_columns(part, row, *first, has_header=own.header)
-        is_kept = not own.header or (layout.header and not first)
-        last = "\n"
-        for last in chain([text] * is_kept, lines):
-            table.write(last)
-        if not last.endswith(("\n", "\r")):
-            table.write("\n")
-    return row
+            require_same_columns(part, names, *first, has_header=layout.header)
+        if first and layout.header:
+            read.clear()
+        for _ in rows:  # a quote that is not closed ends it here, not in the next part
+            table.writelines(read)
+            read.clear()
+        table.writelines(read)
+    return names
 
 
-def first_row(lines: Iterator[str], layout: Layout, path: Path) -> tuple[str, list[str] | None]:
-    """Return the text up to the end of the first row that is not blank, and its cells."""
-    read: list[str] = []
-
-    def noted() -> Iterator[str]:
-        for line in lines:
-            read.append(line)
-            yield line
-
-    _, row = next(numbered_rows(noted(), layout, path), (0, None))
-    return "".join(read), row and [cell.strip() for cell in row]
+def noted(lines: Iterable[str], read: list[str]) -> Iterator[str]:
+    """Yield lines, each once it is added, whole, to those that were read."""
+    for line in lines:
+        read.append(line if line.endswith(("\n", "\r")) else line + "\n")
+        yield line
 
 
 def require_same_columns(

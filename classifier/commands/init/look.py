@@ -91,8 +91,9 @@ class Look:
 
 
 def gaps(column: Column) -> str:
-    words = f", such as {', '.join(column.words)}" if column.words else ""
-    return f"; {column.gaps:,} without a value{words}" if column.gaps else ""
+    words = [*(mark for mark in column.marks if mark), *column.words]
+    such = f", such as {', '.join(words)}" * bool(words)
+    return f"; {column.gaps:,} without a value{such}" * bool(column.gaps)
 
 
 def look_at_table(path: Path, label: str | None, layout: Layout | None = None) -> Look:
