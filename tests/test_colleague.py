@@ -24,7 +24,7 @@ def bare(shared: Shared) -> Shared:
 def make(shared: Shared, target: str = "repro") -> tuple[int, str]:
     """Run make in the clone, as if its environment were set up; return exit code and output."""
     shared.clone.run("ln", "-sfn", sys.prefix, ".venv")
-    done = shared.clone.run("make", target, check=False)
+    done = shared.clone.run("make", "--no-print-directory", target, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -43,6 +43,7 @@ def test_make_repro_pulls_rather_than_trains_and_says_so(bare):
     assert ALL not in make(bare)[1], "what has been pulled is not looked for again"
 
 
+@pytest.mark.slow
 def test_make_repro_pulls_what_a_git_pull_has_brought(compared, tmp_path):
     """The colleague has the artifacts of the commit before, and no model of this one."""
     ours = Shared(compared.copy(tmp_path / "clone"))

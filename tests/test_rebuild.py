@@ -149,6 +149,7 @@ def test_a_stage_that_fails_is_refused(clone):
     assert rebuild(clone) == (1, ["error: a stage has failed: `dvc repro` in a fresh clone"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_when_it_is_ended_nothing_is_left_behind(clone, tmp_path, number):
     clone.edit("dvc.yaml", "cp data/source", "sleep 60 && cp data/source")
@@ -171,6 +172,7 @@ def sleeping(folder: Path) -> list[psutil.Process]:
     return [one for one in waiting if str(one.info["cwd"]).startswith(str(folder))]
 
 
+@pytest.mark.slow
 def test_what_is_made_and_not_named_is_refused(clone):
     clone.edit("dvc.yaml", "mkdir metrics/counts", "mkdir metrics/counts && touch metrics/counts/x")
     clone.commit("One file more")
@@ -181,6 +183,7 @@ def test_what_is_made_and_not_named_is_refused(clone):
     assert line.endswith("; dvc.lock names no such file")
 
 
+@pytest.mark.slow
 def test_what_is_nowhere_is_compared_by_md5_and_not_attested(clone, tmp_path):
     theirs = clone.clone(tmp_path / "elsewhere/clone")
     code, shown = rebuild(theirs, "--attest", "statement")
@@ -194,6 +197,7 @@ def test_what_is_nowhere_is_compared_by_md5_and_not_attested(clone, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_table_of_dvc_add_is_brought(clone):
     clone.git("rm", "-q", "--cached", "data/source/iris.data")
     clone.dvc("add", "data/source/iris.data")
