@@ -9,6 +9,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+TABLES := $(VENV)/tables
 SITE_CACHE := $(CURDIR)/.dvc/tmp/site-cache
 PLOTS := .dvc/tmp/plots.html
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
@@ -58,6 +59,7 @@ style: test-environment
 lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --group tables --no-deps --output-file requirements-tables.txt
 
 # A copy of the lock that was installed stands in the environment: a matter of content, not of
 # file times, which git does not keep. A clone that was moved has lost its interpreter.
@@ -72,6 +74,10 @@ environment:
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
 		{ $(INSTALL) --requirement requirements-test.txt && cp requirements-test.txt $(VENV); }
+# Apart from the environment: Keras imports scikit-learn where it finds it, for a second each time.
+	@cmp -s requirements-tables.txt $(VENV)/requirements-tables.txt || { rm -rf $(TABLES) && \
+		$(UV) pip install --quiet --require-hashes --no-deps --target $(TABLES) \
+		--requirement requirements-tables.txt && cp requirements-tables.txt $(VENV); }
 
 .PHONY: $(VENV)
 $(VENV):

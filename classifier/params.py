@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.base.csv_dialect import DateFormat, Delimiter, Encoding, NumberFormat
+from classifier.base.csv_dialect import DatesEntry, Delimiter, Encoding, NumberFormat
 from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
@@ -55,7 +55,7 @@ class Prepare(Section):
     features: Annotated[list[Column], Field(min_length=1)] | None
     exclude: list[Column]
     text: list[Column]
-    dates: dict[Column, DateFormat]
+    dates: dict[Column, DatesEntry]
     numbers: dict[Column, NumberFormat]
     group: Column | None
     time: Column | None

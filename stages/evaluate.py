@@ -70,6 +70,7 @@ def main() -> None:
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         members=recipe.members,
         held_out=len(evaluation) > 1,
+        in_time=train.groups is not None and train.groups.in_time,
     )
     conclude(schema, evaluation, results, findings)
 

@@ -236,11 +236,12 @@ def test_no_better_than_the_most_frequent_class(good):
     nothing = ends(-0.01, 0.01, 0.897)
     (line,) = told(beside(good, "majority", accuracy=nothing, macro_f1=nothing))
     assert line == (
-        "problem: it is no better than always answering the most frequent class: accuracy 0.900 on "
-        "rows left out, against 0.897; the features may not tell the class"
+        "problem: it is not shown to be better than always answering the most frequent class: "
+        "accuracy 0.900 on rows left out, against 0.897, the difference -0.010 to +0.010; "
+        "the features may not tell the class"
     )
     (line,) = told(beside(good, "majority", accuracy=nothing))
-    assert line.startswith("warning: by accuracy it is no better than the most frequent class")
+    assert line.startswith("warning: by accuracy it is not shown to be better than the most")
 
 
 def test_no_better_than_no_hidden_layer(good):
@@ -269,6 +270,8 @@ def test_starts_of_which_some_lead_nowhere(good):
     (line,) = told(replace(good, folds=failed))
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
     assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
+    (line,) = told(replace(good, folds=failed, in_time=True))
+    assert line.endswith("; metrics/folds.csv has them: the first know the fewest rows")
 
 
 def test_few_models(good):

@@ -102,7 +102,8 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     most = np.bincount(classes).max() / len(classes)
     starts = schema.first_inputs
     for place, feature in enumerate(schema.features):
-        told = share_told(features[:, starts[place] : starts[place + 1]], classes)
+        end = starts[place] + 1 if isinstance(feature, NumberFeature) else starts[place + 1]
+        told = share_told(features[:, starts[place] : end], classes)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"

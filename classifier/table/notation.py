@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Self, cast
 
 import numpy as np
 
 from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import quoted
+from classifier.table.calendar import DatePart
 from classifier.table.cells import FLOAT32_LIMIT, Layout, is_number, why_no_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +68,13 @@ class Dates(Notation):
     """Dates, or points in time, as `datetime.strptime` reads them."""
 
     written: str  # as %Y-%m-%d
+    parts: tuple[DatePart, ...] = ()  # that are inputs too
+
+    @classmethod
+    def of(cls, entry: "str | list[str]") -> Self:
+        """Return the dates that an entry of prepare.dates tells of."""
+        written, *parts = [entry] if isinstance(entry, str) else entry
+        return cls(written, tuple(cast(list[DatePart], parts)))
 
     def number(self, cell: str) -> float | None:
         """Return how many days after 1970-01-01 00:00 UTC it is, None where it is no date."""
