@@ -141,8 +141,13 @@ def load_params(path: Path = PARAMS) -> Params:
 
 def parse_params(text: str | bytes, name: str) -> Params:
     """Return the params that a text holds; `name` is what a `UserError` calls it."""
+    return checked_params(parse_yaml(text, name), name)
+
+
+def checked_params(content: Any, name: str) -> Params:
+    """Return the params that the content of a params.yaml is; raise `UserError` as above."""
     try:
-        return Params.model_validate(parse_yaml(text, name))
+        return Params.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{name}: {_first_mistake(error)}") from error
 

@@ -139,10 +139,10 @@ def in_folder(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_parts_are_joined_in_the_order_of_their_names(fetched, capsys):
-    hidden = {".a.csv.crc": b"\0", "_SUCCESS": ""}
+    hidden = {".a.csv.crc": b"\0", "_SUCCESS": "", "a.csv.dvc": "outs:"}
     assert fetched("data/source/parts", in_folder(PARTS | hidden)) == JOINED
     assert capsys.readouterr().err == (
-        "data/source/parts: passed over: .a.csv.crc, _SUCCESS\n"
+        "data/source/parts: passed over: .a.csv.crc, _SUCCESS, a.csv.dvc\n"
         "data/source/parts/e.csv: is empty, passed over\n"
     )
 

@@ -145,7 +145,10 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
     if LOCK not in files:
         raise UserError(f"{name}: has no {LOCK}; `dvc repro` writes it")
     lock = parse_lock(files[LOCK], f"{name}: {LOCK}")
-    if "crossval" not in lock.stages or not lock.params("crossval").get("crossval.folds"):
+    folds = lock.params("crossval").get("crossval.folds")
+    if folds is None:
+        raise UserError(f"{name}: {LOCK} says nothing of crossval: cut off, or of a run that was")
+    if not folds:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if str(OUT_OF_FOLD) not in lock.outs():
         raise UserError(f"{name}: was made before {OUT_OF_FOLD} was; run `dvc repro` there")

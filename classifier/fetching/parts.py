@@ -21,7 +21,8 @@ def find_parts(folder: Path) -> list[Path]:
     """
     require_under_sources(folder)
     paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    hidden = [path.name for path in paths if path.name[0] in "._"]  # as Spark and others have it
+    # What Spark and others hide, and what `dvc add` writes beside a part.
+    hidden = [path.name for path in paths if path.name[0] in "._" or path.suffix == ".dvc"]
     parts = [path for path in paths if path.name not in hidden]
     if hidden:
         print(f"{folder}: passed over: {listed(hidden)}", file=sys.stderr)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from psutil import pid_exists
 
-from classifier.base.dvc_lock import Lock, read_lock, require_recorded
+from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, require_file, without_secrets
 from classifier.base.paths import (
     CONFUSION,
@@ -25,13 +26,16 @@ from classifier.base.paths import (
     SCHEMA,
 )
 from classifier.base.progress import Progress
-from classifier.commands.revisions import git, lines_on_changes
+from classifier.commands.artifacts.reach import out_of_reach
+from classifier.commands.rebuild.digests import digest_of_file
+from classifier.commands.revisions import git, lines_on_changes, repo_at
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
 from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
+RWLOCK = Path(".dvc/tmp/rwlock")  # who reads and writes what, by DVC
 COLUMNS = ["row", "actual", "predicted", "probability"]
 CHUNK_ROWS = 200_000
 WRONG_ROWS = 10
@@ -58,7 +62,8 @@ class Predictions:
 class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
-    outdated: a line for each param or file that is not as it was run.
+    outdated: a line for each param or file that is not as it was run; files: path, SHA-256, md5 and
+    bytes of each artifact.
     """
 
     schema: Schema
@@ -73,6 +78,7 @@ class Run:
     predictions: dict[str, Predictions]
     findings: list[Finding]
     outdated: list[str]
+    files: list[list[str]]
 
     @property
     def params(self) -> dict[str, dict[str, Any]]:
@@ -87,11 +93,41 @@ class Run:
 
 
 def load_run() -> Run:
-    """Return the results of the run that dvc.lock records.
+    """Return the results of the run that dvc.lock records, and say if another is under way.
 
     Raises:
         UserError: a file is missing, damaged or not of that run.
     """
+    another = run_under_way()
+    try:
+        run = recorded_run()
+    except UserError as error:
+        if another:
+            raise UserError(f"{another}; try again when it has ended ({error})") from error
+        raise
+    if another:
+        run.outdated.insert(0, f"{another}; this is of the run before it")
+    return run
+
+
+def run_under_way() -> str:
+    """Say which process writes artifacts at this moment, as DVC has it, or "" if none does.
+
+    DVC notes no host, and what it noted of a process that was killed stays.
+    """
+    try:
+        noted = json.loads(RWLOCK.read_bytes())["write"].values()
+        process = next(one for one in noted if one)
+        program, *arguments = process["cmd"].split(" ")
+        pid, command = process["pid"], " ".join([Path(program).name, *arguments])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return ""
+    where = "here" if pid_exists(pid) else "on another machine, or was killed"
+    return f"`{command}` is at work {where} (process {pid})"
+
+
+def recorded_run() -> Run:
+    """Return what `load_run` does, whatever else is under way."""
     evaluation, lock = read_json(require_recorded(EVALUATION)), read_lock()
     lock.require_one_run(str(LOCK), *TO_EVALUATE)
     crossval = read_json(require_recorded(CROSSVAL))
@@ -112,12 +148,23 @@ def load_run() -> Run:
             for name, found in evaluation.items()
         },
         outdated=lines_on_changes(None, lock),
+        files=[row for out in lock.outs().values() for row in rows_of(out)],
     )
     if run.params.keys() != Params.of_stages().keys():
         raise damaged(LOCK)
     require_recorded(PREDICTIONS)
     require_recorded(PREPARED)
     return run
+
+
+def rows_of(out: Entry) -> Iterator[list[str]]:
+    """Yield the row of an artifact, and those of the files in it if it is a folder."""
+    root = Path(out.path)
+    if root.is_dir():
+        yield [f"{root}/", "", out.md5, f"{out.size or 0:,}"]
+    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if digest := digest_of_file(path):
+            yield [str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -199,10 +246,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def commit() -> str:
-    """Return the commit that is checked out and whether there are changes on top; "" if none."""
+    """Return the commit that is checked out and whether there are changes on top; "" if none.
+
+    A table or a test set that was read and git does not have is a change.
+    """
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
-        changed = git("status", "-s", "-uno").strip()
+        with repo_at(None) as repo:
+            changed = git("status", "-s", "-uno").strip() or [*out_of_reach(repo)]
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()

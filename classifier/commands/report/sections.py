@@ -412,7 +412,8 @@ def about_source(run: Run) -> list[str]:
     source = run.params["fetch"]["source"]
     raw = run.lock.outs()[str(RAW)]
     known = library_row(source, raw.size)
-    words = f"{source}, {raw.size:,} bytes, md5 {raw.md5}."
+    sha256 = next((f"SHA-256 {row[1]}, " for row in run.files if row[0] == str(RAW)), "")
+    words = f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}."
     return (
         [words, f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}."] if known else [words]
     )
@@ -475,11 +476,10 @@ def what_was_run(run: Run, commit: str) -> Section:
         for section, keys in run.params.items()
         for key, value in keys.items()
     ]
-    files = [[out.path, out.md5, f"{out.size:,}"] for out in run.lock.outs().values()]
     blocks: list[Block] = [
         f"Commit {commit}." if commit else "There is no git commit.",
         Table("Parameters", ["parameter", "value"], settings),
-        Table("Files that the run made", ["file", "md5", "bytes"], files),
+        Table("Files that the run made", ["file", "SHA-256", "md5", "bytes"], run.files),
     ]
     if run.environment:
         flat = pd.json_normalize(run.environment).iloc[0].to_dict()
