@@ -12,9 +12,10 @@ import yaml
 
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import of_other_rows, of_table, share_told
+from classifier.findings.of_table import halves, of_other_rows, of_table, share_told
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.rows.dataset import Dataset, open_dataset
+from classifier.rows.groups import Groups
 from classifier.scoring import repeated
 from classifier.table.schema import Schema
 
@@ -111,10 +112,34 @@ def test_an_id_in_a_table_sorted_by_class_gives_the_label_away(found, table):
 def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
     rng = np.random.default_rng(0)
     inputs, classes = rng.random((10_000, 1)).astype(np.float32), rng.integers(2, size=10_000)
-    assert share_told(inputs, classes) == pytest.approx(0.5, abs=0.03)
+    parts = halves(classes, None)
+    assert share_told(inputs, classes, *parts) == pytest.approx(0.5, abs=0.03)
     inputs[::3] = np.nan
-    assert share_told(inputs, classes) == pytest.approx(0.5, abs=0.03)
-    assert share_told(np.full((10, 1), np.nan, np.float32), classes[:10]) <= 1
+    assert share_told(inputs, classes, *parts) == pytest.approx(0.5, abs=0.03)
+    gaps = np.full((10, 1), np.nan, np.float32)
+    assert share_told(gaps, classes[:10], *halves(classes[:10], None)) <= 1
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_what_is_the_same_in_all_rows_of_a_group_tells_nothing_of_others(in_time):
+    rng, of_rows = np.random.default_rng(0), np.repeat(np.arange(60, dtype=np.int32), 20)
+    who, classes = rng.random((60, 1)).astype(np.float32), rng.integers(2, size=60)
+    inputs, classes = who[of_rows], classes[of_rows]
+    assert share_told(inputs, classes, *halves(classes, None)) > 0.9
+    parts = halves(classes, Groups(of_rows, in_time))
+    assert share_told(inputs, classes, *parts) < 0.7
+
+
+def test_copies_within_a_group_are_in_no_other_fold():
+    features = np.repeat(np.arange(8, dtype=np.float32), 5)[:, None]
+    labels = np.eye(2, dtype=np.uint8)[np.arange(40) // 5 % 2]
+    together, apart = np.arange(40) // 5, np.arange(40) % 5
+    for groups, copies in ((None, 40), (together, 0), (apart, 40)):
+        data = Dataset(
+            features, labels, groups=None if groups is None else Groups(groups.astype(np.int32))
+        )
+        assert repeated.count_copies(data) == copies
+        assert repeated.count_like_others(data) == (copies, 0)
 
 
 def test_copies_and_rows_that_contradict_each_other(found, table):
@@ -159,7 +184,8 @@ def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):
     assert not [line for line in found(noise, is_scaled=True) if "alone tells" in line]
     inputs = np.eye(2, dtype=np.float32)[rng.integers(2, size=100)]
     inputs[50:] = np.nan
-    assert share_told(inputs, np.arange(100) // 50) == 1
+    classes = np.arange(100) // 50
+    assert share_told(inputs, classes, *halves(classes, None)) == 1
 
 
 def test_another_data_set_in_other_units(prepared, table):

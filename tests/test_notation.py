@@ -84,6 +84,10 @@ def test_digits_alone_are_a_date_only_if_all_are_there(cell):
     assert Dates("%Y%m%d").number(cell) is None
 
 
+def test_a_day_after_the_last_year_of_datetime_is_shown_as_a_number():
+    assert Dates("%Y-%m-%d").text(2_932_897) == "2932897"
+
+
 def test_a_time_is_a_part_of_a_day_in_utc():
     times = Dates("%Y-%m-%dT%H:%M:%S%z")
     assert times.number("1970-01-02T14:00:00+02:00") == 1.5

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset
+from classifier.rows.groups import Groups
 from classifier.scoring.repeated import count_like_others, count_repeated
 from classifier.table.schema import Feature, NumberFeature, Schema
 
@@ -97,27 +98,47 @@ def level_of(rows: int, data: Dataset) -> Level:
 
 def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     """Yield the columns of which each alone tells the class of almost every row."""
-    features, labels = train.take(some_rows(train))
+    rows = some_rows(train)
+    features, labels = train.take(rows)
     classes = labels.argmax(axis=1)
+    parts = halves(classes, train.groups and train.groups.take(rows))
     most = np.bincount(classes).max() / len(classes)
     starts = schema.first_inputs
     for place, feature in enumerate(schema.features):
         end = starts[place] + 1 if isinstance(feature, NumberFeature) else starts[place + 1]
-        told = share_told(features[:, starts[place] : end], classes)
+        told = share_told(features[:, starts[place] : end], classes, *parts)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
             yield Finding("warning", "table", seen, advice)
 
 
-def share_told(inputs: npt.NDArray[np.float32], classes: npt.NDArray[np.intp]) -> float:
-    """Return of how many rows a feature tells the class, learned from half of them.
+def halves(
+    classes: npt.NDArray[np.intp], groups: Groups | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the numbers of the rows of each half: of rows, of groups, or the earlier and later."""
+    if groups is None:  # in the table, every other row may be of one class
+        order = np.argsort(classes, kind="stable")
+        return order[::2], order[1::2]
+    _, places = np.unique(groups.of_rows, return_inverse=True)
+    count = int(places.max()) + 1
+    if not groups.in_time:
+        places = np.random.default_rng(0).permutation(count)[places]
+    return np.flatnonzero(places < count / 2), np.flatnonzero(places >= count / 2)
 
-    inputs: (rows, columns), a column of numbers or one for each category. Numbers are cut into BINS
-    of as many rows; of a bin, the answer is its most frequent class.
+
+def share_told(
+    inputs: npt.NDArray[np.float32],
+    classes: npt.NDArray[np.intp],
+    learned: npt.NDArray[np.intp],
+    tested: npt.NDArray[np.intp],
+) -> float:
+    """Return of how many rows a feature tells the class, learned from others.
+
+    inputs: (rows, columns), a column of numbers or one for each category; learned, tested: the
+    numbers of rows. Numbers are cut into BINS of as many rows; of a bin, the answer is its most
+    frequent class.
     """
-    order = np.argsort(classes, kind="stable")  # in the table, every other row may be of one class
-    learned, tested = order[::2], order[1::2]
     if inputs.shape[1] > 1:
         gaps = np.isnan(inputs[:, 0]) | ~inputs.any(axis=1)
         bins = np.where(gaps, inputs.shape[1], inputs.argmax(axis=1))

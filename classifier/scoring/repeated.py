@@ -25,46 +25,69 @@ def count_repeated(data: Dataset, train: Dataset) -> int:
 
 
 def count_copies(data: Dataset) -> int:
-    """Return how many rows there are of which the data set has another, label and all."""
-    _, counts = np.unique(np.concatenate([*row_hashes(data)]), return_counts=True)
-    return int(counts[counts > 1].sum())
+    """Return how many rows there are of which the data set has another, label and all.
+
+    Where rows belong together, another of their own group does not count: no fold has only one.
+    """
+    hashes = np.concatenate([*row_hashes(data)])
+    if data.groups is None:
+        _, counts = np.unique(hashes, return_counts=True)
+        return int(counts[counts > 1].sum())
+    _, alike, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    return int(counts[groups_of_sets(alike, data.groups.of_rows) > 1].sum())
+
+
+def groups_of_sets(
+    sets: npt.NDArray[np.intp], groups: npt.NDArray[np.integer]
+) -> npt.NDArray[np.intp]:
+    """Return how many groups each set of rows is of; both count from 0, (rows,)."""
+    count = int(groups.max()) + 1
+    return np.bincount(np.unique(sets * count + groups) // count)
 
 
 def count_like_others(data: Dataset) -> tuple[int, int]:
     """Return how many rows have the features of another of their class, and of another class.
 
-    Of many more rows than SAMPLED, an estimate: rows are drawn by a hash of their features, so that
-    those that are alike are drawn together. Where that draws too many or too few, there are large
-    groups of them, and all rows are counted.
+    Of the first, only those of another group count, where rows belong together. Of many more rows
+    than SAMPLED, an estimate: rows are drawn by a hash of their features, so that those that are
+    alike are drawn together. Where that draws too many or too few, there are large groups of them,
+    and all rows are counted.
     """
     share = np.uint64(max(1, len(data) // SAMPLED))
-    hashes, classes = drawn_rows(data, share)
+    hashes, classes, groups = drawn_rows(data, share)
     if abs(len(hashes) * int(share) - len(data)) > UNEVEN * len(data):
         share = np.uint64(1)
-        hashes, classes = drawn_rows(data, share)
+        hashes, classes, groups = drawn_rows(data, share)
     order = np.lexsort((classes, hashes))
-    hashes, classes = hashes[order], classes[order]
+    hashes, classes, groups = hashes[order], classes[order], groups[order]
     other_features = np.append(True, hashes[1:] != hashes[:-1])
     other_rows = np.append(True, other_features[1:] | (classes[1:] != classes[:-1]))
     copies, alike = group_sizes(other_rows), group_sizes(other_features)
     classes_of_group = np.add.reduceat(other_rows, np.flatnonzero(other_features), dtype=np.intp)
     contradictory = alike[classes_of_group > 1].sum()
-    found = copies[copies > 1].sum(), contradictory
+    are_apart = copies > 1
+    if data.groups is not None:
+        are_apart = groups_of_sets(np.cumsum(other_rows) - 1, groups) > 1
+    found = copies[are_apart].sum(), contradictory
     of_all, of_contradictory = (min(len(data), int(count * share)) for count in found)
     return of_all, of_contradictory
 
 
 def drawn_rows(
     data: Dataset, share: np.uint64
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:
-    """Return the hashes of features, and the classes, of one row in `share`."""
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the hashes of features, the classes and the groups of one row in `share`.
+
+    Where rows do not belong together, each is a group.
+    """
     drawn = [
-        (hashes[is_drawn], classes[is_drawn])
+        (hashes[is_drawn], classes[is_drawn], is_drawn)
         for hashes, classes in feature_hashes(data)
         for is_drawn in [hashes % share == 0]
     ]
-    hashes, classes = (np.concatenate(each) for each in zip(*drawn, strict=True))
-    return hashes, classes
+    hashes, classes, are_drawn = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    rows = np.flatnonzero(are_drawn)
+    return hashes, classes, data.groups.of_rows[rows].astype(np.intp) if data.groups else rows
 
 
 def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

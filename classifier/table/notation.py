@@ -93,7 +93,10 @@ class Dates(Notation):
         ).total_seconds() / DAY
 
     def text(self, number: float) -> str:
-        return (EPOCH + timedelta(days=number)).strftime(self.written)
+        try:
+            return (EPOCH + timedelta(days=number)).strftime(self.written)
+        except OverflowError:  # float32 has made the year 10000 of the end of 9999
+            return super().text(number)
 
     def why_not(self, cell: str) -> str:
         example = self.text((EXAMPLE - EPOCH) / timedelta(days=1))
