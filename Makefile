@@ -67,9 +67,9 @@ environment:
 	@cmp -s requirements.txt $(VENV)/requirements.txt && \
 		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
 # DVC's site cache holds pickles; where DVC would put it, everybody can write.
-	@test -d $(SITE_CACHE) || { mkdir -p .dvc/tmp && mkdir -m 700 $(SITE_CACHE); }
+	@test -d "$(SITE_CACHE)" || { mkdir -p .dvc/tmp && mkdir -m 700 "$(SITE_CACHE)"; }
 	@grep -qsF "site_cache_dir = $(SITE_CACHE)" .dvc/config.local || \
-		$(VENV)/bin/dvc config --quiet --local core.site_cache_dir $(SITE_CACHE)
+		$(VENV)/bin/dvc config --quiet --local core.site_cache_dir "$(SITE_CACHE)"
 
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \

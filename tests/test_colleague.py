@@ -164,7 +164,7 @@ def test_a_private_table_reaches_the_colleague_through_the_remote(own, tmp_path)
     ("path", "old", "new", "stages", "words"),
     [
         ("params.yaml", "retries: 3", "retries: 2", ["fetch"],
-         "fetch.retries: the commit has another than dvc.lock; `git commit params.yaml dvc.yaml`"),
+         "fetch.retries: the commit has another; commit what was run, or `dvc repro`"),
         ("classifier/fetching/download.py", "A table", "The table", ["fetch"],
          "classifier/fetching/download.py: not committed; "
          "`git commit classifier/fetching/download.py`"),
@@ -182,6 +182,22 @@ def test_what_the_run_has_read_and_the_commit_has_not_is_told(
     code, shown = shared.run("push")
     assert (code, shown.splitlines()[0]) == (1, words)
     assert committed(shared).run("push") == (0, PUSHED)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("classifier/model/network.py", "import", " import", "classifier/model"),
+        ("data/source/iris.data", "5.1,3.5,1.4,0.2", "5.1,3.5,1.4,0.3", "data/source/iris.data"),
+    ],
+)
+def test_what_was_edited_after_the_run_and_committed_is_told(shared, path, old, new, told):
+    text = shared.clone.read(path)
+    (shared.clone.path / path).write_text(text.replace(old, new, 1))
+    shared.clone.git("commit", "--quiet", "--all", "--message", "An edit")
+    code, shown = shared.run("push")
+    assert code == 1
+    assert shown.startswith(f"{told}: the commit has another; commit what was run, or `dvc repro`")
 
 
 def test_a_new_lock_that_is_not_committed_is_told(shared):

@@ -27,7 +27,7 @@ from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
 from classifier.scoring.answers import Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import member_at
+from classifier.scoring.folds import known_classes, member_at
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from classifier.scoring.scores import METRICS, macro_f1
@@ -366,6 +366,13 @@ def test_what_is_written_is_read_again(iris, shipped, tmp_path):
     table = pd.read_csv(tmp_path / "all.csv", keep_default_na=False)
     assert [*table][6:] == [f"probability_{name}" for name in names]
     assert table.iloc[:, 6:].to_numpy() == pytest.approx(probabilities.reshape(-1, 3), abs=1e-6)
+
+
+def test_the_most_frequent_class_does_not_change_with_the_row_left_out():
+    labels = np.eye(2, dtype=np.uint8)[np.arange(40) % 2]
+    data = Dataset(np.zeros((40, 1), np.float32), labels)
+    counts = known_classes(data, Crossval(folds=40, repeats=1, probabilities=True, seed=1))
+    assert counts.tolist() == [[20, 20]] * 40
 
 
 def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):

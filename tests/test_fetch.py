@@ -156,12 +156,13 @@ def test_after_the_last_try_one_line_names_the_url(fetched, server, tmp_path, tr
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_refusal_is_not_tried_again(fetched, server, status):
+@pytest.mark.parametrize("status", [202, 206, 403, 404])
+def test_a_refusal_or_a_part_is_no_table_and_is_not_tried_again(fetched, server, tmp_path, status):
     server.troubles = [str(status)] * 9
     with pytest.raises(UserError, match=server.url):
         fetched(server.url)
     assert server.requests == 1
+    assert nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_a_model_that_answers_one_class_only(good):
 def test_a_class_that_is_never_answered(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0], [0, 10, 0], [5, 5, 0]])))
     assert line.startswith(
-        "warning: it never answers perhaps on rows that it was trained on; train"
+        "warning: it never answers perhaps on rows that it was trained on; see train"
     )
 
 
@@ -287,7 +287,7 @@ def test_a_bad_start_and_rows_known_by_heart(good):
     assert not told(replace(good, train={"accuracy": 0.6, "rows": 300}, in_time=True))
     (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
-    assert line.startswith("warning: it overfits: accuracy 1.000 on its own rows")
+    assert line.startswith("warning: it does better on its own rows: accuracy 1.000")
 
 
 def test_starts_of_which_some_lead_nowhere(good):

@@ -13,6 +13,7 @@ from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import Git
+from dvc.stage import PipelineStage
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock
@@ -85,7 +86,8 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     with repo_at(revision) as repo:
         # Before DVC reads them, which says less of what is wrong.
         params = written_params(repo.dvcfs.read_bytes(str(PARAMS)), name)
-        defined = [stage for stage in repo.index.stages if stage.name in wanted]
+        pipeline = (stage for stage in repo.index.stages if isinstance(stage, PipelineStage))
+        defined = [stage for stage in pipeline if stage.name in wanted]  # not those of `dvc add`
         commands = {stage.name: stage.cmd for stage in defined}
         deps = [dep for stage in defined for dep in stage.deps]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}

@@ -21,6 +21,7 @@ from classifier.params import Fetch
 # s3 needs the package s3fs, gs gcsfs, az and abfs adlfs, sftp and ssh paramiko.
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
+WHOLE_STATUSES = (200, 203)  # what comes is all of it; 203: by a proxy
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
 LONGEST_WAIT = 30.0  # seconds between two tries
 
@@ -88,8 +89,17 @@ def options_of(scheme: str, seconds: float) -> dict[str, Any]:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
         # Unpacked here: of a compressed answer that is cut off, what came would pass for all of it.
         as_it_is = {"headers": {"Accept-Encoding": "identity"}, "auto_decompress": False}
-        return {"client_kwargs": {"timeout": limit} | as_it_is}
+        whole = {"raise_for_status": require_whole}
+        return {"client_kwargs": {"timeout": limit} | as_it_is | whole}
     return {"timeout": seconds} if scheme in ("ftp", "sftp", "ssh") else {}
+
+
+async def require_whole(answer: aiohttp.ClientResponse) -> None:
+    """Raise `aiohttp.ClientResponseError` if a server has sent a part, or a page about waiting."""
+    if answer.status not in WHOLE_STATUSES and answer.status < 400:
+        raise aiohttp.ClientResponseError(
+            answer.request_info, answer.history, status=answer.status, message=str(answer.reason)
+        )
 
 
 def transfer(settings: Fetch, target: Path) -> None:
@@ -121,7 +131,7 @@ def is_final(error: BaseException) -> bool:
     if isinstance(error, aiohttp.TooManyRedirects | aiohttp.RedirectClientError):
         return True
     if isinstance(error, aiohttp.ClientResponseError):
-        return 400 <= error.status < 500 and error.status not in PASSING_STATUSES
+        return error.status < 500 and error.status not in PASSING_STATUSES
     return isinstance(error, FileNotFoundError | IsADirectoryError | ImportError | ValueError)
 
 

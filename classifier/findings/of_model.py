@@ -88,7 +88,7 @@ def of_answers(results: Results) -> Iterator[Finding]:
     elif len(names) < len(results.classes):
         never = [name for name in results.classes if name not in names]
         seen = f"it never answers {listed(never)} on rows that it was trained on"
-        advice = "train.class_weight: balanced makes rare classes count, more train.epochs may too"
+        advice = "see train.class_weight and train.epochs"
         yield Finding("warning", "model", seen, advice)
 
 
@@ -131,8 +131,10 @@ def of_its_own_rows(results: Results) -> Iterator[Finding]:
         seen = f"the model that ships had a bad start: {figures} by others"
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
-        seen = f"it overfits: {figures}"
-        advice = "fewer train.epochs, train.patience or fewer units in train.hidden"
+        seen = f"it does better on its own rows: {figures}"
+        advice = (
+            "if not by luck, it overfits: fewer train.epochs, train.patience or fewer train.hidden"
+        )
         yield Finding("warning", "model", seen, advice)
 
 

@@ -13,11 +13,13 @@ from dvc.repo import Repo
 
 from classifier.base.dvc_lock import Lock, read_lock
 from classifier.base.errors import listed
-from classifier.base.files import parse_yaml
-from classifier.base.paths import LOCK, PARAMS, PIPELINE, SOURCES
+from classifier.base.files import md5_of_bytes
+from classifier.base.paths import LOCK, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import relative
-from classifier.commands.revisions import git, params_of
+from classifier.commands.revisions import changed_since, files_at, git
+from classifier.fetching.as_csv import GZIP
+from classifier.fetching.parquet import FIRST, begins_as_parquet
 
 
 def out_of_reach(repo: Repo) -> Iterator[str]:
@@ -35,12 +37,23 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
         if out.status():
             yield f"{path}: has changed; `dvc add {shlex.quote(relative(out.fs_path, out))}`"
     of_git = {*files} - {*tracked} | {relative(out.stage.path, out) for out in tracked.values()}
-    yield from not_committed(sorted(of_git))
-    if changed := changed_settings(lock):
-        yield (
-            f"{listed(changed)}: the commit has another than dvc.lock; "
-            f"`git commit {PARAMS} {PIPELINE}`"
-        )
+    missing = [*not_committed(sorted(of_git))]
+    yield from missing
+    if not missing and (changed := [*changed_in_commit(lock, source)]):
+        yield f"{listed(changed)}: the commit has another; commit what was run, or `dvc repro`"
+
+
+def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
+    """Yield the params, commands and files of the commit that dvc.lock was not made from.
+
+    Of the tables, only the one that was fetched, if it is copied: DVC has one hash of them all.
+    """
+    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES))
+    table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
+    for path, content in table.items():
+        is_copied = not content.startswith(GZIP) and not begins_as_parquet(content[:FIRST])
+        if is_copied and md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
+            yield str(path)
 
 
 def tables_and_code(repo: Repo, source: str) -> list[str]:
@@ -55,13 +68,6 @@ def tables_and_code(repo: Repo, source: str) -> list[str]:
     read.discard(str(SOURCES))  # of the tables there, one was read
     paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))
     return [*versions([source, *paths])]
-
-
-def changed_settings(lock: Lock) -> list[str]:
-    """Return which params and commands of dvc.lock are not those of the commit."""
-    defined = parse_yaml(git("show", f"HEAD:./{PIPELINE}"), str(PIPELINE))["stages"]
-    commands = {name: defined.get(name, {}).get("cmd") for name in lock.stages}
-    return lock.changed_params(params_of("HEAD")) + lock.changed_commands(commands)
 
 
 def is_in(path: str, out: Any) -> bool:
