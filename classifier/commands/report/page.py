@@ -1,61 +1,30 @@
-"""A page of sections, as one HTML file that needs no other and as Markdown."""
+"""What a report is made of: sections and their parts, which know themselves as HTML and Markdown."""
 
 import html
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
-TEMPLATE = "page.html.jinja"
-NUMBER = re.compile(r"[-+]?\d")
-OPEN = 2  # sections that are unfolded in Markdown
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+if TYPE_CHECKING:
+    from classifier.commands.report.results import Run
+    from classifier.scoring.intervals import Interval
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as people read them; the first of each row names the row."""
-
-    caption: str
-    head: list[str]
-    rows: list[list[str]]
-
-    @property
-    def numeric(self) -> list[bool]:
-        """Whether each column holds numbers, which are aligned at their ends."""
-        columns = [[row[at] for row in self.rows] for at in range(len(self.head))]
-        return [all(NUMBER.match(cell) for cell in cells if cell) for cells in columns]
+NUMBER = re.compile(r"[-+]?[\d.,]+( \([\d., to]+\))?")
+COMMENT_LINES = 59  # of Markdown, at most
+COMMENT_ROWS = 10  # of a table in it
+NARROW = 4  # columns that fit on a phone side by side
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A drawing, and in words what it shows."""
-
-    caption: str
-    alternative: str
-    svg: str
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Small figures that stand side by side."""
-
-    figures: list[Figure]
-
-
-Block = str | Table | Figure | Figures
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title and what stands below it; text is a paragraph."""
-
-    title: str
-    blocks: list[Block]
-
-
-def to_html(title: str, sections: list[Section]) -> str:
-    """Return a page with neither a script nor anything to be fetched."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+@cache
+def template() -> Any:
+    """Return the macros of the page, a function for each."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -63,42 +32,209 @@ def to_html(title: str, sections: list[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["table"] = lambda block: isinstance(block, Table)
-    environment.tests["figure"] = lambda block: isinstance(block, Figure)
-    environment.tests["figures"] = lambda block: isinstance(block, Figures)
-    return environment.get_template(TEMPLATE).render(title=title, sections=sections) + "\n"
+    return environment.get_template("page.html.jinja").module
 
 
-def to_markdown(title: str, sections: list[Section]) -> str:
-    """Return the same for a comment in a pull request, with words for figures."""
-    parts = [f"## {plain(title)}"]
-    for place, section in enumerate(sections):
-        blocks = [text for block in section.blocks for text in markdown_of(block)]
-        if place < OPEN:
-            parts += [f"### {plain(section.title)}", *blocks]
+class Part:
+    """What stands in a section; its HTML is the macro of the same name in the template."""
+
+    def html(self) -> Markup:
+        made: Markup = getattr(template(), type(self).__name__.lower())(self)
+        return made
+
+    def markdown(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Text(Part):
+    """A paragraph."""
+
+    words: str
+
+    def markdown(self) -> str:
+        return plain(self.words)
+
+
+@dataclass(frozen=True)
+class Headline(Part):
+    """The one number to remember, what it is of, and how sure it is."""
+
+    number: str
+    words: str
+    interval: str
+
+    def markdown(self) -> str:
+        return f"**{plain(self.number)}** {plain(self.words)}, {plain(self.interval)}"
+
+
+@dataclass(frozen=True)
+class Points(Part):
+    """A list: of each what it is, such as a warning, what is so, and what to do."""
+
+    rows: Sequence[tuple[str, str, str]]
+
+    def markdown(self) -> str:
+        return "\n".join(f"- **{plain(a)}**: {plain(b)}; {plain(c)}" for a, b, c in self.rows)
+
+
+@dataclass(frozen=True)
+class Table(Part):
+    """Cells as people read them; the first of each row names the row."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether each column holds numbers, which are aligned at their ends."""
+        columns = [[row[at] for row in self.rows] for at in range(len(self.head))]
+        return [all(NUMBER.fullmatch(cell) for cell in cells if cell) for cells in columns]
+
+    @property
+    def is_wide(self) -> bool:
+        return len(self.head) > NARROW
+
+    def markdown(self) -> str:
+        from tabulate import tabulate
+
+        rows = [[plain(cell) for cell in row] for row in self.rows[:COMMENT_ROWS]]
+        align = ["right" if numeric else "left" for numeric in self.numeric]
+        head = [plain(cell) for cell in self.head]
+        drawn = tabulate(rows, head, tablefmt="pipe", colalign=align, disable_numparse=True)
+        left = len(self.rows) - COMMENT_ROWS
+        return f"**{plain(self.caption)}**\n\n{drawn}" + f"\n\nand {left:,} more" * (left > 0)
+
+
+@dataclass(frozen=True)
+class Facts(Part):
+    """Names, each with a value."""
+
+    caption: str
+    values: dict[str, str]
+
+    def markdown(self) -> str:
+        listed = " · ".join(f"{plain(name)} {plain(value)}" for name, value in self.values.items())
+        return f"**{plain(self.caption)}**: {listed}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share of rows, or none, with its interval, or none; note: what else there is to say."""
+
+    name: str
+    value: float | None
+    interval: "Interval | None" = None
+    note: str = ""
+
+    @property
+    def numbers(self) -> str:
+        ends = f"{self.interval.low:.3f} to {self.interval.high:.3f}" if self.interval else ""
+        if self.value is None:
+            return ends
+        return f"{self.value:.3f}" + f" ({ends})" * bool(ends)
+
+
+@dataclass(frozen=True)
+class Estimates(Part):
+    """Shares of rows on one axis, the first of them in colour where it is the one to look at."""
+
+    caption: str
+    measure: str
+    rows: Sequence[Estimate]
+    leads: bool = False
+
+    @cached_property
+    def ticks(self) -> list[float]:
+        """The ends of the axis and what is marked between them; 1 is the last."""
+        ends = [one.interval.low if one.interval else one.value or 0 for one in self.rows]
+        tenths = 10 - int(10 * min(ends))
+        step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
+        return [1 - step * place / 10 for place in range(-(-tenths // step), -1, -1)]
+
+    def place(self, share: float) -> str:
+        """Return where on the axis a share stands, in CSS."""
+        return f"{100 * (share - self.ticks[0]) / (1 - self.ticks[0]):.2f}%"
+
+    def markdown(self) -> str:
+        rows = [[one.name, one.numbers, one.note] for one in self.rows]
+        return Table(self.caption, ["", self.measure, ""], rows).markdown()
+
+
+@dataclass(frozen=True)
+class Figure(Part):
+    """A drawing, and in words what it shows."""
+
+    caption: str
+    alternative: str
+    svg: str
+
+    def markdown(self) -> str:
+        return plain(self.alternative)
+
+
+@dataclass(frozen=True)
+class Figures(Part):
+    """Small figures that stand side by side."""
+
+    figures: Sequence[Figure]
+
+    def markdown(self) -> str:
+        shown = [f"- {figure.markdown()}" for figure in self.figures[:COMMENT_ROWS]]
+        return "\n".join(shown)
+
+
+@dataclass(frozen=True)
+class Section(Part):
+    """A title and parts of a run below it; one without parts is left out."""
+
+    run: "Run"
+    title: ClassVar[str]
+
+    def content(self) -> Iterator[Part]:
+        raise NotImplementedError
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        return list(self.content())
+
+    @property
+    def name(self) -> str:
+        """What a link to it says after the #."""
+        return quote(self.title)
+
+    def html(self) -> Markup:
+        made: Markup = template().section(self)
+        return made
+
+    def markdown(self) -> str:
+        parts = [part.markdown() for part in self.parts]
+        return "\n\n".join([f"### {plain(self.title)}", *parts])
+
+
+def to_html(title: str, lead: str, first: Sequence[Section], rest: Sequence[Section]) -> str:
+    """Return a page with neither a script nor anything to be fetched; first: its first screen."""
+    return str(template().page(title, lead, first, rest)).strip() + "\n"
+
+
+def to_markdown(title: str, lead: str, first: Iterable[Section], rest: Iterable[Section]) -> str:
+    """Return a comment on a pull request; of what does not fit, it has the titles."""
+    text = "\n\n".join([f"## {plain(title)}", plain(lead), *(one.markdown() for one in first)])
+    text, left = f"{text}\n\n<details><summary>More</summary>", []
+    for section in rest:
+        longer = f"{text}\n\n{section.markdown()}"
+        if longer.count("\n") + 5 > COMMENT_LINES:
+            left.append(plain(section.title))
         else:
-            summary = f"<details><summary>{html.escape(section.title)}</summary>"
-            parts += [summary, *blocks, "</details>"]
-    return "\n\n".join(parts)
+            text = longer
+    return text + f"\n\nIn `report.html`: {', '.join(left)}." * bool(left) + "\n\n</details>"
 
 
-def markdown_of(block: Block) -> list[str]:
-    if isinstance(block, Figures):
-        return ["\n".join(f"- {plain(figure.alternative)}" for figure in block.figures)]
-    if isinstance(block, Figure):
-        return [plain(block.alternative)]
-    if isinstance(block, Table):
-        return [f"**{plain(block.caption)}**", markdown_table(block)]
-    return [plain(block)]
-
-
-def markdown_table(table: Table) -> str:
-    from tabulate import tabulate
-
-    rows = [[plain(cell) for cell in row] for row in table.rows]
-    align = ["right" if numeric else "left" for numeric in table.numeric]
-    head = [plain(cell) for cell in table.head]
-    return str(tabulate(rows, head, tablefmt="pipe", colalign=align, disable_numparse=True))
+def to_card(title: str, front_matter: str, sections: Iterable[Section]) -> str:
+    """Return a model card, with what Hugging Face reads of it."""
+    parts = [f"---\n{front_matter}---", f"# {plain(title)}", *(one.markdown() for one in sections)]
+    return "\n\n".join(parts) + "\n"
 
 
 def plain(text: str) -> str:

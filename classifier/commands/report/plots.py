@@ -6,34 +6,44 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pandas as pd
 import yaml
+
+from classifier.base.paths import PIPELINE, PREDICTIONS
 
 Spec = dict[str, Any]
 Records = list[dict[str, Any]]
 
 TEMPLATES = Path(".dvc/plots")
-PREDICTIONS = "metrics/predictions"
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SVG = "http://www.w3.org/2000/svg"
-CELL = 26  # pixels that a number of rows takes
-SIDE_CLASSES = 12  # of which a plot is as wide, if there are fewer
+WIDTH, HEIGHT = 340, 190  # pixels of a plot, so that its text can be read on a phone
+DRAWN_ROWS = 1_000  # of a curve, or of the folds
+CELL, LEAST = 26, 220  # pixels of a class in a matrix, and of the whole
 INK = "currentColor"  # of the page's text, be it light or dark
 ACCENT = "#945dd6"  # of DVC's first revision
 SHADES = ["rgba(148,93,214,0.04)", "rgba(148,93,214,0.6)"]  # readable ink on all, either way
 CONFIG: Spec = {
     "background": "transparent",
+    "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {
-        "labelColor": INK, "titleColor": INK, "tickColor": INK, "domainColor": INK,
-        "gridColor": INK, "gridOpacity": 0.15, "titleFontWeight": "normal",
+        "labelColor": INK, "titleColor": INK, "gridColor": INK, "gridOpacity": 0.12, "domain": False,
+        "ticks": False, "labelPadding": 6, "titleFontWeight": "normal", "labelFontSize": 11,
+        "titleFontSize": 11, "titlePadding": 8, "labelOverlap": True, "labelSeparation": 6,
+        "tickCount": 5, "labelLimit": 130,
     },
-    "header": {"title": None, "labels": False},
-    "legend": {"labelColor": INK, "titleColor": INK, "title": None, "orient": "bottom"},
+    "axisBand": {"grid": False},
+    "header": {"title": None, "labelColor": INK},
+    "legend": {
+        "labelColor": INK, "title": None, "orient": "top", "labelFontSize": 11, "labelLimit": 260,
+        "symbolStrokeColor": INK,
+    },
     "range": {"ramp": SHADES, "heatmap": SHADES},
 }  # fmt: skip
 
 
-def definitions(path: Path = Path("dvc.yaml")) -> dict[str, dict[str, Any]]:
+def definitions(path: Path = PIPELINE) -> dict[str, dict[str, Any]]:
     """Return what dvc.yaml says of each plot, by its name, which for most is its file."""
     file = yaml.safe_load(path.read_text(encoding="utf-8"))
     stages = [plot for stage in file["stages"].values() for plot in stage.get("plots", [])]
@@ -44,17 +54,17 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     """Return the Vega-Lite specification of each plot of dvc.yaml that has rows, by its name.
 
     sources: for each revision the rows of each file. A file of predictions has a row for each pair
-    of classes, with the number of its rows in the column `rows`.
+    of classes, with the number of its rows in the column `answers`.
     """
     from dvc.render.match import match_defs_renderers
 
     found = definitions()
-    confusion = found.pop(PREDICTIONS)
+    each = found.pop(str(PREDICTIONS))
     found |= {
-        file: confusion
+        file: each
         for files in sources.values()
         for file in files
-        if file.startswith(PREDICTIONS)
+        if file.startswith(str(PREDICTIONS))
     }
     data = {
         revision: {
@@ -69,22 +79,28 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     return {one.name: one.get_filled_template() for one in matched if one.datapoints}
 
 
-def with_counts(spec: Spec, classes: int) -> Spec:
-    """Return a confusion whose data are counted already, with its numbers shown and legible."""
-    counted = [{"op": "sum", "field": "rows", "as": "xy_count"}]
-    (count, *transforms), (cells, *layers) = spec["spec"]["transform"], spec["spec"]["layer"]
-    side = max(cells["width"], CELL * classes)
-    inner = {
-        "transform": [count | {"aggregate": counted}, *transforms],
-        "layer": [cells | {"width": side, "height": side}, *layers],
-    }
-    return spec | {"spec": spec["spec"] | inner, "params": [{"name": "showValues", "value": True}]}
+def drawn(table: pd.DataFrame) -> Records:
+    """Return the rows of a table to draw: all, or as many evenly spaced ones as can be seen."""
+    step = max(1, -(-len(table) // DRAWN_ROWS))
+    return records(table.iloc[::step])
 
 
-def with_size(spec: Spec, classes: int) -> Spec:
-    """Return a confusion whose counts are shown, large enough to read them."""
-    side = CELL * max(classes, SIDE_CLASSES)
-    return spec | {"spec": spec["spec"] | {"width": side, "height": side}}
+def records(table: pd.DataFrame) -> Records:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def sized(spec: Spec, classes: int, compared: bool) -> Spec:
+    """Return a plot as large as it can be read, with legends that tell its lines apart.
+
+    classes: of a matrix, which has a legend of neither shades nor revisions.
+    """
+    if "facet" in spec:
+        side = max(LEAST, CELL * classes)
+        config = {"legend": {"disable": True}, "header": {"labels": compared}}
+        return spec | {"spec": spec["spec"] | {"width": side, "height": side}, "config": config}
+    encoding = spec.get("encoding", {})
+    color = encoding.get("color", {}) | ({} if compared else {"legend": None})
+    return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}
 
 
 def boxes(values: Records, classes: list[str]) -> Spec:
@@ -111,29 +127,28 @@ def shares(values: Records, classes: list[str]) -> Spec:
     plot = by_class(values, classes)
     plot["encoding"]["x"] = {
         "field": "category", "type": "nominal", "sort": None, "title": None,
-        "axis": {"labelAngle": -40, "labelLimit": 90},
+        "axis": {"labelAngle": -40, "labelLimit": 90, "labelOverlap": False},
     }  # fmt: skip
     fill = {"field": "share", "type": "quantitative", "legend": None, "scale": {"domain": [0, 1]}}
     text = {"field": "share", "type": "quantitative", "format": ".0%"}
     layers = [
         {"mark": "rect", "encoding": {"color": fill}},
-        {"mark": {"type": "text", "color": INK, "fontSize": 9}, "encoding": {"text": text}},
+        {"mark": {"type": "text", "color": INK, "fontSize": 10}, "encoding": {"text": text}},
     ]
     return plot | {"width": {"step": 34}, "layer": layers}
 
 
 def by_class(values: Records, classes: list[str]) -> Spec:
-    axis = {"labelLimit": 110}
+    axis = {"labelLimit": 110, "labelOverlap": False}
     y = {"field": "class", "type": "nominal", "sort": classes, "title": None, "axis": axis}
     return {"data": {"values": values}, "height": {"step": 20}, "encoding": {"y": y}}
 
 
-def to_svg(spec: Spec, legend: bool, alternative: str) -> str:
+def to_svg(spec: Spec, alternative: str) -> str:
     """Return the drawing as an SVG element that inherits its ink, with a text alternative."""
     import vl_convert
 
-    config: Any = CONFIG if legend else CONFIG | {"legend": {"disable": True}}
-    drawn = vl_convert.vegalite_to_svg(for_xml(spec | {"title": None}), config=config)
+    drawn = vl_convert.vegalite_to_svg(for_xml(spec | {"title": None}), config=CONFIG)
     ElementTree.register_namespace("", SVG)
     root = ElementTree.fromstring(drawn)
     for element in root.iter():
