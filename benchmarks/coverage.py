@@ -98,7 +98,7 @@ def cross_validate(
     counts, losses = np.zeros((3, world.classes), np.intp), []
     for repeat in range(REPEATS):
         folds = stratified_folds(
-            actual.astype(np.intp), FOLDS, np.random.default_rng([*seed[:-1], repeat])
+            actual.astype(np.intp), None, FOLDS, np.random.default_rng([*seed[:-1], repeat])
         )
         models[repeat] = repeat * FOLDS + folds
         for fold in range(FOLDS):
@@ -114,6 +114,7 @@ def cross_validate(
         predicted=logs.argmax(axis=-1).astype(np.int32),
         losses=-np.take_along_axis(logs, actual[None, :, None], axis=-1)[..., 0],
         models=models,
+        numbers=np.arange(len(actual), dtype=np.int32),
     )
     return Trial(found, counts, float(np.mean(losses)), metrics_of(shipped, loss))
 

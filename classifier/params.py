@@ -57,12 +57,20 @@ class Prepare(Section):
     text: list[Column]
     dates: dict[Column, DateFormat]
     numbers: dict[Column, NumberFormat]
+    group: Column | None
+    time: Column | None
     na_values: list[str]
     missing: Literal["error", "drop", "impute"]
     unknown: Literal["error", "ignore"]
     max_categories: Annotated[int, Field(ge=2, le=1_000_000)]
     test_size: Fraction
     seed: Seed
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> Self:
+        if self.group is not None and self.time is not None:
+            raise ValueError("group and time exclude each other: leave one of them null")
+        return self
 
 
 class Crossval(Section):

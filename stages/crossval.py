@@ -30,7 +30,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import training_rows
+from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
 from classifier.scoring.repeated import count_copies
@@ -52,7 +52,7 @@ def main() -> None:
     say_how_many_are_copies(data)
     say_if_models_are_hardly_tested(data, settings)
     found, probabilities, of_members = cross_validate(data, settings, recipe)
-    baselines = {"majority": majority(data, found.models)}
+    baselines = {"majority": majority(found, known_classes(data, settings))}
     if recipe.hidden:
         plain = recipe.model_copy(update={"hidden": [], "members": 1})
         baselines["no_hidden_layer"] = cross_validate(data, settings, plain, "no hidden layer")[0]
@@ -85,10 +85,13 @@ def write_table(table: pd.DataFrame, path: Path, texts: Sequence[str] = ()) -> N
 
 
 def say_if_models_are_hardly_tested(data: Dataset, settings: Crossval) -> None:
-    if settings.folds == len(data) and settings.repeats == 1:
+    units, unit = len(data), "row"
+    if data.groups:
+        units, unit = len(data.groups.sizes()), "group"
+    if settings.folds == units and settings.repeats == 1:
         print(
-            "crossval: each model is tested on one row, so nothing tells how much models differ; "
-            "take fewer crossval.folds or more crossval.repeats",
+            f"crossval: each model is tested on one {unit}, so nothing tells how much models "
+            "differ; take fewer crossval.folds or more crossval.repeats",
             file=sys.stderr,
         )
 
@@ -108,12 +111,14 @@ def cross_validate(
     """Return what each row got of models that it did not train.
 
     Raises:
-        UserError: there are fewer rows than folds, or the models cannot be trained.
+        UserError: there are fewer rows or groups than folds, or the models cannot be trained.
     """
     if len(data) < settings.folds:
         raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
     networks = settings.repeats * settings.folds * recipe.members
-    announce(networks, recipe.epochs, training_rows(len(data), 1, settings, recipe))
+    folds = fold_of_rows(data, settings, repeat=1)
+    last, _, _ = rows_of_model(settings.folds - 1, folds, data, settings, recipe)
+    announce(networks, recipe.epochs, len(last))
     from classifier.scoring import cross_validation  # TensorFlow takes seconds
 
     with Progress(desc=title, total=networks * recipe.epochs, unit="epoch") as bar:
@@ -159,7 +164,7 @@ def summary(
         std = float(by_model[metric].std(ddof=1))
         result[metric] = {"mean": spread.mean, "std": std} | INTERVALS[metric](spread, False).ends
     beside = {}
-    if found.predicted.size > result["models"]:  # of one row each, nothing tells how models differ
+    if found.tells_models_apart:
         beside["shipped"] = by_metric(lambda metric: INTERVALS[metric](spreads[metric], True).ends)
     if of_members["loss"].shape[1] > 1:
         beside["one_network"] = by_metric(lambda metric: by_start(of_members[metric]))

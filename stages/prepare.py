@@ -20,10 +20,10 @@ from classifier.base.process import run
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
-from classifier.preparing.holdout import TEST, TRAIN, assign_splits, class_index, count_splits
+from classifier.preparing.holdout import TEST, TRAIN, kept_groups, split_table
 from classifier.preparing.oddities import Oddity, oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
-from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
+from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset, write_groups
 from classifier.table.schema import Schema
 
 PREVIEW_ROWS = 3  # of each class
@@ -35,21 +35,21 @@ def main() -> None:
     with replaced_folder(PREPARED) as folder:
         rows = store_rows(columns, settings.max_categories, folder / "rows")
         told = [*said(columns, oddities(columns, rows))]
-        counts = count_splits(columns, rows, settings)
+        index, splits, counts = split_table(columns, rows, settings)
         told += said(columns, rarities(columns, rows, counts))
-        index = class_index(rows, columns.label, list(counts["train"]))
-        splits = assign_splits(rows, index, counts, settings, folder / "rows/splits.npy")
         schema = Schema(
             layout=columns.table.layout,
             columns=columns.table.names,
             label=columns.label,
-            features=find_features(columns, rows, splits[:, 0] == TRAIN),
+            features=find_features(columns, rows, splits == TRAIN),
             missing=settings.missing,
             unknown=settings.unknown,
             classes=list(counts["train"]),
             counts=counts,
         )
         write_splits(schema, rows, index, splits, folder)
+        if groups := kept_groups(columns, rows, splits == TRAIN):
+            write_groups(folder / TRAINING_ROWS.name, groups)
         shutil.rmtree(folder / "rows")
         schema.save(folder / SCHEMA.name)
         write_json(folder / ODDITIES.name, [oddity._asdict() for oddity in told])
@@ -72,7 +72,7 @@ def write_splits(
 ) -> None:
     """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
     places = places_of_codes(rows, schema.texts)
-    are_stored = not schema.texts and bool((splits[:, 0] == TRAIN).all())
+    are_stored = not schema.texts and bool((splits == TRAIN).all())
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(
@@ -83,7 +83,7 @@ def write_splits(
         }
         for block in rows.blocks():
             for split, writer in writers.items():
-                chosen = splits[block, 0] == split
+                chosen = splits[block] == split
                 which = block if chosen.all() else block.start + np.flatnonzero(chosen)
                 classes = index[rows.labels[which]]
                 if are_stored:

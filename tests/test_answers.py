@@ -23,7 +23,13 @@ def answers() -> Answers:
     probabilities = (chances / chances.sum(axis=-1, keepdims=True)).round(1)
     probabilities[..., 2] = 1 - probabilities[..., 0] - probabilities[..., 1]
     predicted = probabilities.argmax(axis=-1).astype(np.int32)
-    found = OutOfFold(actual, predicted, np.zeros((2, 40)), np.zeros((2, 40), np.int32))
+    found = OutOfFold(
+        actual,
+        predicted,
+        np.zeros((2, 40)),
+        np.zeros((2, 40), np.int32),
+        np.arange(40, dtype=np.int32),
+    )
     return Answers(found, probabilities.astype(np.float32), CLASSES)
 
 
@@ -58,7 +64,9 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(answers):
 def test_a_class_that_no_row_has_has_no_area():
     model = np.zeros((1, 2), np.int32)
     actual = np.array([0, 1], np.int32)
-    found = OutOfFold(actual, actual[None], model.astype(float), model)
+    found = OutOfFold(
+        actual, actual[None], model.astype(float), model, np.arange(2, dtype=np.int32)
+    )
     answers = Answers(found, np.array([[[0.8, 0.1, 0.1], [0.1, 0.9, 0]]], np.float32), CLASSES)
     scores = answers.scores()
     assert (scores["roc_auc"], scores["balanced_accuracy"]) == (1, 1)

@@ -27,9 +27,9 @@ from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
 from classifier.scoring.answers import Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import member_at, training_rows
+from classifier.scoring.folds import member_at
 from classifier.scoring.intervals import INTERVALS
-from classifier.scoring.out_of_fold import read_out_of_fold, write_out_of_fold
+from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from classifier.scoring.scores import METRICS, macro_f1
 from stages import crossval
 from tests.conftest import ROOT
@@ -171,8 +171,7 @@ def with_gaps(iris: Dataset) -> Dataset:
 
 
 def ends_as_alone(data: Dataset, recipe: Train, ten: Crossval) -> None:
-    rows = len(data)
-    sizes = [training_rows(rows, fold, ten, recipe) for _, fold in all_places(ten)]
+    sizes = [len(member_at(place, data, ten, recipe).training) for place in all_places(ten)]
     alike = next(cross_validation.side_by_side(np.array(sizes), recipe.batch_size, 10))
     places = [all_places(ten)[number] for number in alike]
     network = train_members(data, members_at(places, data, ten, recipe), recipe, ignore)
@@ -206,7 +205,7 @@ def test_weights_start_as_kerass_own_do(shipped):
 @pytest.mark.parametrize(("rows", "folds"), [(150, 10), (147, 10), (149, 7), (23, 23)])
 def test_folds_differ_by_one_row_at_most_in_all_and_of_each_class(rows, folds):
     class_index = np.repeat([0, 1, 2], 50)[:rows]
-    fold = stratified_folds(class_index, folds, np.random.default_rng(1))
+    fold = stratified_folds(class_index, None, folds, np.random.default_rng(1))
     sizes = np.bincount(fold, minlength=folds)
     assert sorted(set(sizes)) == sorted({rows // folds, -(-rows // folds)})
     assert all(before >= after for before, after in pairwise(sizes))
@@ -222,11 +221,10 @@ def test_each_row_is_tested_once_a_repeat_and_never_trained_on(iris, shipped, ro
     settings = Crossval(folds=10, repeats=2, probabilities=True, seed=1)
     recipe = shipped.model_copy(update={"validation_fraction": fraction})
     members = members_of(data, settings, recipe)
-    for number, member in enumerate(members):
+    for member in members:
         everything = [*member.training, *member.validation, *member.test]
         assert sorted(everything) == list(range(rows))
-        expected = training_rows(rows, number % 10 + 1, settings, recipe)
-        assert len(member.training) == expected
+        assert len(member.validation) == round((rows - len(member.test)) * fraction)
     for repeat in (members[:10], members[10:]):
         assert sorted(row for member in repeat for row in member.test) == list(range(rows))
 
@@ -372,8 +370,9 @@ def test_what_is_written_is_read_again(iris, shipped, tmp_path):
 
 def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):
     """Worked by hand: of 5 rows a model sees 4 or less, with those of its own fold left out."""
-    labels = np.eye(2, dtype=np.uint8)[[0, 0, 0, 1, 1]]
-    found = majority(Dataset(np.zeros((5, 1), np.float32), labels), np.array([[0, 0, 0, 0, 1]]))
+    actual, models = np.array([0, 0, 0, 1, 1]), np.array([[0, 0, 0, 0, 1]])
+    answers = OutOfFold(actual, models, models.astype(float), models, np.arange(5))
+    found = majority(answers, known=np.array([[0, 1], [3, 1]]))
     assert found.predicted.tolist() == [[1, 1, 1, 1, 0]]  # of 1 row of class 1, and of 3 and 1
     expected = [-np.log(1 / 3)] * 3 + [-np.log(2 / 3), -np.log(2 / 6)]
     assert found.losses[0] == pytest.approx(expected)

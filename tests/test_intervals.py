@@ -30,7 +30,9 @@ def found() -> OutOfFold:
     predicted = np.where(wrong, rng.integers(3, size=(4, 30)), actual).astype(np.int32)
     folds = np.stack([rng.permutation(np.arange(30) % 5) for _ in range(4)])
     models = (folds + 5 * np.arange(4)[:, None]).astype(np.int32)
-    return OutOfFold(actual, predicted, rng.exponential(size=(4, 30)), models)
+    return OutOfFold(
+        actual, predicted, rng.exponential(size=(4, 30)), models, np.arange(30, dtype=np.int32)
+    )
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "loss", "macro_f1"])

@@ -52,6 +52,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "an index that falls": (
         "id,y\n" + "".join(f"{100 - n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
         ["column id: falls from row to row; if it only identifies the row"]),
+    "round thousands apart by a point, which are whole numbers of one digit": (
+        "x,y\n980,a\n2.000,b\n700,a\n1.000,b\n50,a\n", NAMED,
+        ["column x: beside '700', the point of '1.000' may separate thousands; if so, prep"]),
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
         ["column x: beside '980', the point of '15.400' may separate thousands; if so, prep"]),

@@ -185,7 +185,7 @@ def test_stops_early_and_keeps_the_best_weights(trained):
 
 def test_validation_rows_are_stratified_and_not_trained_on(reproduced):
     data = open_dataset(reproduced.path / "data/prepared/train")
-    training, validation = split_rows(data.labels.argmax(axis=1), 3, fraction=0.2, seed=42)
+    training, validation = split_rows(data.labels.argmax(axis=1), None, fraction=0.2, seed=42)
     assert data.labels[validation].sum(axis=0).tolist() == [10, 10, 10]
     assert sorted([*training, *validation]) == list(range(150))
 

@@ -96,8 +96,12 @@ class Lock(BaseModel):
         dropped = params.get("prepare.missing") == "drop"
         left_out = OF_VALUES - OF_GAPS if dropped else OF_VALUES | OF_GAPS
         if params.get("prepare.test_size") == 0:  # nothing is drawn
-            left_out = left_out | {"seed"}
-        chosen = {key: params[key] for key in params if key.split(".")[1] not in left_out}
+            left_out = left_out | ({"seed"} if dropped else {"seed", "group", "time"})
+        chosen = {  # what is null makes no difference, and stands in no older lock
+            key: value
+            for key, value in params.items()
+            if value is not None and key.split(".")[1] not in left_out
+        }
         return chosen | {"prepare.header": params.get("prepare.header") is True}  # names do not
 
     def crossval_is_of_the_model(self) -> bool:

@@ -41,6 +41,7 @@ class Side:
         """Return whether both were tested on the same rows."""
         return (
             np.array_equal(self.found.actual, other.found.actual)
+            and np.array_equal(self.found.numbers, other.found.numbers)
             and self.lock.table() == other.lock.table()
             and self.lock.choice_of_rows() == other.lock.choice_of_rows()
         )
@@ -175,10 +176,10 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
     old, new = (side.found.scores(metric) for side in (before, after))
     spreads = before.found.spread(metric), after.found.spread(metric)
     if after.has_the_folds_of(before):
-        difference = spread(new - old, after.found.models)
+        difference = spread(new - old, after.found.models, after.found.units)
     elif after.has_the_rows_of(before):
         of_rows = new.mean(axis=0) - old.mean(axis=0)
-        difference = of_the_same_rows(of_rows, *spreads)
+        difference = of_the_same_rows(of_rows, *spreads, after.found.units)
     else:
         difference = of_other_rows(*spreads)
     interval = difference_interval(difference, comparisons)

@@ -10,7 +10,7 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.cells import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.csv_text import first_row, rows_below_header
-from classifier.table.notation import Amounts, Dates, Notation
+from classifier.table.notation import PLAIN, Amounts, Dates, Notation
 from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, wrong_width
 
@@ -26,13 +26,16 @@ ADVICE = (
 class Columns:
     """A table whose columns are told apart: the features, in their order, and the label.
 
-    told: the features that the params say are text.
+    told: the features that the params say are text; group: the column whose values say which rows
+    belong together, if any; time: that by which rows follow each other.
     """
 
     table: Table
     features: list[str]
     label: str
     told: set[str]
+    group: str | None = None
+    time: str | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -57,18 +60,39 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     (label,) = find_columns(names, [settings.label], "prepare.label")
     if isinstance(settings.header, list) and first_row(path, layout)[names.index(label)] == label:
         raise UserError(f"{path}: row 1: {IS_HEADER}")
-    features = feature_names(names, label, settings)
+    group = splitting_column(names, settings.group, label, "prepare.group")
+    time = splitting_column(names, settings.time, label, "prepare.time")
+    features = feature_names(names, label, settings, [group, time])
+    if group in features:
+        raise UserError("prepare.features: has the column in prepare.group")
     texts = set(find_columns(names, settings.text, "prepare.text"))
-    notations = told_notations(names, label, features, texts, settings)
+    notations = told_notations(names, label, [*features, time], texts, settings)
+    if time:
+        notations.setdefault(time, PLAIN)
     plain = {*numbers_among(path, layout, names, features)} - texts
     numbers = [name for name in features if name in plain or name in notations]
-    required = required_columns(settings.missing, features, label)
+    others = [name for name in (label, group, time) if name is not None]
+    required = required_columns(settings.missing, features, others)
     table = Table(path, layout, names, numbers, required, ADVICE, notations)
-    return Columns(table, features, label, texts)
+    return Columns(table, features, label, texts, group, time)
+
+
+def splitting_column(names: list[str], wanted: Column | None, label: str, param: str) -> str | None:
+    """Return the column, if any, by which rows are split; raise `UserError` if it cannot be."""
+    if wanted is None:
+        return None
+    (name,) = find_columns(names, [wanted], param)
+    if name == label:
+        raise UserError(f"{param}: is the label")
+    return name
 
 
 def told_notations(
-    names: list[str], label: str, features: list[str], texts: set[str], settings: Prepare
+    names: list[str],
+    label: str,
+    read: Sequence[str | None],
+    texts: set[str],
+    settings: Prepare,
 ) -> dict[str, Notation]:
     """Return how the numbers of columns are written where the params say so.
 
@@ -85,7 +109,7 @@ def told_notations(
             if name in found or name in texts:
                 raise UserError(f"{param}: {shown(name)} is declared twice")
             found[name] = notation
-    return {name: notation for name, notation in found.items() if name in features}
+    return {name: notation for name, notation in found.items() if name in read}
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:
@@ -130,9 +154,11 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
     return [known[column] for column in wanted]
 
 
-def feature_names(names: list[str], label: str, settings: Prepare) -> list[str]:
+def feature_names(
+    names: list[str], label: str, settings: Prepare, splitting: Sequence[str | None]
+) -> list[str]:
     if settings.features is None:
-        features = [name for name in names if name != label]
+        features = [name for name in names if name != label and name not in splitting]
     else:
         features = find_columns(names, settings.features, "prepare.features")
     if label in features or len(set(features)) < len(features):

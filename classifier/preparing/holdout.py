@@ -1,7 +1,6 @@
 """The classes of stored rows, and which rows are trained on or held out."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ from classifier.base.errors import UserError, shown
 from classifier.params import Prepare
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
-from classifier.rows.dataset import ArrayWriter, open_array
+from classifier.rows.groups import Groups, draw_groups
 from classifier.rows.stratified import StratifiedSampler, stratified_quotas
 from classifier.table.cells import are_positions
 
@@ -20,18 +19,24 @@ DROPPED, TRAIN, TEST = 0, 1, 2
 ClassCounts = dict[str, int]  # rows of each class, in order of first appearance
 
 
-def count_splits(columns: Columns, rows: StoredRows, settings: Prepare) -> dict[str, ClassCounts]:
-    """Return the rows of each class in each split; there is no test split without rows.
+def split_table(
+    columns: Columns, rows: StoredRows, settings: Prepare
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8], dict[str, ClassCounts]]:
+    """Return the class of each code of the label, what becomes of each row, and the counts.
+
+    The last are the rows of each class in each split.
 
     Raises:
         UserError: there are fewer than two classes, or one has no row to train on.
     """
-    counts = count_classes(rows, columns.label, drop=settings.missing == "drop")
-    quotas = stratified_quotas(list(counts.values()), settings.test_size)
-    test = dict(zip(counts, quotas, strict=True))
-    check_classes(columns, counts, test, settings)
-    train = {name: count - test[name] for name, count in counts.items()}
-    return {"train": train, "test": test} if any(test.values()) else {"train": train}
+    totals = count_classes(rows, columns.label, drop=settings.missing == "drop")
+    check_classes(columns, totals)
+    index = class_index(rows, columns.label, [*totals])
+    splits = assign_splits(columns, rows, index, totals, settings)
+    counts = count_splits(rows, index, totals, splits)
+    if settings.test_size:
+        check_test_rows(columns, totals, counts.get("test"), settings)
+    return index, splits, counts
 
 
 def count_classes(rows: StoredRows, label: str, drop: bool) -> ClassCounts:
@@ -45,10 +50,8 @@ def count_classes(rows: StoredRows, label: str, drop: bool) -> ClassCounts:
     return dict(counts)
 
 
-def check_classes(
-    columns: Columns, counts: ClassCounts, test: ClassCounts, settings: Prepare
-) -> None:
-    """Raise `UserError` unless there are two classes or more with rows to train on in each."""
+def check_classes(columns: Columns, counts: ClassCounts) -> None:
+    """Raise `UserError` unless there are two classes or more."""
     place = f"{columns.table.path}: column {shown(columns.label)}"
     if not counts:
         raise UserError(f"{columns.table.path}: has no rows to train on")
@@ -61,12 +64,19 @@ def check_classes(
         raise UserError(
             f"{place}: has one class, {shown(next(iter(counts)))}; expected two or more"
         )
-    if settings.test_size and not any(test.values()):
+
+
+def check_test_rows(
+    columns: Columns, counts: ClassCounts, test: ClassCounts | None, settings: Prepare
+) -> None:
+    """Raise `UserError` unless some rows are held out, and each class has rows to train on."""
+    place = f"{columns.table.path}: column {shown(columns.label)}"
+    if test is None:
         raise UserError(
             f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
         )
     for name, count in counts.items():
-        if any(test.values()) and count == 1:
+        if count == 1:
             raise UserError(
                 f"{place}: class {shown(name)} has one row; prepare.test_size needs two"
             )
@@ -83,23 +93,54 @@ def class_index(rows: StoredRows, label: str, classes: list[str]) -> npt.NDArray
 
 
 def assign_splits(
+    columns: Columns,
     rows: StoredRows,
     index: npt.NDArray[np.intp],
-    counts: dict[str, ClassCounts],
+    counts: ClassCounts,
     settings: Prepare,
-    path: Path,
 ) -> npt.NDArray[np.uint8]:
-    """Return, stored in a file, what becomes of each row: DROPPED, TRAIN or TEST; (rows, 1)."""
-    test = counts.get("test", dict.fromkeys(counts["train"], 0))
-    totals = [counts["train"][name] + test[name] for name in test]
-    sampler = StratifiedSampler(totals, list(test.values()), settings.seed)
-    with ArrayWriter(path, 1, np.uint8) as splits:
-        for block in rows.blocks():
-            labels = rows.labels[block]
-            split = np.full((len(labels), 1), TRAIN, np.uint8)
-            if settings.missing == "drop":
-                split[~rows.complete(block)] = DROPPED
-            kept = np.flatnonzero(split)
-            split[kept[sampler.draw(index[labels[kept]])]] = TEST
-            splits.append(split)
-    return open_array(path)
+    """Return what becomes of each row: DROPPED, TRAIN or TEST; (rows,)."""
+    splits = np.full(len(rows.labels), TRAIN, np.uint8)
+    for block in rows.blocks() if settings.missing == "drop" else ():
+        splits[block][~rows.complete(block)] = DROPPED
+    if not settings.test_size:
+        return splits
+    if (groups := kept_groups(columns, rows, splits != DROPPED)) is not None:
+        kept = np.flatnonzero(splits)
+        classes, rng = index[rows.labels[kept]], np.random.default_rng(settings.seed)
+        splits[kept[draw_groups(groups, classes, settings.test_size, rng)]] = TEST
+        return splits
+    totals = [*counts.values()]
+    quotas = stratified_quotas(totals, settings.test_size)
+    sampler = StratifiedSampler(totals, quotas, settings.seed)
+    for block in rows.blocks():
+        kept = block.start + np.flatnonzero(splits[block])
+        splits[kept[sampler.draw(index[rows.labels[kept]])]] = TEST
+    return splits
+
+
+def kept_groups(columns: Columns, rows: StoredRows, kept: npt.NDArray[np.bool_]) -> Groups | None:
+    """Return the groups of the rows that are kept, numbered anew, if rows belong together."""
+    if (groups := rows.groups) is None:
+        return None
+    _, numbers = np.unique(groups[kept], return_inverse=True)
+    return Groups(numbers.astype(np.int32), in_time=columns.time is not None)
+
+
+def count_splits(
+    rows: StoredRows,
+    index: npt.NDArray[np.intp],
+    counts: ClassCounts,
+    splits: npt.NDArray[np.uint8],
+) -> dict[str, ClassCounts]:
+    """Return the rows of each class in each split; there is no test split without rows.
+
+    counts: the rows of each class in both.
+    """
+    held_out = np.zeros(len(counts), np.intp)
+    for block in rows.blocks() if (splits == TEST).any() else ():
+        of_test = index[rows.labels[block][splits[block] == TEST]]
+        held_out += np.bincount(of_test, minlength=len(counts))
+    test = dict(zip(counts, held_out.tolist(), strict=True))
+    train = {name: count - test[name] for name, count in counts.items()}
+    return {"train": train, "test": test} if any(test.values()) else {"train": train}

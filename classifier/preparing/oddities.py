@@ -170,12 +170,15 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 
 
 def may_be_thousands(column: npt.NDArray[np.float32]) -> bool:
-    """Return whether numbers have three digits, as if those behind a point were thousands."""
+    """Return whether numbers have three digits, as if those behind a point were thousands.
+
+    Those of round thousands, 2.000, are whole numbers: only the text tells them from 2.
+    """
     sizes = np.abs(column[~np.isnan(column)].astype(float))
     whole, thousandths = sizes % 1 == 0, sizes * 1000 % 1
     is_grouped = ~whole & (sizes >= 1) & (np.minimum(thousandths, 1 - thousandths) < 0.1)
-    has_both = is_grouped.any() and (whole & (sizes >= 100)).any()
-    return bool(has_both and (whole | is_grouped).all() and (sizes < 1000).all())
+    has_hundreds = (whole & (sizes >= 100)).any()
+    return bool(has_hundreds and (whole | is_grouped).all() and (sizes < 1000).all())
 
 
 def odd_values(rows: StoredRows) -> Iterator[Oddity]:

@@ -37,6 +37,12 @@ class StoredRows:
         return Rows(open_array(self.folder / "numbers.npy"), open_array(self.folder / "codes.npy"))
 
     @property
+    def groups(self) -> npt.NDArray[np.float64] | None:
+        """What says which rows belong together, or their times, (rows,), NaN for gaps; if any."""
+        path = self.folder / "groups.npy"
+        return open_array(path)[:, 0] if path.exists() else None
+
+    @property
     def labels(self) -> npt.NDArray[np.int32]:
         """The codes of the labels, (rows,) int32."""
         labels: npt.NDArray[np.int32] = open_array(self.folder / "labels.npy")[:, 0]
@@ -57,6 +63,8 @@ class StoredRows:
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
         labelled: npt.NDArray[np.bool_] = self.labels[block] != MISSING
+        if (groups := self.groups) is not None:
+            labelled &= ~np.isnan(groups[block])
         return self.features[block].complete() & labelled
 
 
@@ -90,6 +98,8 @@ def write_rows(
         numbers = writer("numbers", len(columns.table.numbers), np.float32)
         codes = writer("codes", len(columns.texts), np.int32)
         labels = writer("labels", 1, np.int32)
+        known_groups = Vocabulary(columns.table.layout)
+        groups = writer("groups", 1, np.float64) if columns.group or columns.time else None
         for chunk in columns.table.chunks("prepare"):
             coded = learn_codes(columns, vocabularies, chunk)
             many = (n for n, each in vocabularies.items() if len(each.places) > max_categories)
@@ -97,7 +107,29 @@ def write_rows(
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
+            if groups:
+                groups.append(groups_of_rows(columns, known_groups, chunk)[:, None])
         return labels.rows
+
+
+def groups_of_rows(columns: Columns, known: Vocabulary, chunk: Chunk) -> npt.NDArray[np.float64]:
+    """Return the numbers of the groups of a chunk's rows, or their times, NaN for gaps, (rows,).
+
+    known: the groups so far; those that are new are added.
+
+    Raises:
+        TableError: a cell has no value where it must, or is no time.
+    """
+    if columns.time:
+        name, found = columns.time, columns.table.exact_numbers(chunk, columns.time)
+    else:
+        name = str(columns.group)
+        known.learn(chunk.texts[name])
+        codes = known.codes(chunk.texts[name])
+        found = np.where(codes == MISSING, np.nan, codes)
+    if name in columns.table.required and np.isnan(found).any():
+        columns.table.explain()
+    return found
 
 
 def refuse(columns: Columns, wrong: Iterable[tuple[str, str]]) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from classifier.base.errors import REPRO_FIRST, UserError, require_file
 from classifier.base.files import write_text
+from classifier.rows.groups import Groups
 
 
 class Kinds(BaseModel):
@@ -35,18 +36,21 @@ class Kinds(BaseModel):
 
 
 NUMBERS = Kinds()
+GROUPS, TIMES = "groups.npy", "times.npy"
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The rows of one split or test set.
 
-    features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs.
+    features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs;
+    groups: of the rows, if they belong together.
     """
 
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]
     kinds: Kinds = NUMBERS
+    groups: Groups | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -134,10 +138,25 @@ def open_dataset(folder: Path) -> Dataset:
     """
     features, labels = open_array(folder / "features.npy"), open_array(folder / "labels.npy")
     kinds = read_kinds(folder / "kinds.json")
+    groups = read_groups(folder)
     are_tables = features.ndim == labels.ndim == 2 and len(features) == len(labels)
-    if not are_tables or not kinds.fit(features.shape[1]):
+    are_grouped = groups is None or groups.of_rows.shape == (len(labels),)
+    if not are_tables or not are_grouped or not kinds.fit(features.shape[1]):
         raise UserError(f"{folder}: its files do not fit each other; {REPRO_FIRST}")
-    return Dataset(features, labels, kinds)
+    return Dataset(features, labels, kinds, groups)
+
+
+def write_groups(folder: Path, groups: Groups) -> None:
+    """Write beside a dataset which of its rows belong together; the file's name says how."""
+    np.save(folder / (TIMES if groups.in_time else GROUPS), groups.of_rows)
+
+
+def read_groups(folder: Path) -> Groups | None:
+    """Return the groups of a dataset's rows, if it has some."""
+    for name, in_time in ((GROUPS, False), (TIMES, True)):
+        if (folder / name).exists():
+            return Groups(open_array(folder / name), in_time)
+    return None
 
 
 def read_kinds(path: Path) -> Kinds:

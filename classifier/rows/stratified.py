@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import UserError
+from classifier.rows.groups import Groups, draw_groups, fold_groups
 
 RowNumbers = npt.NDArray[np.int32]
 
@@ -56,16 +57,20 @@ class StratifiedSampler:
 
 
 def split_rows(
-    class_index: npt.NDArray[np.intp], classes: int, fraction: float, seed: int
+    class_index: npt.NDArray[np.intp], groups: Groups | None, fraction: float, seed: int
 ) -> tuple[RowNumbers, RowNumbers]:
     """Return the numbers of the rows to train on and, stratified, of those to validate on.
 
     Raises:
         UserError: the fraction is not 0 and leaves no row to the one or to the other.
     """
-    counts = np.bincount(class_index, minlength=classes).tolist()
-    sampler = StratifiedSampler(counts, stratified_quotas(counts, fraction), seed)
-    kept = sampler.draw(class_index)
+    if groups:
+        kept = draw_groups(groups, class_index, fraction, np.random.default_rng(seed))
+    else:
+        counts = np.bincount(class_index).tolist()
+        kept = StratifiedSampler(counts, stratified_quotas(counts, fraction), seed).draw(
+            class_index
+        )
     if kept.all() or (fraction and not kept.any()):
         which = "every row" if kept.all() else "no row"
         raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)}")
@@ -73,14 +78,19 @@ def split_rows(
 
 
 def stratified_folds(
-    class_index: npt.NDArray[np.intp], folds: int, rng: np.random.Generator
+    class_index: npt.NDArray[np.intp],
+    groups: Groups | None,
+    folds: int,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.int32]:
-    """Return the fold of each row, (rows,).
+    """Return the fold of each row, (rows,); of rows in groups, see `fold_groups`.
 
     The rows, shuffled within their class, are dealt to the folds in turn, so that folds differ by
     one row at most, in all and of each class; fold f has a row more than others where
     f < rows % folds.
     """
+    if groups:
+        return fold_groups(groups, class_index, folds, rng)
     shuffled = rng.permutation(len(class_index))
     dealt = shuffled[np.argsort(class_index[shuffled], kind="stable")]
     fold = np.empty(len(class_index), np.int32)

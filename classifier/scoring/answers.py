@@ -89,7 +89,7 @@ class Answers:
         sure = np.where(predicted == actual, 0, means.max(axis=1))
         rows = np.argsort(-sure, kind="stable")[:WRONG_ROWS]
         return {
-            str(row + 1): {
+            str(self.found.numbers[row] + 1): {
                 "actual": self.classes[actual[row]],
                 "predicted": self.classes[predicted[row]],
                 "probability": float(sure[row]),

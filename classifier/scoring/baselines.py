@@ -1,26 +1,24 @@
 """What a classifier has to beat on the same folds: the most frequent class, whatever the row."""
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 
-from classifier.rows.dataset import Dataset
-from classifier.scoring.out_of_fold import Numbers, OutOfFold
+from classifier.scoring.out_of_fold import OutOfFold
 
 
-def majority(data: Dataset, models: Numbers) -> OutOfFold:
+def majority(found: OutOfFold, known: npt.NDArray[np.intp]) -> OutOfFold:
     """Return the answers of models that know how frequent the classes of their rows are.
 
     A class has the probability of Laplace's rule of succession, (rows + 1) / (all rows + classes).
 
-    models: (repeats, rows), the number of the model that each row is tested by.
+    found: what others answer for the same rows; known: how many rows of each class each model
+    knows, (models, classes).
     """
-    actual = data.labels.argmax(axis=1).astype(np.int32)
-    counts = np.zeros((int(models.max()) + 1, data.labels.shape[1]), np.intp)
-    np.add.at(counts, (models, actual), 1)  # rows of each class in each fold
-    others = np.bincount(actual, minlength=counts.shape[1]) - counts + 1
-    losses = -np.log(others / others.sum(axis=1, keepdims=True))
-    return OutOfFold(
-        actual=actual,
-        predicted=others.argmax(axis=1).astype(np.int32)[models],
-        losses=losses[models, actual],
-        models=models,
+    losses = -np.log((known + 1) / (known + 1).sum(axis=1, keepdims=True))
+    return replace(
+        found,
+        predicted=known.argmax(axis=1).astype(np.int32)[found.models],
+        losses=losses[found.models, found.actual],
     )

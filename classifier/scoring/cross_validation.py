@@ -18,7 +18,8 @@ from classifier.model.members import (
 )
 from classifier.params import Crossval, Train
 from classifier.rows.dataset import Dataset
-from classifier.scoring.folds import member_at, models_of_rows, training_rows
+from classifier.rows.groups import NEVER
+from classifier.scoring.folds import fold_of_rows, member_at, models_of_rows, rows_of_model
 from classifier.scoring.out_of_fold import OutOfFold
 from classifier.scoring.scores import METRICS, Scores, macro_f1
 
@@ -41,9 +42,9 @@ def cross_validate(
     models, count = models_of_rows(data, settings), recipe.members
     require_room(models.size * data.labels.shape[1])
     sizes = [
-        training_rows(len(data), fold, settings, recipe)
-        for _ in range(settings.repeats)
-        for fold in range(1, settings.folds + 1)
+        len(rows_of_model(fold, folds, data, settings, recipe)[0])
+        for folds in (fold_of_rows(data, settings, at + 1) for at in range(settings.repeats))
+        for fold in range(settings.folds)
     ]
     of_members = {metric: np.empty(len(sizes) * count) for metric in METRICS}
     logs = np.full((*models.shape, data.labels.shape[1]), -np.inf, np.float32)
@@ -58,7 +59,8 @@ def cross_validate(
             of_members[metric][numbers] = values
     logs -= np.float32(np.log(count))
     each = {metric: values.reshape(-1, count) for metric, values in of_members.items()}
-    return out_of_fold(data, logs, models), np.exp(logs), each
+    answers = out_of_fold(data, logs, models)
+    return answers, np.exp(logs, out=logs)[:, answers.numbers], each
 
 
 def require_room(cells: int) -> None:
@@ -73,10 +75,25 @@ def require_room(cells: int) -> None:
 def out_of_fold(
     data: Dataset, logs: npt.NDArray[np.float32], models: npt.NDArray[np.int32]
 ) -> OutOfFold:
-    """Return what the answers come to; logs: their logarithms, (repeats, rows, classes)."""
+    """Return what the answers come to; logs: their logarithms, (repeats, rows, classes).
+
+    Rows of a group vary as a whole. In time, so do those of a fold: one stretch of it is not as
+    another.
+    """
+    numbers = np.flatnonzero(models[0] != NEVER).astype(np.int32)
     actual = data.labels.argmax(axis=1).astype(np.int32)
     losses = -np.take_along_axis(logs, actual[None, :, None], axis=-1)[..., 0].astype(float)
-    return OutOfFold(actual, logs.argmax(axis=-1).astype(np.int32), losses, models)
+    units = None
+    if data.groups:
+        units = models[0, numbers] if data.groups.in_time else data.groups.of_rows[numbers]
+    return OutOfFold(
+        actual=actual[numbers],
+        predicted=logs.argmax(axis=-1).astype(np.int32)[:, numbers],
+        losses=losses[:, numbers],
+        models=models[:, numbers],
+        numbers=numbers,
+        units=units,
+    )
 
 
 def adder(

@@ -18,6 +18,8 @@ from classifier.scoring.scores import Scores
 
 LEVEL = 0.95
 
+Numbers = npt.NDArray[np.integer]
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -38,7 +40,8 @@ class Spread:
     """The mean of what rows got, and how its variance comes about.
 
     by_rows, by_models: parts of the variance of the mean; rows, models: how many of each there are;
-    doubt: the standard error of by_models where models do not differ, large where they are few.
+    doubt: the standard error of by_models where models do not differ, large where they are few;
+    units: how many there are of what varies by itself: groups of rows, or else (0) rows.
     """
 
     mean: float
@@ -47,6 +50,12 @@ class Spread:
     rows: int
     models: int
     doubt: float = 0.0
+    units: int = 0
+
+    @property
+    def independent(self) -> int:
+        """How many rows, or groups of them, vary by themselves."""
+        return self.units or self.rows
 
     @property
     def likely_by_models(self) -> float:
@@ -71,28 +80,49 @@ class Spread:
 
         Degrees of freedom are those of Satterthwaite (1946), and not more than those of the rows.
         """
-        degrees = float(self.rows - 1)
-        if self.likely_by_models and self.models > 1 and self.rows > 1:
+        degrees = float(self.independent - 1)
+        if self.likely_by_models and self.models > 1 and self.independent > 1:
             parts = self.by_rows**2 / degrees + self.likely_by_models**2 / (self.models - 1)
             degrees = min(degrees, self.variance**2 / parts)
         return float(stdtrit(degrees, (1 + level) / 2))
 
 
-def spread(scores: Scores, models: npt.NDArray[np.integer]) -> Spread:
+def spread(scores: Scores, models: Numbers, units: Numbers | None = None) -> Spread:
     """Return the mean of scores and its variance by rows and by models.
 
     scores: (repeats, rows), what each row got in each repeat; models: (repeats, rows), the number
-    of the model that gave it, counted from 0.
+    of the model that gave it, counted from 0; units: (rows,), the group that each row belongs to,
+    counted from 0, if any: rows of one share a model in each repeat, and are not independent.
     """
-    rows = scores.shape[1]
-    mean = float(scores.mean())
+    rows, mean = scores.shape[1], float(scores.mean())
     errors = (scores - mean) / scores.size
-    by_rows = rows / (rows - 1) * float((errors.sum(axis=0) ** 2).sum()) if rows > 1 else np.nan
+    if units is not None:
+        errors, models = by_unit(errors, models, units)
     sums = np.bincount(models.ravel(), errors.ravel())
     of_answers = float((errors**2).sum())
-    by_models = max(0.0, float((sums**2).sum()) - of_answers)
-    doubt = sqrt(2 / len(sums)) * of_answers
-    return Spread(mean, by_rows, by_models, rows, len(sums), doubt)
+    return Spread(
+        mean=mean,
+        by_rows=variance_of_sum(errors.sum(axis=0)),
+        by_models=max(0.0, float((sums**2).sum()) - of_answers),
+        rows=rows,
+        models=len(sums),
+        doubt=sqrt(2 / len(sums)) * of_answers,
+        units=0 if units is None else errors.shape[1],
+    )
+
+
+def by_unit(errors: Scores, models: Numbers, units: Numbers) -> tuple[Scores, Numbers]:
+    """Return the sum of the errors of each unit, and its model, in each repeat."""
+    sums: Scores = np.stack([np.bincount(units, each) for each in errors])
+    of_units = np.empty(sums.shape, models.dtype)
+    of_units[:, units] = models
+    return sums, of_units
+
+
+def variance_of_sum(errors: Scores) -> float:
+    """Return the variance of the sum of independent errors whose mean is 0, NaN of one."""
+    count = len(errors)
+    return count / (count - 1) * float((errors**2).sum()) if count > 1 else np.nan
 
 
 def share_interval(found: Spread, of_one: bool = False) -> Interval:
@@ -106,7 +136,7 @@ def share_interval(found: Spread, of_one: bool = False) -> Interval:
     by_models = found.by_one_model if of_one else found.likely_by_models
     variance = max(found.by_rows, by_chance) + by_models
     return wilson(
-        share, share * (1 - share) / variance if variance else found.rows, found.quantile()
+        share, share * (1 - share) / variance if variance else found.independent, found.quantile()
     )
 
 
@@ -135,12 +165,25 @@ def difference_interval(found: Spread, comparisons: int = 1) -> Interval:
     return Interval(found.mean, found.mean - half, found.mean + half)
 
 
-def of_the_same_rows(differences: Scores, old: Spread, new: Spread) -> Spread:
-    """Return the spread of a difference where the models of both differ; differences: (rows,)."""
-    rows = len(differences)
-    by_rows = float(differences.var(ddof=1)) / rows if rows > 1 else np.nan
-    by_models = old.likely_by_models + new.likely_by_models
-    return Spread(float(differences.mean()), by_rows, by_models, rows, min(old.models, new.models))
+def of_the_same_rows(
+    differences: Scores, old: Spread, new: Spread, units: Numbers | None = None
+) -> Spread:
+    """Return the spread of a difference where the models of both differ.
+
+    differences: (rows,); units: as in `spread`.
+    """
+    rows, mean = len(differences), float(differences.mean())
+    errors = (differences - mean) / rows
+    if units is not None:
+        errors = np.bincount(units, errors).astype(float)
+    return Spread(
+        mean=mean,
+        by_rows=variance_of_sum(errors),
+        by_models=old.likely_by_models + new.likely_by_models,
+        rows=rows,
+        models=min(old.models, new.models),
+        units=0 if units is None else len(errors),
+    )
 
 
 def of_other_rows(old: Spread, new: Spread) -> Spread:
@@ -151,6 +194,7 @@ def of_other_rows(old: Spread, new: Spread) -> Spread:
         by_models=old.likely_by_models + new.likely_by_models,
         rows=min(old.rows, new.rows),
         models=min(old.models, new.models),
+        units=min(old.independent, new.independent),
     )
 
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.base.files import quoting, replaced_file
-from classifier.scoring.intervals import Spread, difference_interval, spread
+from classifier.scoring.intervals import Numbers, Spread, difference_interval, spread
 from classifier.scoring.scores import Scores, macro_f1
 
-Numbers = npt.NDArray[np.int32]
 HEAD = ["repeat", "fold", "row", "actual", "predicted", "loss"]
+UNIT = "unit"  # follows where rows are not independent
 BLOCK_ROWS = 100_000  # that are written at a time
 
 
@@ -25,17 +25,27 @@ class OutOfFold:
 
     actual: (rows,), the class of each row; predicted, losses, models: (repeats, rows), the class
     that was answered, the cross-entropy of the answer, and the number of the model, which are
-    counted from 0: those of the first repeat, fold by fold, then those of the second.
+    counted from 0: those of the first repeat, fold by fold, then those of the second; numbers:
+    (rows,), those of the rows in their data set, counted from 0; units: (rows,), what varies as a
+    whole, counted from 0, where that is not each row by itself.
     """
 
     actual: Numbers
     predicted: Numbers
     losses: Scores
     models: Numbers
+    numbers: Numbers
+    units: Numbers | None = None
 
     @cached_property
     def is_right(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.predicted == self.actual)
+
+    @property
+    def tells_models_apart(self) -> bool:
+        """Whether models are tested on more than one row each, or group of rows."""
+        units = len(self.numbers) if self.units is None else int(self.units.max()) + 1
+        return len(self.models) * units > int(self.models.max()) + 1
 
     @cached_property
     def classes(self) -> int:
@@ -58,7 +68,7 @@ class OutOfFold:
 
     def spread(self, metric: str) -> Spread:
         """Return the metric over all answers, and its variance by rows and by models."""
-        return spread(self.scores(metric), self.models)
+        return spread(self.scores(metric), self.models, self.units)
 
     def scores(self, metric: str) -> Scores:
         """Return what each answer contributes, (repeats, rows), of which the mean is the metric."""
@@ -96,7 +106,7 @@ class OutOfFold:
 def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, float]:
     """Return what a baseline scores on the same folds, and how much more this does."""
     other = baseline.scores(metric)
-    interval = difference_interval(spread(found.scores(metric) - other, found.models))
+    interval = difference_interval(spread(found.scores(metric) - other, found.models, found.units))
     return {"mean": float(other.mean()), "difference": interval.mean} | interval.ends
 
 
@@ -116,11 +126,13 @@ def write_out_of_fold(
             columns = {
                 "repeat": repeat + 1,
                 "fold": found.models[repeat, block] - repeat * folds + 1,
-                "row": np.arange(block.start, block.stop) + 1,
+                "row": found.numbers[block] + 1,
                 "actual": names[found.actual[block]],
                 "predicted": names[found.predicted[repeat, block]],
                 "loss": found.losses[repeat, block].round(6),
             }
+            if found.units is not None:
+                columns[UNIT] = found.units[block] + 1
             table = pd.DataFrame(columns)
             if probabilities is not None:
                 more = probabilities[repeat, block].astype(float).round(6)
@@ -143,10 +155,15 @@ def read_out_of_fold(path: Path | IO[bytes]) -> OutOfFold:
         ValueError: it is damaged.
     """
     texts = {"actual": str, "predicted": str}
-    table = pd.read_csv(path, usecols=HEAD, dtype=texts, keep_default_na=False)
-    shape = repeats, rows = int(table["repeat"].max()), int(table["row"].max())
-    if len(table) != repeats * rows:
-        raise ValueError(f"found {len(table)} rows, expected {repeats} x {rows}")
+    known = [*HEAD, UNIT]
+    table = pd.read_csv(path, usecols=known.__contains__, dtype=texts, keep_default_na=False)
+    if missing := {*HEAD} - {*table}:
+        raise ValueError(f"has no {missing}")
+    repeats = int(table["repeat"].max())
+    shape = repeats, rows = repeats, len(table) // repeats
+    numbers = table["row"].to_numpy(np.int32) - 1
+    if len(table) != repeats * rows or (numbers.reshape(shape) != numbers[:rows]).any():
+        raise ValueError("its repeats are not of the same rows")
     places, _ = pd.factorize(pd.concat([table["actual"], table["predicted"]]))
     models = (table["repeat"] - 1) * int(table["fold"].max()) + table["fold"] - 1
     return OutOfFold(
@@ -154,4 +171,6 @@ def read_out_of_fold(path: Path | IO[bytes]) -> OutOfFold:
         predicted=places[len(table) :].reshape(shape).astype(np.int32),
         losses=table["loss"].to_numpy(float).reshape(shape),
         models=models.to_numpy(np.int32).reshape(shape),
+        numbers=numbers[:rows],
+        units=table[UNIT].to_numpy(np.int32)[:rows] - 1 if UNIT in table else None,
     )

@@ -17,9 +17,12 @@ from classifier.table.schema import MISSING, UNKNOWN, Rows, Schema
 SAMPLE_ROWS = 1_000  # that show what a column holds
 
 
-def required_columns(missing: str, features: list[str], label: str) -> list[str]:
-    """Return which columns may have no gaps in rows with a label, by `prepare.missing`."""
-    return {"error": [*features, label], "drop": [], "impute": [label]}[missing]
+def required_columns(missing: str, features: list[str], others: list[str]) -> list[str]:
+    """Return which columns may have no gaps, by `prepare.missing`.
+
+    others: the label, and what says how rows are split; nothing fills their gaps.
+    """
+    return {"error": [*features, *others], "drop": [], "impute": others}[missing]
 
 
 def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
@@ -33,7 +36,7 @@ def open_new_rows(path: Path, schema: Schema, needs_label: bool) -> Table:
     """
     names, has_header = match_columns(path, schema, needs_label)
     features = [feature.name for feature in schema.features]
-    required = required_columns(schema.missing, features, schema.label)
+    required = required_columns(schema.missing, features, [schema.label])
     if not needs_label:  # each row is to be answered, so none may drop out
         required = [] if schema.missing == "impute" else features
     return Table(

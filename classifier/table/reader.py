@@ -186,7 +186,7 @@ class Table:
         return numbers
 
     def _read_notation(self, notation: Notation, cells: pd.Categorical) -> npt.NDArray[np.float64]:
-        """Return the numbers of a block that are not written plainly, NaN for gaps.
+        """Return the numbers of cells that are not written plainly, NaN for gaps.
 
         Raises:
             ValueError: a cell is neither.
@@ -199,6 +199,17 @@ class Table:
         if None in found:
             raise ValueError
         return np.array(found, np.float64).take(cells.codes)
+
+    def exact_numbers(self, chunk: Chunk, name: str) -> npt.NDArray[np.float64]:
+        """Return a column of which `notations` says how it is written, NaN for gaps, (rows,).
+
+        Raises:
+            TableError: a cell is neither.
+        """
+        try:
+            return self._read_notation(self.notation(name), chunk.texts[name])
+        except ValueError:
+            self.explain()
 
     def _read_csv(self, block: bytes) -> list[Any]:
         """Return the columns of a block: float64 arrays where there are numbers, or categoricals.
@@ -335,7 +346,8 @@ class Table:
     @cached_property
     def _kinds(self) -> list[tuple[str, Notation | None, bool]]:
         """The columns: how numbers are written, if they hold some, and whether gaps are faults."""
-        required, notations = set(self.required), {n: self.notation(n) for n in self.numbers}
+        required = set(self.required)
+        notations = dict.fromkeys(self.numbers, PLAIN) | {**self.notations}
         return [(name, notations.get(name), name in required) for name in self.names]
 
     def explain(self) -> NoReturn:

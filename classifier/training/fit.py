@@ -53,7 +53,7 @@ def split(data: Dataset, settings: Train) -> tuple[RowNumbers | range, RowNumber
     if not fraction:
         return range(len(data)), np.empty(0, np.int32)
     labels = data.labels.argmax(axis=1)
-    training, validation = split_rows(labels, classes, fraction, settings.seed)
+    training, validation = split_rows(labels, data.groups, fraction, settings.seed)
     if not np.bincount(labels[training], minlength=classes).all():
         raise UserError(
             f"train.validation_fraction: {fraction} leaves no row of a class to train on"

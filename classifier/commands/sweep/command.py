@@ -349,7 +349,7 @@ def worth_of_trials(names: list[str], metric: str, best: Side) -> float | None:
             return None
         scores.append(side.found.scores(metric).mean(axis=0))
     sign = -1 if is_better_low(metric) else 1
-    return sign * worth_of_best(sign * np.stack(scores))
+    return sign * worth_of_best(sign * np.stack(scores), best.found.units)
 
 
 def to_text(results: Results) -> str:
