@@ -24,10 +24,10 @@ def report(
     model_card: Annotated[
         bool, typer.Option("--model-card", help=f"Write {MODEL_CARD}, for those who get the model.")
     ] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="The file to write; by default report.html.")
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Report how good the model is, what is wrong, and what was run.
 
@@ -43,30 +43,30 @@ def report(
     """
     from dvc.exceptions import DvcException
 
-    from classifier.commands.report import sections
-    from classifier.commands.report.against import compared_with
+    from classifier.commands.report import page, sections
     from classifier.commands.report.destination import refuse_to_replace, write_to
-    from classifier.commands.report.page import to_card, to_html, to_markdown
     from classifier.commands.report.results import load_run
 
     if markdown + model_card + open_it > 1:
-        raise UserError("--markdown, --model-card and --open are for different files; choose one")
+        raise UserError("--markdown, --model-card and --open exclude each other; choose one")
     path = output or (MODEL_CARD if model_card else None if markdown else REPORT)
     try:
         if path and path != MODEL_CARD:  # which may be committed
             refuse_to_replace(path)
-        run = load_run(None if against is None else compared_with(against))
+        run = load_run(against)
     except DvcException as error:
         raise UserError(str(error)) from error
     for line in [*run.outdated, *(run.against.outdated if run.against else [])]:
         print(line, file=sys.stderr)
     if model_card:
-        text = to_card(sections.title(run), sections.front_matter(run), sections.card(run))
+        text = page.to_card(sections.front_matter(run), sections.title(run), sections.card(run))
     else:
-        write = to_markdown if markdown else to_html
-        text = write(sections.title(run), sections.lead(run), sections.first_screen(run), sections.rest(run))
+        write = page.to_markdown if markdown else page.to_html
+        text = write(
+            sections.title(run), sections.lead(run), sections.first_screen(run), sections.rest(run)
+        )
     if path:
         write_to(path, text)
     print(path or text)
     if open_it and path and not webbrowser.open(path.absolute().as_uri()):
-        raise UserError(f"no browser was found; open {path} in one")
+        raise UserError(f"there is no browser; open {path} in one")

@@ -1,4 +1,4 @@
-"""What a report is made of: sections and their parts, which know themselves as HTML and Markdown."""
+"""What a report is made of: sections and their parts, which know their HTML and their Markdown."""
 
 import html
 import re
@@ -6,37 +6,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from tabulate import tabulate
 
 if TYPE_CHECKING:
     from classifier.commands.report.results import Run
     from classifier.scoring.intervals import Interval
 
-NUMBER = re.compile(r"[-+]?[\d.,]+( \([\d., to]+\))?")
-COMMENT_LINES = 59  # of Markdown, at most
-COMMENT_ROWS = 10  # of a table in it
+NUMBER = re.compile(r"[-+]?[\d.,]+( \([-+\d., to]+\))?")
 NARROW = 4  # columns that fit on a phone side by side
+COMMENT_LINES, BLOCK_LINES = 59, 12  # of Markdown, and of a table or a list in it, at most
 
 
 @cache
 def template() -> Any:
     """Return the macros of the page, a function for each."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = FileSystemLoader(Path(__file__).parent)
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=loader, undefined=StrictUndefined, **options)
     return environment.get_template("page.html.jinja").module
 
 
 class Part:
-    """What stands in a section; its HTML is the macro of the same name in the template."""
+    """What stands in a section; its HTML is the macro of its name in page.html.jinja."""
 
     def html(self) -> Markup:
         made: Markup = getattr(template(), type(self).__name__.lower())(self)
@@ -65,7 +61,7 @@ class Headline(Part):
     interval: str
 
     def markdown(self) -> str:
-        return f"**{plain(self.number)}** {plain(self.words)}, {plain(self.interval)}"
+        return f"**{self.number}** {self.words}, {self.interval}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class Points(Part):
     rows: Sequence[tuple[str, str, str]]
 
     def markdown(self) -> str:
-        return "\n".join(f"- **{plain(a)}**: {plain(b)}; {plain(c)}" for a, b, c in self.rows)
+        return "\n".join(f"- **{kind}**: {plain(a)}; {plain(b)}" for kind, a, b in self.rows)
 
 
 @dataclass(frozen=True)
@@ -87,36 +83,20 @@ class Table(Part):
     rows: Sequence[Sequence[str]]
 
     @property
-    def numeric(self) -> list[bool]:
-        """Whether each column holds numbers, which are aligned at their ends."""
-        columns = [[row[at] for row in self.rows] for at in range(len(self.head))]
-        return [all(NUMBER.fullmatch(cell) for cell in cells if cell) for cells in columns]
+    def kinds(self) -> list[str]:
+        """Of each column, "number" where it holds some, which are aligned at their ends."""
+        columns = [[row[at] for row in self.rows if row[at]] for at in range(len(self.head))]
+        return ["number" * all(map(NUMBER.fullmatch, cells)) for cells in columns]
 
     @property
     def is_wide(self) -> bool:
         return len(self.head) > NARROW
 
     def markdown(self) -> str:
-        from tabulate import tabulate
-
-        rows = [[plain(cell) for cell in row] for row in self.rows[:COMMENT_ROWS]]
-        align = ["right" if numeric else "left" for numeric in self.numeric]
-        head = [plain(cell) for cell in self.head]
+        head, *rows = [[plain(cell) for cell in row] for row in (self.head, *self.rows)]
+        align = ["right" if kind else "left" for kind in self.kinds]
         drawn = tabulate(rows, head, tablefmt="pipe", colalign=align, disable_numparse=True)
-        left = len(self.rows) - COMMENT_ROWS
-        return f"**{plain(self.caption)}**\n\n{drawn}" + f"\n\nand {left:,} more" * (left > 0)
-
-
-@dataclass(frozen=True)
-class Facts(Part):
-    """Names, each with a value."""
-
-    caption: str
-    values: dict[str, str]
-
-    def markdown(self) -> str:
-        listed = " · ".join(f"{plain(name)} {plain(value)}" for name, value in self.values.items())
-        return f"**{plain(self.caption)}**: {listed}"
+        return f"**{plain(self.caption)}**\n\n{drawn}"
 
 
 @dataclass(frozen=True)
@@ -131,9 +111,7 @@ class Estimate:
     @property
     def numbers(self) -> str:
         ends = f"{self.interval.low:.3f} to {self.interval.high:.3f}" if self.interval else ""
-        if self.value is None:
-            return ends
-        return f"{self.value:.3f}" + f" ({ends})" * bool(ends)
+        return ends if self.value is None else f"{self.value:.3f}" + f" ({ends})" * bool(ends)
 
 
 @dataclass(frozen=True)
@@ -148,8 +126,8 @@ class Estimates(Part):
     @cached_property
     def ticks(self) -> list[float]:
         """The ends of the axis and what is marked between them; 1 is the last."""
-        ends = [one.interval.low if one.interval else one.value or 0 for one in self.rows]
-        tenths = 10 - int(10 * min(ends))
+        lowest = min(one.interval.low if one.interval else one.value or 0 for one in self.rows)
+        tenths = 10 - int(10 * lowest)
         step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
         return [1 - step * place / 10 for place in range(-(-tenths // step), -1, -1)]
 
@@ -175,32 +153,24 @@ class Figure(Part):
 
 
 @dataclass(frozen=True)
-class Figures(Part):
-    """Small figures that stand side by side."""
-
-    figures: Sequence[Figure]
-
-    def markdown(self) -> str:
-        shown = [f"- {figure.markdown()}" for figure in self.figures[:COMMENT_ROWS]]
-        return "\n".join(shown)
-
-
-@dataclass(frozen=True)
-class Section(Part):
-    """A title and parts of a run below it; one without parts is left out."""
+class Section:
+    """A title and what there is to say of a run below it."""
 
     run: "Run"
-    title: ClassVar[str]
+
+    @property
+    def title(self) -> str:
+        raise NotImplementedError
 
     def content(self) -> Iterator[Part]:
         raise NotImplementedError
 
     @cached_property
     def parts(self) -> list[Part]:
-        return list(self.content())
+        return [part for part in self.content() if getattr(part, "rows", True)]
 
     @property
-    def name(self) -> str:
+    def anchor(self) -> str:
         """What a link to it says after the #."""
         return quote(self.title)
 
@@ -209,8 +179,7 @@ class Section(Part):
         return made
 
     def markdown(self) -> str:
-        parts = [part.markdown() for part in self.parts]
-        return "\n\n".join([f"### {plain(self.title)}", *parts])
+        return "\n\n".join([f"### {plain(self.title)}", *(part.markdown() for part in self.parts)])
 
 
 def to_html(title: str, lead: str, first: Sequence[Section], rest: Sequence[Section]) -> str:
@@ -220,18 +189,30 @@ def to_html(title: str, lead: str, first: Sequence[Section], rest: Sequence[Sect
 
 def to_markdown(title: str, lead: str, first: Iterable[Section], rest: Iterable[Section]) -> str:
     """Return a comment on a pull request; of what does not fit, it has the titles."""
-    text = "\n\n".join([f"## {plain(title)}", plain(lead), *(one.markdown() for one in first)])
+    opening = "\n\n".join([f"## {plain(title)}", plain(lead), *(one.markdown() for one in first)])
+    shorter = (shortened(opening, lines) for lines in range(BLOCK_LINES, 2, -1))
+    text = next(one for one in shorter if one.count("\n") < COMMENT_LINES - 6)
     text, left = f"{text}\n\n<details><summary>More</summary>", []
     for section in rest:
-        longer = f"{text}\n\n{section.markdown()}"
+        longer = f"{text}\n\n{shortened(section.markdown(), BLOCK_LINES)}"
         if longer.count("\n") + 5 > COMMENT_LINES:
             left.append(plain(section.title))
         else:
             text = longer
-    return text + f"\n\nIn `report.html`: {', '.join(left)}." * bool(left) + "\n\n</details>"
+    return text + f"\n\nOn the page: {', '.join(left)}." * bool(left) + "\n\n</details>"
 
 
-def to_card(title: str, front_matter: str, sections: Iterable[Section]) -> str:
+def shortened(markdown: str, lines: int) -> str:
+    """Return Markdown with no table or list longer than so many lines."""
+    blocks = [block.split("\n") for block in markdown.split("\n\n")]
+    cut = [[*block[:lines], "", f"and {len(block) - lines} more"] for block in blocks]
+    return "\n\n".join(
+        "\n".join(block if len(block) <= lines else short)
+        for block, short in zip(blocks, cut, strict=True)
+    )
+
+
+def to_card(front_matter: str, title: str, sections: Iterable[Section]) -> str:
     """Return a model card, with what Hugging Face reads of it."""
     parts = [f"---\n{front_matter}---", f"# {plain(title)}", *(one.markdown() for one in sections)]
     return "\n\n".join(parts) + "\n"

@@ -18,8 +18,9 @@ TEMPLATES = Path(".dvc/plots")
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 340, 190  # pixels of a plot, so that its text can be read on a phone
+CELL, LEAST = 30, 240  # pixels of a class in a matrix, and of the whole
 DRAWN_ROWS = 1_000  # of a curve, or of the folds
-CELL, LEAST = 26, 220  # pixels of a class in a matrix, and of the whole
+MEASURED = 12.5  # pixels of text; page.css draws 11: fonts differ in width
 INK = "currentColor"  # of the page's text, be it light or dark
 ACCENT = "#945dd6"  # of DVC's first revision
 SHADES = ["rgba(148,93,214,0.04)", "rgba(148,93,214,0.6)"]  # readable ink on all, either way
@@ -28,26 +29,19 @@ CONFIG: Spec = {
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {
-        "labelColor": INK, "titleColor": INK, "gridColor": INK, "gridOpacity": 0.12, "domain": False,
-        "ticks": False, "labelPadding": 6, "titleFontWeight": "normal", "labelFontSize": 11,
-        "titleFontSize": 11, "titlePadding": 8, "labelOverlap": True, "labelSeparation": 6,
-        "tickCount": 5, "labelLimit": 130,
+        "labelColor": INK, "titleColor": INK, "gridColor": INK, "gridOpacity": 0.12, "ticks": False,
+        "domain": False, "labelPadding": 6, "titleFontWeight": "normal", "labelFontSize": MEASURED,
+        "titleFontSize": MEASURED, "titlePadding": 8, "labelOverlap": True, "labelSeparation": 6,
+        "tickCount": 5, "labelLimit": 130, "labelFlush": False,
     },
     "axisBand": {"grid": False},
-    "header": {"title": None, "labelColor": INK},
     "legend": {
-        "labelColor": INK, "title": None, "orient": "top", "labelFontSize": 11, "labelLimit": 260,
-        "symbolStrokeColor": INK,
+        "labelColor": INK, "title": None, "orient": "top", "labelFontSize": MEASURED,
+        "labelLimit": 260, "symbolStrokeColor": INK,
     },
+    "text": {"fontSize": MEASURED},
     "range": {"ramp": SHADES, "heatmap": SHADES},
 }  # fmt: skip
-
-
-def definitions(path: Path = PIPELINE) -> dict[str, dict[str, Any]]:
-    """Return what dvc.yaml says of each plot, by its name, which for most is its file."""
-    file = yaml.safe_load(path.read_text(encoding="utf-8"))
-    stages = [plot for stage in file["stages"].values() for plot in stage.get("plots", [])]
-    return {name: keys for plot in [*stages, *file["plots"]] for name, keys in plot.items()}
 
 
 def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
@@ -58,19 +52,16 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     """
     from dvc.render.match import match_defs_renderers
 
-    found = definitions()
-    each = found.pop(str(PREDICTIONS))
-    found |= {
-        file: each
-        for files in sources.values()
-        for file in files
-        if file.startswith(str(PREDICTIONS))
-    }
+    file = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
+    stages = [plot for stage in file["stages"].values() for plot in stage.get("plots", [])]
+    found = {name: keys for plot in [*stages, *file["plots"]] for name, keys in plot.items()}
+    each, folder = found.pop(str(PREDICTIONS)), str(PREDICTIONS)
+    found |= {path: each for rows in sources.values() for path in rows if path.startswith(folder)}
     data = {
         revision: {
             "definitions": {"data": {"dvc.yaml": {"data": found}}},
             "sources": {
-                "data": {file: {"data": {"": rows}} for file, rows in files.items() if rows}
+                "data": {path: {"data": {"": rows}} for path, rows in files.items() if rows}
             },
         }
         for revision, files in sources.items()
@@ -92,12 +83,13 @@ def records(table: pd.DataFrame) -> Records:
 def sized(spec: Spec, classes: int, compared: bool) -> Spec:
     """Return a plot as large as it can be read, with legends that tell its lines apart.
 
-    classes: of a matrix, which has a legend of neither shades nor revisions.
+    classes: of a matrix, whose cells say what a legend would.
     """
     if "facet" in spec:
         side = max(LEAST, CELL * classes)
-        config = {"legend": {"disable": True}, "header": {"labels": compared}}
-        return spec | {"spec": spec["spec"] | {"width": side, "height": side}, "config": config}
+        facet = spec["facet"] | {"header": {"labels": False}}
+        square = spec["spec"] | {"width": side, "height": side}
+        return spec | {"facet": facet, "spec": square, "config": {"legend": {"disable": True}}}
     encoding = spec.get("encoding", {})
     color = encoding.get("color", {}) | ({} if compared else {"legend": None})
     return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}
@@ -133,7 +125,7 @@ def shares(values: Records, classes: list[str]) -> Spec:
     text = {"field": "share", "type": "quantitative", "format": ".0%"}
     layers = [
         {"mark": "rect", "encoding": {"color": fill}},
-        {"mark": {"type": "text", "color": INK, "fontSize": 10}, "encoding": {"text": text}},
+        {"mark": {"type": "text", "color": INK}, "encoding": {"text": text}},
     ]
     return plot | {"width": {"step": 34}, "layer": layers}
 

@@ -1,34 +1,20 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from classifier.base import paths
 from classifier.base.dvc_lock import Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
-from classifier.base.paths import (
-    CONFUSION,
-    CROSSVAL,
-    ENVIRONMENT,
-    EVALUATION,
-    FOLDS,
-    HISTORY,
-    LOCK,
-    OUT_OF_FOLD,
-    PARAMS,
-    PREDICTIONS,
-    PREPARED,
-    RELIABILITY,
-    SCHEMA,
-    TRAINING_ROWS,
-)
 from classifier.base.progress import Progress
-from classifier.commands.report.against import Against
+from classifier.commands.report.against import DRAWN, Against, compared_with
 from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots, records
 from classifier.commands.revisions import git, lines_on_changes
 from classifier.findings.finding import Finding, recorded_findings
@@ -44,7 +30,7 @@ TEXTS = {"actual": str, "predicted": str}
 COLUMNS = ["row", *TEXTS, "probability"]
 CHUNK_ROWS = 200_000
 WRONG_ROWS = 10
-MATRIX_CLASSES = 25  # more do not fit into a matrix that can be read
+MATRIX_CLASSES = 12  # more do not fit into a matrix that can be read on a phone
 Z95 = 1.959964  # of the normal distribution, two-sided
 
 
@@ -81,106 +67,96 @@ class Answers:
 class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
-    left_out: answers of the cross-validation, if any; others: those for each data set that was not
-    trained on; outdated: a line for each param or file that is not as it was run.
+    tables: those to draw; left_out: answers of the cross-validation, if any; others: those for each
+    data set not trained on; outdated: a line for each param or file that is not as it was run.
     """
 
     schema: Schema
     lock: Lock
     evaluation: dict[str, Any]
     crossval: dict[str, Any]
-    history: pd.DataFrame
-    folds: pd.DataFrame
-    reliability: pd.DataFrame
-    environment: dict[str, Any]
+    tables: dict[Path, pd.DataFrame]
     left_out: Answers | None
     others: dict[str, Answers]
     findings: list[Finding]
     outdated: list[str]
-    commit: str
     against: Against | None = None
 
     @cached_property
     def params(self) -> dict[str, dict[str, Any]]:
         """The sections of params.yaml that the stages were run with."""
         params = {
-            name: stage.params[str(PARAMS)][name]
+            name: stage.params[str(paths.PARAMS)][name]
             for name, stage in self.lock.stages.items()
-            if name in stage.params.get(str(PARAMS), {})
+            if name in stage.params.get(str(paths.PARAMS), {})
         }
-        source = without_secrets(str(params.get("fetch", {}).get("source")))
-        return params | {"fetch": params.get("fetch", {}) | {"source": source}}
+        if params.keys() != Params.of_stages().keys():
+            raise UserError(f"{paths.LOCK}: is damaged; run `dvc repro`")
+        source = without_secrets(str(params["fetch"]["source"]))
+        return params | {"fetch": params["fetch"] | {"source": source}}
 
     @cached_property
     def plots(self) -> dict[str, Spec]:
         """The plots of dvc.yaml, with a revision that it is compared with laid over them."""
-        own = {str(HISTORY): drawn(self.history), str(FOLDS): drawn(self.folds)}
-        own[str(RELIABILITY)] = records(self.reliability)
-        own[str(CONFUSION)] = self.left_out.matrix() if self.left_out else []
-        own |= {f"{PREDICTIONS}/{name}.csv": one.matrix() for name, one in self.others.items()}
+        own = {str(path): drawn(table) for path, table in self.tables.items()}
+        own[str(paths.CONFUSION)] = self.left_out.matrix() if self.left_out else []
+        own |= {
+            f"{paths.PREDICTIONS}/{name}.csv": one.matrix() for name, one in self.others.items()
+        }
         others = {self.against.revision: self.against.drawn} if self.against else {}
         return dvc_plots({"workspace": own, **others})
 
 
-def load_run(against: Against | None = None) -> Run:
-    """Return the results of the run that dvc.lock records.
+def load_run(against: str | None = None) -> Run:
+    """Return the results of the run that dvc.lock records; against: a revision to compare with.
 
     Raises:
-        UserError: a file is missing, damaged or not of that run.
+        UserError: a file is missing, damaged or not of that run; or there is no such revision.
     """
-    evaluation, lock = json.loads(require_recorded(EVALUATION).read_bytes()), read_lock()
-    lock.require_one_run(str(LOCK), *TO_EVALUATE)
-    crossval = json.loads(require_recorded(CROSSVAL).read_bytes())
-    schema = Schema.load(SCHEMA)
-    require_recorded(PREDICTIONS)
-    require_recorded(PREPARED)
+    evaluation, lock = read_json(require_recorded(paths.EVALUATION)), read_lock()
+    lock.require_one_run(str(paths.LOCK), *TO_EVALUATE)
+    crossval, schema = read_json(require_recorded(paths.CROSSVAL)), Schema.load(paths.SCHEMA)
+    for folder in (paths.PREDICTIONS, paths.PREPARED):
+        require_recorded(folder)
     if not lock.crossval_is_of_the_model():
         crossval = {"models": 0}
-    run = Run(
+    others = {name: found["per_class"] for name, found in evaluation.items() if name != "train"}
+    return Run(
         schema=schema,
         lock=lock,
         evaluation=evaluation,
         crossval=crossval,
-        history=pd.read_csv(require_recorded(HISTORY)),
-        folds=pd.read_csv(require_recorded(FOLDS)),
-        reliability=pd.read_csv(require_recorded(RELIABILITY)),
-        environment=read_environment(),
+        tables={path: pd.read_csv(require_recorded(path)) for path in DRAWN},
         left_out=left_out(crossval, schema.classes) if crossval["models"] else None,
-        others={
-            name: other_answers(name, found)
-            for name, found in evaluation.items()
-            if name != "train"
-        },
+        others={name: other_answers(name, per_class) for name, per_class in others.items()},
         findings=recorded_findings(),
         outdated=lines_on_changes(None, lock),
-        commit=commit(),
-        against=against,
+        against=None if against is None else compared_with(against, lock, evaluation),
     )
-    if run.params.keys() != Params.of_stages().keys():
-        raise UserError(f"{LOCK}: is damaged; run `dvc repro`")
-    return run
 
 
-def read_environment() -> dict[str, Any]:
-    """Return what the last training here ran in, which dvc.lock does not record; {} if unknown."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file of metrics holds; raise `UserError` if it holds none."""
     try:
-        content: dict[str, Any] = dict(json.loads(ENVIRONMENT.read_bytes()))
-        return content
-    except FileNotFoundError:
-        return {}
+        return dict(json.loads(path.read_bytes()))
     except (TypeError, ValueError) as error:
-        raise UserError(f"{ENVIRONMENT}: is damaged; run `dvc repro`") from error
+        raise UserError(f"{path}: is damaged; run `dvc repro`") from error
 
 
 def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
-    """Return the answers of the cross-validation, with intervals for other rows and other models."""
-    found = read_out_of_fold(require_recorded(OUT_OF_FOLD))
-    actual = open_dataset(TRAINING_ROWS).labels.argmax(axis=1)
+    """Return the answers of the cross-validation, with intervals of its recalls."""
+    found = read_out_of_fold(require_recorded(paths.OUT_OF_FOLD))
+    actual = open_dataset(paths.TRAINING_ROWS).labels[found.numbers].argmax(axis=1)
     right, recalls = found.scores("accuracy"), {}
     for place, name in enumerate(classes):
         if (rows := actual == place).sum() > 1:
-            recalls[name] = share_interval(spread(right[:, rows], found.models[:, rows]))
-    pairs = pd.read_csv(require_recorded(CONFUSION), dtype=TEXTS, keep_default_na=False)
+            units = (
+                None
+                if found.units is None
+                else np.unique(found.units[rows], return_inverse=True)[1]
+            )
+            recalls[name] = share_interval(spread(right[:, rows], found.models[:, rows], units))
+    pairs = pd.read_csv(require_recorded(paths.CONFUSION), dtype=TEXTS, keep_default_na=False)
     wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
     return Answers(
         pairs.sort_values("answers", ascending=False, kind="stable"),
@@ -190,38 +166,28 @@ def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
     )
 
 
-def other_answers(name: str, scores: dict[str, Any]) -> Answers:
+def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
     """Return the answers for a data set, no more than a chunk of them in memory."""
-    counts, wrong = [], []
-    for chunk in chunks(PREDICTIONS / f"{name}.csv"):
-        counts.append(chunk.groupby([*TEXTS], as_index=False).size())
-        mistakes = chunk[chunk["actual"] != chunk["predicted"]]
-        wrong.append(mistakes.nlargest(WRONG_ROWS, "probability"))
-    pairs = pd.concat(counts).groupby([*TEXTS])["size"].sum().reset_index(name="answers")
-    per_class = {one["class"]: one for one in scores["per_class"]}
+    counts, wrong = Counter[tuple[str, str]](), []
+    path = paths.PREDICTIONS / f"{name}.csv"
+    form = {"usecols": COLUMNS, "dtype": TEXTS, "keep_default_na": False, "chunksize": CHUNK_ROWS}
+    bar = {"desc": f"report {name}", "total": (size := path.stat().st_size), "unit": "B"}
+    with (
+        path.open("rb") as file,
+        Progress(**bar, unit_scale=True, disable=size < BAR_BYTES) as told,
+    ):
+        for chunk in pd.read_csv(file, **form):
+            counts.update(zip(chunk["actual"], chunk["predicted"], strict=True))
+            mistakes = chunk[chunk["actual"] != chunk["predicted"]]
+            wrong.append(mistakes.nlargest(WRONG_ROWS, "probability"))
+            told.update(file.tell() - told.n)
+    pairs = [(*pair, count) for pair, count in counts.most_common()]
     return Answers(
-        pairs.sort_values("answers", ascending=False, kind="stable"),
+        pd.DataFrame(pairs, columns=[*TEXTS, "answers"]),
         pd.concat(wrong).nlargest(WRONG_ROWS, "probability"),
-        per_class,
-        {
-            name: wilson(one["recall"], one["rows"], Z95)
-            for name, one in per_class.items()
-            if one["rows"]
-        },
+        {one["class"]: one for one in per_class},
+        {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in per_class if one["rows"]},
     )
-
-
-def chunks(path: Path) -> Iterator[pd.DataFrame]:
-    size = path.stat().st_size
-    bar = Progress(
-        desc=f"report {path.stem}", total=size, unit="B", unit_scale=True, disable=size < BAR_BYTES
-    )
-    with path.open("rb") as file, bar:
-        for chunk in pd.read_csv(
-            file, usecols=COLUMNS, dtype=TEXTS, keep_default_na=False, chunksize=CHUNK_ROWS
-        ):
-            yield chunk
-            bar.update(file.tell() - bar.n)
 
 
 def commit() -> str:
