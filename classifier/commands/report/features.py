@@ -1,5 +1,6 @@
 """What the features of the training rows look like, class by class, from a sample of them."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ def values(feature: Feature, inputs: Inputs) -> npt.NDArray[Any]:
     return names[np.where(is_known, inputs.argmax(axis=1), -1)]
 
 
+def columns(schema: Schema, inputs: Inputs, places: Iterable[int]) -> Iterator[tuple[Feature, Any]]:
+    """Yield each feature at these places, with what it is in the table."""
+    starts = schema.first_inputs
+    for at in places:
+        yield (
+            schema.features[at],
+            values(schema.features[at], inputs[:, starts[at] : starts[at + 1]]),
+        )
+
+
 def telling(inputs: Inputs, classes: Classes) -> npt.NDArray[np.float64]:
     """Return the share of each input's variance that lies between the classes, (inputs,).
 
@@ -73,16 +84,8 @@ def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
     ]
 
 
-def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> Records:
-    """Return class, category and its share of the class; beyond the limit they are one: other."""
+def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> pd.DataFrame:
+    """Return the share of each category, in columns, of each class; beyond the limit: other."""
     frequent = pd.Series(column).value_counts().index[:limit]
     shown = np.where(np.isin(column, frequent), column, OTHER)
-    return [
-        {
-            "class": name,
-            "category": category,
-            "share": float((shown[names == name] == category).mean()),
-        }
-        for name in pd.unique(names)
-        for category in [*frequent, *([OTHER] if OTHER in shown else [])]
-    ]
+    return pd.crosstab(names, shown, normalize="index")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
     from classifier.scoring.intervals import Interval
 
 NUMBER = re.compile(r"[-+]?[\d.,]+( \([-+\d., to]+\))?")
-NARROW = 4  # columns that fit on a phone side by side
-COMMENT_LINES, BLOCK_LINES = 59, 12  # of Markdown, and of a table or a list in it, at most
+LONG, CUT = re.compile(r"(?m)^((?:[|-].*\n){7})(?:[|-].*\n?)+"), r"\1…\n"  # a table or a list
+COMMENT_LINES = 59  # at most, of Markdown
 
 
 @cache
 def template() -> Any:
     """Return the macros of the page, a function for each."""
     loader = FileSystemLoader(Path(__file__).parent)
-    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=loader, undefined=StrictUndefined, **options)
     return environment.get_template("page.html.jinja").module
 
@@ -35,8 +34,7 @@ class Part:
     """What stands in a section; its HTML is the macro of its name in page.html.jinja."""
 
     def html(self) -> Markup:
-        made: Markup = getattr(template(), type(self).__name__.lower())(self)
-        return made
+        return Markup(getattr(template(), type(self).__name__.lower())(self))
 
     def markdown(self) -> str:
         raise NotImplementedError
@@ -44,24 +42,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Text(Part):
-    """A paragraph."""
+    """A paragraph; number: the one to remember, which leads."""
 
     words: str
+    number: str = ""
 
     def markdown(self) -> str:
-        return plain(self.words)
-
-
-@dataclass(frozen=True)
-class Headline(Part):
-    """The one number to remember, what it is of, and how sure it is."""
-
-    number: str
-    words: str
-    interval: str
-
-    def markdown(self) -> str:
-        return f"**{self.number}** {self.words}, {self.interval}"
+        return f"**{self.number}** " * bool(self.number) + plain(self.words)
 
 
 @dataclass(frozen=True)
@@ -88,10 +75,6 @@ class Table(Part):
         columns = [[row[at] for row in self.rows if row[at]] for at in range(len(self.head))]
         return ["number" * all(map(NUMBER.fullmatch, cells)) for cells in columns]
 
-    @property
-    def is_wide(self) -> bool:
-        return len(self.head) > NARROW
-
     def markdown(self) -> str:
         head, *rows = [[plain(cell) for cell in row] for row in (self.head, *self.rows)]
         align = ["right" if kind else "left" for kind in self.kinds]
@@ -101,7 +84,7 @@ class Table(Part):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share of rows, or none, with its interval, or none; note: what else there is to say."""
+    """A share of rows and its interval, one of which may be None; note: what else there is."""
 
     name: str
     value: float | None
@@ -129,7 +112,7 @@ class Estimates(Part):
         lowest = min(one.interval.low if one.interval else one.value or 0 for one in self.rows)
         tenths = 10 - int(10 * lowest)
         step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
-        return [1 - step * place / 10 for place in range(-(-tenths // step), -1, -1)]
+        return [1 - place / 10 for place in range(step * -(-tenths // step), -1, -step)]
 
     def place(self, share: float) -> str:
         """Return where on the axis a share stands, in CSS."""
@@ -169,14 +152,8 @@ class Section:
     def parts(self) -> list[Part]:
         return [part for part in self.content() if getattr(part, "rows", True)]
 
-    @property
-    def anchor(self) -> str:
-        """What a link to it says after the #."""
-        return quote(self.title)
-
     def html(self) -> Markup:
-        made: Markup = template().section(self)
-        return made
+        return Markup(template().section(self))
 
     def markdown(self) -> str:
         return "\n\n".join([f"### {plain(self.title)}", *(part.markdown() for part in self.parts)])
@@ -190,26 +167,14 @@ def to_html(title: str, lead: str, first: Sequence[Section], rest: Sequence[Sect
 def to_markdown(title: str, lead: str, first: Iterable[Section], rest: Iterable[Section]) -> str:
     """Return a comment on a pull request; of what does not fit, it has the titles."""
     opening = "\n\n".join([f"## {plain(title)}", plain(lead), *(one.markdown() for one in first)])
-    shorter = (shortened(opening, lines) for lines in range(BLOCK_LINES, 2, -1))
-    text = next(one for one in shorter if one.count("\n") < COMMENT_LINES - 6)
-    text, left = f"{text}\n\n<details><summary>More</summary>", []
+    text, left = LONG.sub(CUT, opening) + "\n\n<details><summary>More</summary>", []
     for section in rest:
-        longer = f"{text}\n\n{shortened(section.markdown(), BLOCK_LINES)}"
+        longer = f"{text}\n\n{LONG.sub(CUT, section.markdown())}"
         if longer.count("\n") + 5 > COMMENT_LINES:
             left.append(plain(section.title))
         else:
             text = longer
     return text + f"\n\nOn the page: {', '.join(left)}." * bool(left) + "\n\n</details>"
-
-
-def shortened(markdown: str, lines: int) -> str:
-    """Return Markdown with no table or list longer than so many lines."""
-    blocks = [block.split("\n") for block in markdown.split("\n\n")]
-    cut = [[*block[:lines], "", f"and {len(block) - lines} more"] for block in blocks]
-    return "\n\n".join(
-        "\n".join(block if len(block) <= lines else short)
-        for block, short in zip(blocks, cut, strict=True)
-    )
 
 
 def to_card(front_matter: str, title: str, sections: Iterable[Section]) -> str:

@@ -39,6 +39,7 @@ CONFIG: Spec = {
         "labelColor": INK, "title": None, "orient": "top", "labelFontSize": MEASURED,
         "labelLimit": 260, "symbolStrokeColor": INK,
     },
+    "mark": {"color": INK},
     "text": {"fontSize": MEASURED},
     "range": {"ramp": SHADES, "heatmap": SHADES},
 }  # fmt: skip
@@ -53,8 +54,8 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     from dvc.render.match import match_defs_renderers
 
     file = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
-    stages = [plot for stage in file["stages"].values() for plot in stage.get("plots", [])]
-    found = {name: keys for plot in [*stages, *file["plots"]] for name, keys in plot.items()}
+    plots = [plot for stage in [*file["stages"].values(), file] for plot in stage.get("plots", [])]
+    found = {name: keys for plot in plots for name, keys in plot.items()}
     each, folder = found.pop(str(PREDICTIONS)), str(PREDICTIONS)
     found |= {path: each for rows in sources.values() for path in rows if path.startswith(folder)}
     data = {
@@ -85,11 +86,10 @@ def sized(spec: Spec, classes: int, compared: bool) -> Spec:
 
     classes: of a matrix, whose cells say what a legend would.
     """
-    if "facet" in spec:
+    if "facet" in spec:  # by revision, of which there is one
         side = max(LEAST, CELL * classes)
-        facet = spec["facet"] | {"header": {"labels": False}}
-        square = spec["spec"] | {"width": side, "height": side}
-        return spec | {"facet": facet, "spec": square, "config": {"legend": {"disable": True}}}
+        plain: Spec = {"width": side, "height": side, "config": {"legend": {"disable": True}}}
+        return {**spec["spec"], **plain, "data": spec["data"]}
     encoding = spec.get("encoding", {})
     color = encoding.get("color", {}) | ({} if compared else {"legend": None})
     return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}
@@ -98,42 +98,18 @@ def sized(spec: Spec, classes: int, compared: bool) -> Spec:
 def boxes(values: Records, classes: list[str]) -> Spec:
     """Return a plot of a feature's quantiles by class: rows of class, p5, p25, p50, p75, p95."""
     axis = {"tickCount": 4, "labelExpr": "format(datum.value, '.6~g')"}
-    x = {"type": "quantitative", "scale": {"zero": False}, "title": None, "axis": axis}
-    layers = [
-        {"mark": {"type": "rule", "color": ACCENT}, "encoding": span("p5", "p95", x)},
-        {"mark": {"type": "bar", "color": ACCENT, "size": 9}, "encoding": span("p25", "p75", x)},
-        {
-            "mark": {"type": "tick", "color": INK, "size": 13, "thickness": 2},
-            "encoding": {"x": {"field": "p50"} | x},
-        },
+    x: Spec = {"type": "quantitative", "scale": {"zero": False}, "title": None, "axis": axis}
+    y: Spec = {"field": "class", "type": "nominal", "sort": classes, "title": None}
+    y["axis"] = {"labelLimit": 110, "labelOverlap": False}
+    tick: Spec = {"type": "tick", "color": INK, "size": 13, "thickness": 2}
+    layers: list[tuple[Spec, Spec]] = [
+        (tick, {"x": x | {"field": "p50"}}),
+        ({"type": "bar", "size": 9}, {"x": x | {"field": "p25"}, "x2": {"field": "p75"}}),
+        ({"type": "rule"}, {"x": x | {"field": "p5"}, "x2": {"field": "p95"}}),
     ]
-    return by_class(values, classes) | {"width": 180, "layer": layers}
-
-
-def span(low: str, high: str, x: Spec) -> Spec:
-    return {"x": {"field": low} | x, "x2": {"field": high}}
-
-
-def shares(values: Records, classes: list[str]) -> Spec:
-    """Return a plot of how often each class has each category: rows of class, category, share."""
-    plot = by_class(values, classes)
-    plot["encoding"]["x"] = {
-        "field": "category", "type": "nominal", "sort": None, "title": None,
-        "axis": {"labelAngle": -40, "labelLimit": 90, "labelOverlap": False},
-    }  # fmt: skip
-    fill = {"field": "share", "type": "quantitative", "legend": None, "scale": {"domain": [0, 1]}}
-    text = {"field": "share", "type": "quantitative", "format": ".0%"}
-    layers = [
-        {"mark": "rect", "encoding": {"color": fill}},
-        {"mark": {"type": "text", "color": INK}, "encoding": {"text": text}},
-    ]
-    return plot | {"width": {"step": 34}, "layer": layers}
-
-
-def by_class(values: Records, classes: list[str]) -> Spec:
-    axis = {"labelLimit": 110, "labelOverlap": False}
-    y = {"field": "class", "type": "nominal", "sort": classes, "title": None, "axis": axis}
-    return {"data": {"values": values}, "height": {"step": 20}, "encoding": {"y": y}}
+    layer = [{"mark": {"color": ACCENT} | mark, "encoding": where} for mark, where in layers[::-1]]
+    drawn: Spec = {"data": {"values": values}, "encoding": {"y": y}, "layer": layer}
+    return drawn | {"width": 180, "height": {"step": 20}}
 
 
 def to_svg(spec: Spec, alternative: str) -> str:

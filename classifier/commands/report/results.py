@@ -1,7 +1,6 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,6 @@ import pandas as pd
 from classifier.base import paths
 from classifier.base.dvc_lock import Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
-from classifier.base.progress import Progress
 from classifier.commands.report.against import DRAWN, Against, compared_with
 from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots, records
 from classifier.commands.revisions import git, lines_on_changes
@@ -22,13 +20,11 @@ from classifier.params import Params
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.intervals import Interval, share_interval, spread, wilson
 from classifier.scoring.out_of_fold import read_out_of_fold
-from classifier.table.reader import BAR_BYTES
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
 TEXTS = {"actual": str, "predicted": str}
-COLUMNS = ["row", *TEXTS, "probability"]
-CHUNK_ROWS = 200_000
+COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
 WRONG_ROWS = 10
 MATRIX_CLASSES = 12  # more do not fit into a matrix that can be read on a phone
 Z95 = 1.959964  # of the normal distribution, two-sided
@@ -83,17 +79,12 @@ class Run:
     against: Against | None = None
 
     @cached_property
-    def params(self) -> dict[str, dict[str, Any]]:
-        """The sections of params.yaml that the stages were run with."""
-        params = {
-            name: stage.params[str(paths.PARAMS)][name]
-            for name, stage in self.lock.stages.items()
-            if name in stage.params.get(str(paths.PARAMS), {})
-        }
-        if params.keys() != Params.of_stages().keys():
+    def params(self) -> dict[str, Any]:
+        """What the stages were run with, as `section.key`."""
+        found = self.lock.params()
+        if {key.split(".")[0] for key in found} != {*Params.of_stages()}:
             raise UserError(f"{paths.LOCK}: is damaged; run `dvc repro`")
-        source = without_secrets(str(params["fetch"]["source"]))
-        return params | {"fetch": params["fetch"] | {"source": source}}
+        return found | {"fetch.source": without_secrets(str(found["fetch.source"]))}
 
     @cached_property
     def plots(self) -> dict[str, Spec]:
@@ -160,31 +151,21 @@ def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
     wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
     return Answers(
         pairs.sort_values("answers", ascending=False, kind="stable"),
-        pd.DataFrame(wrong, columns=COLUMNS),
+        pd.DataFrame(wrong, columns=[*COLUMNS]),
         crossval["per_class"],
         recalls,
     )
 
 
 def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
-    """Return the answers for a data set, no more than a chunk of them in memory."""
-    counts, wrong = Counter[tuple[str, str]](), []
+    """Return the answers for a data set; while they are read, they take 10 bytes a row."""
     path = paths.PREDICTIONS / f"{name}.csv"
-    form = {"usecols": COLUMNS, "dtype": TEXTS, "keep_default_na": False, "chunksize": CHUNK_ROWS}
-    bar = {"desc": f"report {name}", "total": (size := path.stat().st_size), "unit": "B"}
-    with (
-        path.open("rb") as file,
-        Progress(**bar, unit_scale=True, disable=size < BAR_BYTES) as told,
-    ):
-        for chunk in pd.read_csv(file, **form):
-            counts.update(zip(chunk["actual"], chunk["predicted"], strict=True))
-            mistakes = chunk[chunk["actual"] != chunk["predicted"]]
-            wrong.append(mistakes.nlargest(WRONG_ROWS, "probability"))
-            told.update(file.tell() - told.n)
-    pairs = [(*pair, count) for pair, count in counts.most_common()]
+    given = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS, keep_default_na=False)
+    pairs = given.value_counts([*TEXTS]).rename("answers").reset_index().astype(TEXTS)
+    wrong = given[given["actual"].astype(str) != given["predicted"].astype(str)]
     return Answers(
-        pd.DataFrame(pairs, columns=[*TEXTS, "answers"]),
-        pd.concat(wrong).nlargest(WRONG_ROWS, "probability"),
+        pairs[pairs["answers"] > 0],
+        wrong.nlargest(WRONG_ROWS, "probability"),
         {one["class"]: one for one in per_class},
         {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in per_class if one["rows"]},
     )

@@ -16,18 +16,18 @@ from classifier.base import paths
 from classifier.base.errors import listed
 from classifier.commands.compare import WORKSPACE, Change
 from classifier.commands.report import features
+from classifier.commands.report.against import Against
 from classifier.commands.report.page import (
     Estimate,
     Estimates,
     Figure,
-    Headline,
     Part,
     Points,
     Section,
     Table,
     Text,
 )
-from classifier.commands.report.plots import boxes, shares, sized, to_svg
+from classifier.commands.report.plots import boxes, sized, to_svg
 from classifier.commands.report.results import Z95, Answers, Run, commit, read_json
 from classifier.findings.finding import LEVELS
 from classifier.findings.of_table import FREQUENT
@@ -43,6 +43,7 @@ PLOT_CATEGORIES = 8
 PLOT_FEATURES = 24  # those that tell the classes apart best
 ROW_FEATURES = 8  # that are shown of a row
 FACTS = ["name", "value"]  # the head of a table of them
+NAMED = 5  # classes, at the top
 PAIRS = 15  # of classes, the one taken for the other
 NAMES = {"accuracy": "accuracy", "loss": "loss", "macro_f1": "macro F1"}
 OTHER_NAMES = {
@@ -52,11 +53,12 @@ OTHER_NAMES = {
     "confidence": "mean confidence",
     "calibration_error": "calibration error (0 is best)",
 }
+AHEAD = "recipe {ci95_low:+.3f} to {ci95_high:+.3f}"
 BESIDE = {
-    "shipped": "The one model that ships",
-    "one_network": "One network of its mean",
-    "no_hidden_layer": "Without hidden layers",
-    "majority": "The most frequent class",
+    "shipped": ("The one model that ships", "may score anywhere here"),
+    "one_network": ("One network of its mean", "± {std_by_start:.3f} by its start"),
+    "no_hidden_layer": ("Without hidden layers", AHEAD),
+    "majority": ("The most frequent class", AHEAD),
 }
 
 
@@ -65,18 +67,17 @@ class Verdict(Section):
 
     def content(self) -> Iterator[Part]:
         metric, rows = measure(self.run), estimates(self.run)
-        if rows:
-            words = f"{NAMES[metric]} on rows not trained on"
-            ends = rows[0].interval
-            interval = f"95% interval {ends.low:.3f} to {ends.high:.3f}" if ends else "no interval"
-            yield Headline(f"{rows[0].value:.3f}", words, interval)
+        if not rows:
+            yield Text("Nothing is known of rows not trained on.")
         else:
-            yield Text("Nothing is known of rows that it was not trained on.")
+            words = f"{NAMES[metric]} on rows not trained on"
+            if ends := rows[0].interval:
+                words += f", 95% interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
+            yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
-            yield Estimates(
-                "Beside what less would do, with 95% intervals", NAMES[metric], rows, True
-            )
+            caption = "Beside what less would do, with 95% intervals"
+            yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
 def measure(run: Run) -> str:
@@ -96,19 +97,19 @@ def conclusions(run: Run) -> Iterator[str]:
         yield f"Do not use it as it is: {', '.join(found)}."
     else:
         yield f"No problem was found{', but ' * bool(found)}{' and '.join(found)}."
-    for one in run.against.changes if run.against else []:
-        if one.metric == measure(run):
-            yield f"Since {run.against.revision}: {NAMES[one.metric]} {one.verdict}, {gain(one)}."
+    if run.against and run.against.changes:
+        (one,) = (each for each in run.against.changes if each.metric == measure(run))
+        yield f"Since {run.against.revision}: {NAMES[one.metric]} {one.verdict}, {gain(one)}."
 
 
 def estimates(run: Run) -> list[Estimate]:
     """Return how good the recipe is, beside one model of it, less than it, and on other rows."""
     metric, rows = measure(run), []
     if run.crossval["models"]:
-        note = f"{run.crossval['models']} models, each on rows it left out"
-        rows.append(Estimate("The recipe", *value_of(run.crossval[metric]), note))
+        note = f"{run.crossval['models']} models, on rows left out"
+        rows.append(estimate(run.crossval[metric], "The recipe", note))
         for key, found in run.crossval["beside"].items():
-            rows.append(Estimate(BESIDE[key], *value_of(found[metric]), note_on(found[metric])))
+            rows.append(estimate(found[metric], *BESIDE[key]))
     for name in run.others:
         value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
         interval = wilson(value, count, Z95) if metric == "accuracy" else None
@@ -116,49 +117,40 @@ def estimates(run: Run) -> list[Estimate]:
     return rows
 
 
-def value_of(found: dict[str, float]) -> tuple[float | None, Interval | None]:
-    """Return a metric and its interval; that of a difference to it is none of it."""
-    mean = found.get("mean")
-    if "ci95_low" not in found or "difference" in found:
-        return mean, None
-    return mean, Interval(mean or 0, found["ci95_low"], found["ci95_high"])
-
-
-def note_on(found: dict[str, float]) -> str:
-    if "std_by_start" in found:
-        return "± {std_by_start:.3f} by its start".format(**found)
-    if "difference" in found:
-        half = (found["ci95_high"] - found["ci95_low"]) / 2
-        return f"recipe {found['difference']:+.3f} ± {half:.3f}"
-    return "by its start and its rows"
+def estimate(found: dict[str, float], name: str = "", note: str = "") -> Estimate:
+    """Return a metric with its interval; that of a difference to it is none of it."""
+    value, interval = found.get("mean"), None
+    if "ci95_low" in found and "difference" not in found:
+        interval = Interval(value or 0, found["ci95_low"], found["ci95_high"])
+    return Estimate(name, value, interval, note.format(**found))
 
 
 class Wrong(Section):
     title = "What is wrong"
 
     def content(self) -> Iterator[Part]:
-        outdated = [("outdated", *line.split("; ", 1)) for line in self.run.outdated]
-        found = [(one.level, one.seen, one.advice) for one in self.run.findings]
-        yield Points(outdated + found) if outdated + found else Text("Nothing was found.")
+        outdated = (line.partition("; ") for line in self.run.outdated)
+        rows = [("outdated", what, advice) for what, _, advice in outdated]
+        rows += [(one.level, one.seen, one.advice) for one in self.run.findings]
+        yield Points(rows) if rows else Text("Nothing was found.")
 
 
+@dataclass(frozen=True)
 class Changes(Section):
+    against: Against
+
     @property
     def title(self) -> str:
-        return f"What changed since {self.run.against.revision}"
+        return f"What changed since {self.against.revision}"
 
     def content(self) -> Iterator[Part]:
-        against = self.run.against
-        yield Points(
-            [("outdated", line, "run `dvc repro` there") for line in against.outdated]
-            + [
-                (one.verdict, f"{NAMES[one.metric]} {one.old:.3f}, now {one.new:.3f}", gain(one))
-                for one in against.changes
-            ]
-        )
-        yield Text(against.how)
-        head = ["name", against.revision, WORKSPACE]
-        yield Table("Parameters, and metrics on other rows", head, against.differences)
+        since, changes = self.against, self.against.changes
+        told = [(one, f"{NAMES[one.metric]} {one.old:.3f}, now {one.new:.3f}") for one in changes]
+        outdated = [("outdated", line, "run `dvc repro` there") for line in since.outdated]
+        yield Points(outdated + [(one.verdict, words, gain(one)) for one, words in told])
+        yield Text(since.how)
+        head = ["name", since.revision, WORKSPACE]
+        yield Table("Parameters, and metrics on other rows", head, since.differences)
 
 
 def gain(change: Change) -> str:
@@ -168,7 +160,7 @@ def gain(change: Change) -> str:
 
 @dataclass(frozen=True)
 class ByClass(Section):
-    """Which classes are taken for which, and how many rows of each are right; name: of a data set."""
+    """Which classes are taken for which, in the cross-validation or in a data set of this name."""
 
     name: str = ""
 
@@ -185,14 +177,13 @@ class ByClass(Section):
         words = f"{int(mistakes['answers'].sum()):,} of {total:,} answers are wrong"
         if len(mistakes):
             words += "; most often {actual} is taken for {predicted}".format(**mistakes.iloc[0])
-        yield Text(
-            f"{words}. {scores_in_words(self.run.evaluation[self.name]) if self.name else ''}"
-        )
+        scores = scores_in_words(self.run.evaluation[self.name]) if self.name else ""
+        yield Text(f"{words}. {scores}")
         caption = "Actual class in rows, predicted in columns; darker: more of the actual class"
         yield from figure(self.run, plot, caption, words)
         if plot not in self.run.plots:
             pairs = mistakes.head(PAIRS).itertuples(index=False)
-            rows = [[one.actual, one.predicted, f"{one.answers:,}"] for one in pairs]
+            rows = [[*map(str, pair[:-1]), f"{pair[-1]:,}"] for pair in pairs]
             yield Table("Most frequent mistakes", ["actual class", "taken for", "answers"], rows)
         yield recalls(answers)
         if self.name:
@@ -201,17 +192,17 @@ class ByClass(Section):
 
 def recalls(answers: Answers) -> Estimates:
     """Return the recall of each class, or of those with the lowest F1."""
-    some = {name: found for name, found in answers.per_class.items() if found["rows"]}
-    kept, few = some, ""
+    some = [(name, found) for name, found in answers.per_class.items() if found["rows"]]
+    caption = "Share of each class that is right"
     if len(some) > TABLE_CLASSES:
-        kept = dict(sorted(some.items(), key=lambda item: item[1]["f1"])[:TABLE_CLASSES])
-        few = f", of the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
+        caption += f", of the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
+        some = sorted(some, key=lambda one: one[1]["f1"])[:TABLE_CLASSES]
     note = "precision {precision:.3f}, F1 {f1:.3f}, {rows:,} rows"
     rows = [
         Estimate(name, found["recall"], answers.recalls.get(name), note.format(**found))
-        for name, found in kept.items()
+        for name, found in some
     ]
-    return Estimates("Share of each class that is right" + few, "recall", rows)
+    return Estimates(caption, "recall", rows)
 
 
 def figure(run: Run, plot: str, caption: str, words: str) -> Iterator[Figure]:
@@ -228,14 +219,14 @@ class Confidence(Section):
         if not self.run.left_out:
             stale = "It was run on other rows or with other settings; `dvc repro` runs it anew."
             none = "There was no cross-validation (crossval.folds: 0)."
-            yield Text(stale if self.run.params["crossval"]["folds"] else none)
+            yield Text(stale if self.run.params["crossval.folds"] else none)
             return
         crossval, scores = self.run.crossval, self.run.crossval["out_of_fold"]
         words = "Mean confidence is {confidence:.3f}".format(**scores)
         words += f", accuracy {crossval['accuracy']['mean']:.3f}"
         caption = "Confidence and accuracy; on the dashed line they are equal"
         yield from figure(self.run, str(paths.RELIABILITY), caption, words)
-        rows = [[NAMES[key], Estimate("", *value_of(crossval[key])).numbers] for key in METRICS]
+        rows = [[NAMES[key], estimate(crossval[key]).numbers] for key in METRICS]
         rows += [[OTHER_NAMES[key], f"{value:.3f}"] for key, value in scores.items()]
         yield Table("Scores on rows left out", ["score", "with 95% interval"], rows)
         yield wrong_rows(self.run, self.run.left_out, paths.TRAINING_ROWS)
@@ -245,7 +236,7 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
     """Return the rows that are wrong and thought most probable, with some of their own values."""
     shown = feature_cells(run, split, answers.wrong["row"].to_numpy() - 1)
     rows = [
-        [f"{one.row}", one.actual, one.predicted, f"{one.probability:.3f}", *cells]
+        [f"{one.row}", f"{one.actual}", f"{one.predicted}", f"{one.probability:.3f}", *cells]
         for one, *cells in zip(answers.wrong.itertuples(), *shown.values(), strict=True)
     ]
     head = ["row", "actual", "predicted", "probability", *shown]
@@ -253,23 +244,19 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
 
 
 def feature_cells(run: Run, split: Path, rows: Any) -> dict[str, list[str]]:
-    """Return the values of the most telling features of prepared rows; test sets are not kept."""
+    """Return the most telling features of prepared rows; test sets are not kept."""
     if not split.exists():
         return {}
-    (inputs, _), starts = open_dataset(split).take(rows), run.schema.first_inputs
+    inputs, _ = open_dataset(split).take(rows)
     sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
-    found = {}
-    for at in features.most_telling(run.schema, *sampled, ROW_FEATURES):
-        values = features.values(run.schema.features[at], inputs[:, starts[at] : starts[at + 1]])
-        found[run.schema.features[at].name] = [cell(value) for value in values]
-    return found
+    chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)
+    columns = features.columns(run.schema, inputs, chosen)
+    return {feature.name: [*map(cell, values)] for feature, values in columns}
 
 
 def cell(value: Any) -> str:
     """Return a feature's value as text, nothing for a gap."""
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    return str(value)
+    return f"{value:.6g}".replace("nan", "") if isinstance(value, float) else str(value)
 
 
 def title_of(name: str) -> str:
@@ -289,8 +276,10 @@ class Learning(Section):
         first, last = history.iloc[0], history.iloc[-1]
         for metric, plot in (("loss", str(paths.HISTORY)), ("accuracy", "Accuracy while training")):
             caption = f"{metric.capitalize()} while training"
-            words = f"{caption}, {len(history)} epochs: {first[metric]:.3f} after the first, "
-            words += f"{last[metric]:.3f} after the last"
+            words = (
+                f"{caption}: {first[metric]:.3f} after the first epoch, {last[metric]:.3f} after"
+            )
+            words += f" {len(history)}"
             if f"val_{metric}" in history:
                 words += f"; on rows kept aside {last[f'val_{metric}']:.3f}"
             yield from figure(self.run, plot, caption, words)
@@ -306,57 +295,49 @@ class Features(Section):
     title = "Features by class"
 
     def content(self) -> Iterator[Part]:
-        figures = [*feature_figures(self.run)]
+        pictures, schema = [*feature_pictures(self.run)], self.run.schema
         words = (
             "Rows trained on. Line: 5th to 95th percentile; box: 25th to 75th; tick: the median. "
-            "Of a text: the share of the class that has each value."
+            "Of a text: how many of a class have each value."
         )
-        if len(figures) < (total := len(self.run.schema.features)):
-            words += f" Drawn are the {len(figures)} of {total:,} features that tell the classes "
+        if len(pictures) < (total := len(schema.features)):
+            words += f" Drawn are the {len(pictures)} of {total:,} features that tell the classes "
             words += "apart best. Pictures chosen from many flatter: of so many, some do by chance."
-        if len(self.run.schema.classes) > PLOT_CLASSES:
+        if len(schema.classes) > PLOT_CLASSES:
             words += f" Drawn are the {PLOT_CLASSES} most frequent classes."
         yield Text(words)
-        yield from figures
+        yield from pictures
 
 
-def feature_figures(run: Run) -> Iterator[Figure]:
-    """Yield a figure of each feature, from a sample of the rows trained on."""
-    schema, starts = run.schema, run.schema.first_inputs
+def feature_pictures(run: Run) -> Iterator[Part]:
+    """Yield a picture of each feature, from a sample of the rows trained on."""
     inputs, index = features.sample(open_dataset(paths.TRAINING_ROWS))
-    counts = np.bincount(index, minlength=len(schema.classes))
-    frequent = np.argsort(-counts, kind="stable")[:PLOT_CLASSES]
-    kept = np.isin(index, frequent)
-    names = np.array(schema.classes, dtype=object)[index[kept]]
-    classes = [schema.classes[place] for place in sorted(frequent) if counts[place]]
-    for at in features.most_telling(schema, inputs, index, PLOT_FEATURES):
-        values = features.values(schema.features[at], inputs[kept, starts[at] : starts[at + 1]])
-        yield feature_figure(schema.features[at], values, names, classes)
+    counts = np.bincount(index, minlength=len(run.schema.classes))
+    frequent = sorted(np.argsort(-counts, kind="stable")[:PLOT_CLASSES])
+    classes = [run.schema.classes[place] for place in frequent if counts[place]]
+    names, kept = np.array(run.schema.classes, dtype=object)[index], np.isin(index, frequent)
+    chosen = features.most_telling(run.schema, inputs, index, PLOT_FEATURES)
+    for feature, values in features.columns(run.schema, inputs[kept], chosen):
+        yield feature_picture(feature, values, names[kept], classes)
 
 
-def feature_figure(feature: Feature, values: Any, names: Any, classes: list[str]) -> Figure:
-    """Return a figure of a feature from its values, (n,), and their class names, (n,)."""
+def feature_picture(feature: Feature, values: Any, names: Any, classes: list[str]) -> Part:
+    """Return a picture of a feature from its values, (n,), and their class names, (n,)."""
     if isinstance(feature, NumberFeature):
         rows = features.quantiles(values, names)
-        spec, told = boxes(rows, classes), [f"{row['class']} {row['p50']:.4g}" for row in rows]
-    else:
-        rows = features.category_shares(values, names, PLOT_CATEGORIES)
-        most = sorted(rows, key=lambda row: -row["share"])[: len(classes)]
-        spec, told = (
-            shares(rows, classes),
-            ["{class} {category} {share:.0%}".format(**row) for row in most],
-        )
-    kind = "median" if isinstance(feature, NumberFeature) else "most frequent"
-    words = f"{feature.name}: {kind} {listed(told)}."
-    return Figure(feature.name, words, to_svg(spec, words))
+        medians = listed([f"{row['class']} {row['p50']:.4g}" for row in rows])
+        words = f"{feature.name}: median {medians}."
+        return Figure(feature.name, words, to_svg(boxes(rows, classes), words))
+    shares = features.category_shares(values, names, PLOT_CATEGORIES).map("{:.0%}".format)
+    cells = [[str(cell) for cell in row] for row in shares.itertuples()]
+    return Table(feature.name, ["class", *shares.columns], cells)
 
 
 class Data(Section):
     title = "Data and checks"
 
     def content(self) -> Iterator[Part]:
-        schema, source = self.run.schema, self.run.params["fetch"]["source"]
-        raw = self.run.lock.outs()[str(paths.RAW)]
+        source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
         yield Text(f"{source}, {raw.size:,} bytes, md5 {raw.md5}.")
         if known := library_row(source, raw.size):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
@@ -365,15 +346,9 @@ class Data(Section):
             "rows, duplicates, rows that contradict each other, columns that alone tell the class, "
             "test sets that share rows or leave the range. What was found stands at the top."
         )
-        train = schema.counts["train"]
-        frequent = sorted(train, key=lambda name: -train[name])[:TABLE_CLASSES]
-        few = f", the {TABLE_CLASSES} most frequent of {len(schema.classes)}"
-        head = ["class", *({"train": "trained on"}.get(name, "held out") for name in schema.counts)]
-        rows = [
-            [name, *(f"{split.get(name, 0):,}" for split in schema.counts.values())]
-            for name in frequent
-        ]
-        yield Table("Rows of each class" + few * (len(schema.classes) > len(rows)), head, rows)
+        train = self.run.schema.counts["train"]
+        rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
+        yield Text(f"Rows trained on, by class: {listed(rows)}.")
 
 
 def library_row(source: str, size: int | None) -> list[str] | None:
@@ -395,9 +370,9 @@ class Parameters(Section):
     title = "Parameters"
 
     def content(self) -> Iterator[Part]:
-        for section, keys in self.run.params.items():
-            rows = [[key, json.dumps(value, ensure_ascii=False)] for key, value in keys.items()]
-            yield Table(section, FACTS, rows)
+        found = self.run.params
+        rows = [[key, json.dumps(found[key], ensure_ascii=False)] for key in found]
+        yield Table("Of params.yaml, as the stages were run", FACTS, rows)
 
 
 class Environment(Section):
@@ -407,7 +382,7 @@ class Environment(Section):
         yield Text(f"Commit {found}." if (found := commit()) else "There is no git commit.")
         if paths.ENVIRONMENT.exists():
             flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
-            rows = [[key, re.sub(r"[\[\]']", "", str(value))] for key, value in flat.items()]
+            rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
             yield Table("Of the last training here, which dvc.lock does not record", FACTS, rows)
         files = [[out.path, out.md5] for out in self.run.lock.outs().values()]
         yield Table("Files that the run made", ["file", "md5"], files)
@@ -419,16 +394,12 @@ class ModelCard(Section):
     title = "Model card"
 
     def content(self) -> Iterator[Part]:
-        schema, train, raw = (
-            self.run.schema,
-            self.run.params["train"],
-            self.run.lock.outs()[str(paths.RAW)],
-        )
-        source, members = self.run.params["fetch"]["source"], train["members"]
-        known, aside = library_row(source, raw.size), train["validation_fraction"]
-        networks = "dense network" if members == 1 else f"mean of {members} dense networks"
+        schema, params = self.run.schema, self.run.params
+        source, members = params["fetch.source"], params["train.members"]
+        known = library_row(source, self.run.lock.outs()[str(paths.RAW)].size)
         values = {
-            "model": f"{networks}, hidden layers {train['hidden']}, softmax over the classes",
+            "model": f"mean of {members} dense networks" if members > 1 else "dense network",
+            "architecture": f"hidden layers {params['train.hidden']}, softmax over the classes",
             "predicts": f"{schema.label}: {listed(schema.classes)}",
             "from": listed([feature.name for feature in schema.features]),
             "intended use": "to classify rows drawn as those it was trained on were, in the same "
@@ -436,11 +407,8 @@ class ModelCard(Section):
             "out of scope": "rows of another origin, or beyond the range of the data; classes that "
             "are not listed: it always answers with one of these; decisions about people",
             "limitations": "those under “What is wrong”; probabilities that nobody has calibrated",
-            "training data": f"{self.run.evaluation['train']['rows']:,} rows of {source}"
-            + f", of which {aside:.0%} were kept aside to validate on" * bool(aside),
-            "training procedure": "{optimizer}, {epochs} epochs, batches of {batch_size}".format(
-                **train
-            ),
+            "training data": f"{self.run.evaluation['train']['rows']:,} rows of {source}",
+            "training procedure": f"{params['train.optimizer']}, {params['train.epochs']} epochs",
             "get started": f'keras.saving.load_model("{paths.KERAS_MODEL}"), or classifier predict',
             "licence of the data": known[2] if known else f"not stated in {paths.ABOUT_TABLES}",
             "licence of the model": "not stated; LICENSE is that of the code",
@@ -460,7 +428,7 @@ class OwnRows(Section):
 
 
 def first_screen(run: Run) -> list[Section]:
-    return [Verdict(run), Wrong(run), *([Changes(run)] if run.against else [])]
+    return [Verdict(run), Wrong(run), *([Changes(run, run.against)] if run.against else [])]
 
 
 def rest(run: Run) -> list[Section]:
@@ -480,33 +448,27 @@ def card(run: Run) -> list[Section]:
 def title(run: Run) -> str:
     """Return what is predicted from what; the table's name where the label has a number only."""
     label = run.schema.label
-    name = Path(run.params["fetch"]["source"]).stem if label.isdigit() else label
+    name = Path(run.params["fetch.source"]).stem if label.isdigit() else label
     return f"{name}, predicted from {counted(len(run.schema.features), 'column')}"
 
 
 def lead(run: Run) -> str:
-    rows, source = run.evaluation["train"]["rows"], run.params["fetch"]["source"]
+    rows, source = run.evaluation["train"]["rows"], run.params["fetch.source"]
     classes = run.schema.classes
-    return f"{len(classes)} classes: {listed(classes)}. Trained on {rows:,} rows of {source}."
+    names = f": {listed(classes)}" * (len(classes) <= NAMED)
+    return f"{len(classes)} classes{names}. Trained on {rows:,} rows of {source}."
 
 
 def front_matter(run: Run) -> str:
     """Return what Hugging Face reads of a model card, as YAML."""
-    source = Path(run.params["fetch"]["source"]).name
+    task = "tabular-classification"
     metrics = [
         {"type": key, "value": run.crossval[key]["mean"], "name": f"{NAMES[key]} on rows left out"}
         for key in METRICS
         if run.crossval["models"]
     ]
-    result = {
-        "task": {"type": "tabular-classification"},
-        "dataset": {"type": "tabular", "name": source},
-        "metrics": metrics,
-    }
-    fields = {
-        "library_name": "keras",
-        "pipeline_tag": "tabular-classification",
-        "tags": ["tabular-classification", "keras", "onnx"],
-        "model-index": [{"name": title(run), "results": [result] * bool(metrics)}],
-    }
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    data = {"type": "tabular", "name": Path(run.params["fetch.source"]).name}
+    result = {"task": {"type": task}, "dataset": data, "metrics": metrics}
+    model = {"name": title(run), "results": [result] * bool(metrics)}
+    fields = {"library_name": "keras", "pipeline_tag": task, "tags": ["keras", "onnx"]}
+    return yaml.safe_dump(fields | {"model-index": [model]}, sort_keys=False, allow_unicode=True)
