@@ -18,7 +18,8 @@ TEMPLATES = Path(".dvc/plots")
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 340, 190  # pixels of a plot, so that its text can be read on a phone
-CELL, LEAST = 30, 240  # pixels of a class in a matrix, and of the whole
+CELL, LEAST = 30, 220  # pixels of a class in a matrix, and of the whole
+SHORT = 4  # characters that fit below a cell
 DRAWN_ROWS = 1_000  # of a curve, or of the folds
 MEASURED = 12.5  # pixels of text; page.css draws 11: fonts differ in width
 INK = "currentColor"  # of the page's text, be it light or dark
@@ -81,15 +82,17 @@ def records(table: pd.DataFrame) -> Records:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def sized(spec: Spec, classes: int, compared: bool) -> Spec:
+def sized(spec: Spec, classes: list[str], compared: bool) -> Spec:
     """Return a plot as large as it can be read, with legends that tell its lines apart.
 
     classes: of a matrix, whose cells say what a legend would.
     """
     if "facet" in spec:  # by revision, of which there is one
-        side = max(LEAST, CELL * classes)
-        plain: Spec = {"width": side, "height": side, "config": {"legend": {"disable": True}}}
-        return {**spec["spec"], **plain, "data": spec["data"]}
+        side = max(LEAST, CELL * len(classes))
+        angle = -45 if max(map(len, classes)) > SHORT else 0
+        config: Spec = {"legend": {"disable": True}, "axisX": {"labelAngle": angle}}
+        plain: Spec = spec["spec"] | {"width": side, "height": side, "config": config}
+        return plain | {"data": spec["data"]}
     encoding = spec.get("encoding", {})
     color = encoding.get("color", {}) | ({} if compared else {"legend": None})
     return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}
@@ -109,7 +112,7 @@ def boxes(values: Records, classes: list[str]) -> Spec:
     ]
     layer = [{"mark": {"color": ACCENT} | mark, "encoding": where} for mark, where in layers[::-1]]
     drawn: Spec = {"data": {"values": values}, "encoding": {"y": y}, "layer": layer}
-    return drawn | {"width": 180, "height": {"step": 20}}
+    return drawn | {"width": 260, "height": {"step": 20}}
 
 
 def to_svg(spec: Spec, alternative: str) -> str:

@@ -177,13 +177,12 @@ class ByClass(Section):
         words = f"{int(mistakes['answers'].sum()):,} of {total:,} answers are wrong"
         if len(mistakes):
             words += "; most often {actual} is taken for {predicted}".format(**mistakes.iloc[0])
-        scores = scores_in_words(self.run.evaluation[self.name]) if self.name else ""
-        yield Text(f"{words}. {scores}")
+        yield Text(f"{words}." + (f" {scores_in_words(self.run, self.name)}" if self.name else ""))
         caption = "Actual class in rows, predicted in columns; darker: more of the actual class"
         yield from figure(self.run, plot, caption, words)
         if plot not in self.run.plots:
-            pairs = mistakes.head(PAIRS).itertuples(index=False)
-            rows = [[*map(str, pair[:-1]), f"{pair[-1]:,}"] for pair in pairs]
+            worst = mistakes.head(PAIRS)[["actual", "predicted", "answers"]]
+            rows = [[str(cell) for cell in pair] for pair in worst.itertuples(index=False)]
             yield Table("Most frequent mistakes", ["actual class", "taken for", "answers"], rows)
         yield recalls(answers)
         if self.name:
@@ -208,7 +207,7 @@ def recalls(answers: Answers) -> Estimates:
 def figure(run: Run, plot: str, caption: str, words: str) -> Iterator[Figure]:
     """Yield the figure of a plot of dvc.yaml, if there is something to draw."""
     if plot in run.plots:
-        spec = sized(run.plots[plot], len(run.schema.classes), run.against is not None)
+        spec = sized(run.plots[plot], run.schema.classes, run.against is not None)
         yield Figure(caption, f"{words}.", to_svg(spec, words))
 
 
@@ -263,7 +262,8 @@ def title_of(name: str) -> str:
     return "Rows held out" if name == "test" else f"Test set {name}"
 
 
-def scores_in_words(found: dict[str, Any]) -> str:
+def scores_in_words(run: Run, name: str) -> str:
+    found = run.evaluation[name]
     scores = ", ".join(f"{NAMES[metric]} {found[metric]:.3f}" for metric in METRICS)
     return f"On {found['rows']:,} rows: {scores}."
 
@@ -422,7 +422,7 @@ class OwnRows(Section):
 
     def content(self) -> Iterator[Part]:
         yield Text(
-            scores_in_words(self.run.evaluation["train"])
+            scores_in_words(self.run, "train")
             + " It has seen these rows: this says how well it learned them, not how good it is."
         )
 
