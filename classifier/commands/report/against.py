@@ -56,8 +56,9 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     outdated = lines_on_changes(revision, before)
     old = before.params() | metrics(json.loads(files.get(EVALUATION, b"{}")))
     new = lock.params() | metrics(evaluation)
-    found = files.keys() & {*DRAWN}
-    records = {str(path): drawn(pd.read_csv(BytesIO(files[path]))) for path in found}
+    records = {
+        str(path): drawn(pd.read_csv(BytesIO(files[path]))) for path in DRAWN if path in files
+    }
     return Against(revision, outdated, differences(old, new), *tested(revision, files), records)
 
 
@@ -70,7 +71,7 @@ def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[list[str]]:
     """Return name, old and new of what differs; what one side does not have is empty."""
     names = (name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
-    return [[name, *(cell(side.get(name)) for side in (old, new))] for name in names]
+    return [[name, cell(old.get(name)), cell(new.get(name))] for name in names]
 
 
 def cell(value: Any) -> str:

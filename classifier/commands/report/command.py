@@ -19,15 +19,11 @@ def report(
         str | None, typer.Option(help="A commit, branch, tag or experiment to compare with.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Write Markdown, by default to standard output.")
+        bool, typer.Option("--markdown", help="Write Markdown, or print it.")
     ] = False,
-    model_card: Annotated[
-        bool, typer.Option("--model-card", help=f"Write {MODEL_CARD}, for those who get the model.")
-    ] = False,
+    model_card: Annotated[bool, typer.Option("--model-card", help=f"Write {MODEL_CARD}.")] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    output: Annotated[
-        Path | None, typer.Option(help="The file to write; by default report.html.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The file, by default report.html.")] = None,
 ) -> None:
     """Report how good the model is, what is wrong, and what was run.
 

@@ -12,7 +12,7 @@ import yaml
 from classifier.base.paths import PIPELINE, PREDICTIONS
 
 Spec = dict[str, Any]
-Records = list[dict[str, Any]]
+Records = list[dict[Any, Any]]
 
 TEMPLATES = Path(".dvc/plots")
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -59,15 +59,10 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
     found = {name: keys for plot in plots for name, keys in plot.items()}
     each, folder = found.pop(str(PREDICTIONS)), str(PREDICTIONS)
     found |= {path: each for rows in sources.values() for path in rows if path.startswith(folder)}
-    data = {
-        revision: {
-            "definitions": {"data": {"dvc.yaml": {"data": found}}},
-            "sources": {
-                "data": {path: {"data": {"": rows}} for path, rows in files.items() if rows}
-            },
-        }
-        for revision, files in sources.items()
-    }
+    definitions, data = {"data": {"dvc.yaml": {"data": found}}}, {}
+    for revision, files in sources.items():
+        given = {path: {"data": {"": rows}} for path, rows in files.items() if rows}
+        data[revision] = {"definitions": definitions, "sources": {"data": given}}
     matched = [one.renderer for one in match_defs_renderers(data, templates_dir=TEMPLATES)]
     return {one.name: one.get_filled_template() for one in matched if one.datapoints}
 
@@ -75,11 +70,7 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
 def drawn(table: pd.DataFrame) -> Records:
     """Return the rows of a table to draw: all, or as many evenly spaced ones as can be seen."""
     step = max(1, -(-len(table) // DRAWN_ROWS))
-    return records(table.iloc[::step])
-
-
-def records(table: pd.DataFrame) -> Records:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    return table.iloc[::step].to_dict("records")
 
 
 def sized(spec: Spec, classes: list[str], compared: bool) -> Spec:

@@ -13,7 +13,7 @@ from classifier.base import paths
 from classifier.base.dvc_lock import Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
 from classifier.commands.report.against import DRAWN, Against, compared_with
-from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots, records
+from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots
 from classifier.commands.revisions import git, lines_on_changes
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
@@ -56,7 +56,7 @@ class Answers:
         if len(self.per_class) > MATRIX_CLASSES:
             return []
         never = [{"actual": name, "predicted": name, "answers": 0} for name in self.per_class]
-        return records(self.pairs) + never
+        return self.pairs.to_dict("records") + never
 
 
 @dataclass(frozen=True)
@@ -179,4 +179,4 @@ def commit() -> str:
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()
-    return readable + ("; and changes not committed" if changed else "")
+    return readable + "; and changes not committed" * bool(changed)

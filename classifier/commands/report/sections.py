@@ -28,7 +28,7 @@ from classifier.commands.report.page import (
     Text,
 )
 from classifier.commands.report.plots import boxes, sized, to_svg
-from classifier.commands.report.results import Z95, Answers, Run, commit, read_json
+from classifier.commands.report.results import COLUMNS, Z95, Answers, Run, commit, read_json
 from classifier.findings.finding import LEVELS
 from classifier.findings.of_table import FREQUENT
 from classifier.rows.dataset import open_dataset
@@ -232,25 +232,20 @@ class Confidence(Section):
 
 
 def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
-    """Return the rows that are wrong and thought most probable, with some of their own values."""
-    shown = feature_cells(run, split, answers.wrong["row"].to_numpy() - 1)
-    rows = [
-        [f"{one.row}", f"{one.actual}", f"{one.predicted}", f"{one.probability:.3f}", *cells]
-        for one, *cells in zip(answers.wrong.itertuples(), *shown.values(), strict=True)
-    ]
-    head = ["row", "actual", "predicted", "probability", *shown]
-    return Table("Most confidently wrong rows, counted within their data set", head, rows)
+    """Return the rows that are wrong and thought most probable, with their most telling features.
 
-
-def feature_cells(run: Run, split: Path, rows: Any) -> dict[str, list[str]]:
-    """Return the most telling features of prepared rows; test sets are not kept."""
-    if not split.exists():
-        return {}
-    inputs, _ = open_dataset(split).take(rows)
-    sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
-    chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)
-    columns = features.columns(run.schema, inputs, chosen)
-    return {feature.name: [*map(cell, values)] for feature, values in columns}
+    split: the prepared rows that they are of; those of test sets are not kept.
+    """
+    wrong = answers.wrong.round({"probability": 3})
+    shown = {name: [*map(cell, wrong[name].tolist())] for name in COLUMNS}
+    if split.exists():
+        inputs, _ = open_dataset(split).take(wrong["row"].to_numpy() - 1)
+        sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
+        chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)
+        columns = features.columns(run.schema, inputs, chosen)
+        shown |= {feature.name: [*map(cell, values)] for feature, values in columns}
+    rows = [*zip(*shown.values(), strict=True)]
+    return Table("Most confidently wrong rows, counted within their data set", [*shown], rows)
 
 
 def cell(value: Any) -> str:
@@ -276,17 +271,14 @@ class Learning(Section):
         first, last = history.iloc[0], history.iloc[-1]
         for metric, plot in (("loss", str(paths.HISTORY)), ("accuracy", "Accuracy while training")):
             caption = f"{metric.capitalize()} while training"
-            words = (
-                f"{caption}: {first[metric]:.3f} after the first epoch, {last[metric]:.3f} after"
-            )
-            words += f" {len(history)}"
+            words = f"{caption}: {first[metric]:.3f} after the first of {len(history)} epochs, "
+            words += f"{last[metric]:.3f} after the last"
             if f"val_{metric}" in history:
                 words += f"; on rows kept aside {last[f'val_{metric}']:.3f}"
             yield from figure(self.run, plot, caption, words)
         if self.run.left_out:
             low, middle, high = folds["accuracy"].quantile([0, 0.5, 1])
-            words = f"Accuracy of {len(folds)} models, each on the rows it left out: from "
-            words += f"{low:.3f} to {high:.3f}, median {middle:.3f}"
+            words = f"{len(folds)} models: from {low:.3f} to {high:.3f}, median {middle:.3f}"
             caption = "How models differ: accuracy of each on its fold; the line is the mean"
             yield from figure(self.run, str(paths.FOLDS), caption, words)
 
@@ -342,9 +334,8 @@ class Data(Section):
         if known := library_row(source, raw.size):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
         yield Text(
-            "Checked for: columns with one value, spans too unlike, one class with most of the "
-            "rows, duplicates, rows that contradict each other, columns that alone tell the class, "
-            "test sets that share rows or leave the range. What was found stands at the top."
+            "Checked for: constant columns, unlike spans, one class with most rows, duplicates, "
+            "contradictions, columns that alone tell the class, unlike test sets."
         )
         train = self.run.schema.counts["train"]
         rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
