@@ -3,6 +3,7 @@
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
+# make picture   draw anew the picture of the report that the README begins with
 # All set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile
 # DVC runs the stages by the name of `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow bench tutorial lint style lock environment test-environment
+.PHONY: repro test test-slow bench tutorial picture lint style lock environment test-environment
 
 repro: environment
 	$(VENV)/bin/dvc repro
@@ -33,6 +34,9 @@ bench: test-environment
 
 tutorial: test-environment
 	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 -m slow tests/test_tutorial.py
+
+picture: test-environment
+	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 tests/test_report.py -k readme_begins
 
 lint: style
 	$(VENV)/bin/mypy --no-error-summary

@@ -47,9 +47,9 @@ def report(
         raise UserError("--markdown, --model-card and --open exclude each other; choose one")
     path = output or (MODEL_CARD if model_card else None if markdown else REPORT)
     try:
+        run = load_run(against)
         if path and path != MODEL_CARD:  # which may be committed
             refuse_to_replace(path)
-        run = load_run(against)
     except DvcException as error:
         raise UserError(str(error)) from error
     for line in [*run.outdated, *(run.against.outdated if run.against else [])]:

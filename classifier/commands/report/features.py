@@ -13,7 +13,7 @@ from classifier.table.schema import Feature, NumberFeature, Schema
 
 SAMPLE_ROWS = 10_000
 SAMPLE_CELLS = 2_000_000
-OTHER = "(other)"  # categories, all in one
+OTHER, NO_VALUE = "(other)", "(no value)"  # categories, all in one; a gap, or one not known
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
 Inputs = npt.NDArray[np.float32]
@@ -86,6 +86,6 @@ def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
 
 def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> pd.DataFrame:
     """Return the share of each category, in columns, of each class; beyond the limit: other."""
-    frequent = pd.Series(column).value_counts().index[:limit]
-    shown = np.where(np.isin(column, frequent), column, OTHER)
-    return pd.crosstab(names, shown, normalize="index")
+    named = pd.Series(np.where(column == "", NO_VALUE, column))
+    frequent = named.value_counts().index[:limit]
+    return pd.crosstab(names, named.where(named.isin(frequent), OTHER), normalize="index")

@@ -33,7 +33,7 @@ CONFIG: Spec = {
         "labelColor": INK, "titleColor": INK, "gridColor": INK, "gridOpacity": 0.12, "ticks": False,
         "domain": False, "labelPadding": 6, "titleFontWeight": "normal", "labelFontSize": MEASURED,
         "titleFontSize": MEASURED, "titlePadding": 8, "labelOverlap": True, "labelSeparation": 6,
-        "tickCount": 5, "labelLimit": 130, "labelFlush": False,
+        "labelLimit": 130, "labelFlush": False,
     },
     "axisBand": {"grid": False},
     "legend": {

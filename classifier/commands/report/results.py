@@ -19,7 +19,7 @@ from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.intervals import Interval, share_interval, spread, wilson
-from classifier.scoring.out_of_fold import read_out_of_fold
+from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
@@ -138,23 +138,21 @@ def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
     """Return the answers of the cross-validation, with intervals of its recalls."""
     found = read_out_of_fold(require_recorded(paths.OUT_OF_FOLD))
     actual = open_dataset(paths.TRAINING_ROWS).labels[found.numbers].argmax(axis=1)
-    right, recalls = found.scores("accuracy"), {}
-    for place, name in enumerate(classes):
-        if (rows := actual == place).sum() > 1:
-            units = (
-                None
-                if found.units is None
-                else np.unique(found.units[rows], return_inverse=True)[1]
-            )
-            recalls[name] = share_interval(spread(right[:, rows], found.models[:, rows], units))
+    of_classes = {name: actual == place for place, name in enumerate(classes)}
     pairs = pd.read_csv(require_recorded(paths.CONFUSION), dtype=TEXTS, keep_default_na=False)
     wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
     return Answers(
         pairs.sort_values("answers", ascending=False, kind="stable"),
         pd.DataFrame(wrong, columns=[*COLUMNS]),
         crossval["per_class"],
-        recalls,
+        {name: recall(found, rows) for name, rows in of_classes.items() if rows.sum() > 1},
     )
+
+
+def recall(found: OutOfFold, rows: Any) -> Interval:
+    """Return the share of right answers for some rows, a mask of (n,), with its interval."""
+    units = None if found.units is None else np.unique(found.units[rows], return_inverse=True)[1]
+    return share_interval(spread(found.scores("accuracy")[:, rows], found.models[:, rows], units))
 
 
 def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:

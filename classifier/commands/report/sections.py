@@ -55,7 +55,7 @@ OTHER_NAMES = {
 }
 AHEAD = "recipe {ci95_low:+.3f} to {ci95_high:+.3f}"
 BESIDE = {
-    "shipped": ("The one model that ships", "may score anywhere here"),
+    "shipped": ("The model that ships", "may score anywhere here"),
     "one_network": ("One network of its mean", "± {std_by_start:.3f} by its start"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
@@ -72,7 +72,7 @@ class Verdict(Section):
         else:
             words = f"{NAMES[metric]} on rows not trained on"
             if ends := rows[0].interval:
-                words += f", 95% interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
+                words += f", 95%\u00a0interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
             yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
