@@ -286,7 +286,7 @@ def test_no_bar_stands_beyond_an_accuracy_of_1():
     folds = [{"accuracy": accuracy} for accuracy in (0.52, 0.9, 1.0, 1.0)]
     (spec,) = plots.dvc_plots({"workspace": {"metrics/folds.csv": folds}}).values()
     svg = plots.to_svg(plots.sized(spec, [], False), "")
-    assert re.findall(r'text-anchor="middle" transform="translate\(340,\d+\)"[^>]*>1.0<', svg)
+    assert re.findall(r'text-anchor="middle" transform="translate\(340,\d+\)"[^>]*>1.00<', svg)
 
 
 def test_every_picture_is_told_in_numbers(page):
