@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 
 CHILD = Path(__file__).parent / "child.py"
+WITHOUT_EXTRAS = Path(__file__).parent / "without_extras"  # pandas imports pyarrow where it is
 PREPARE = [sys.executable, "-m", "stages.prepare"]
 TRAIN = [sys.executable, "-m", "stages.train"]
 
@@ -47,7 +48,7 @@ def measure(command: list[str], folder: Path, clone: Path, part: bool = False) -
     scripts = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
-        "PYTHONPATH": str(clone),
+        "PYTHONPATH": os.pathsep.join([str(WITHOUT_EXTRAS), str(clone)]),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(

@@ -1,32 +1,60 @@
-"""fetch: the table as it is at its source, its content pinned by a checksum, to data/raw.csv."""
+"""fetch: the table as it is at its source, its content pinned by a checksum, to data/raw.csv.
+
+A CSV file stays as it is. Parquet, and parts in a folder, become one, written as prepare reads it.
+"""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import replaced_file
 from classifier.base.paths import RAW
 from classifier.base.process import run
-from classifier.fetching.download import download, unpack_source
-from classifier.params import Fetch, load_params
+from classifier.fetching.as_csv import become_csv
+from classifier.fetching.download import download
+from classifier.fetching.parts import find_parts, join
+from classifier.params import Fetch, Prepare, load_params
+from classifier.table.cells import Layout
+
+PIECE = 2**20  # bytes that are read at a time
 
 
 def main() -> None:
-    settings = load_params().fetch
+    params = load_params()
+    settings, layout = params.fetch, layout_for(params.prepare)
     with replaced_file(RAW) as target:
-        download(settings, target)
-        check_sha256(settings, target)
-        unpack_source(settings, target)
+        if Path(settings.source).is_dir():
+            parts = find_parts(Path(settings.source))
+            check_sha256(settings, parts)
+            join(parts, layout, target)
+        else:
+            download(settings, target)
+            check_sha256(settings, [target])
+            become_csv(target, layout, f"fetch.source: {without_secrets(settings.source)}")
 
 
-def check_sha256(settings: Fetch, path: Path) -> None:
-    """Raise `UserError` unless the file has the checksum that the params pin, if they do."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if settings.sha256 not in (None, found):
+def layout_for(settings: Prepare) -> Layout:
+    """Return how prepare is to find data/raw.csv written."""
+    return Layout(
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        header=settings.header is True,
+        na_values=[],
+    )
+
+
+def check_sha256(settings: Fetch, paths: Iterable[Path]) -> None:
+    """Raise `UserError` unless files, one after the other, have the checksum that is pinned."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+    if settings.sha256 not in (None, digest.hexdigest()):
         raise UserError(
-            f"fetch.source: {without_secrets(settings.source)}: its sha256 is {found}, "
-            f"expected {settings.sha256} (fetch.sha256)"
+            f"fetch.source: {without_secrets(settings.source)}: its sha256 is "
+            f"{digest.hexdigest()}, expected {settings.sha256} (fetch.sha256)"
         )
 
 

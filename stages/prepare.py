@@ -16,7 +16,7 @@ import pandas as pd
 
 from classifier.base.files import quoting, replaced_folder, write_json
 from classifier.base.paths import ODDITIES, PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
-from classifier.base.process import run
+from classifier.base.process import reuse_freed_memory, run
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
@@ -30,6 +30,7 @@ PREVIEW_ROWS = 3  # of each class
 
 
 def main() -> None:
+    reuse_freed_memory()
     settings = load_params().prepare
     columns = choose_columns(RAW, settings)
     with replaced_folder(PREPARED) as folder:
@@ -41,7 +42,7 @@ def main() -> None:
             layout=columns.table.layout,
             columns=columns.table.names,
             label=columns.label,
-            features=find_features(columns, rows, splits == TRAIN),
+            features=find_features(columns, rows, splits),
             missing=settings.missing,
             unknown=settings.unknown,
             classes=list(counts["train"]),
@@ -72,7 +73,7 @@ def write_splits(
 ) -> None:
     """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
     places = places_of_codes(rows, schema.texts)
-    are_stored = not schema.texts and bool((splits == TRAIN).all())
+    are_stored = not schema.texts and sum(schema.counts["train"].values()) == len(splits)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(

@@ -140,3 +140,10 @@ def test_every_step_is_measured_at_a_size(copied):
     ]
     assert all(one["seconds"] > 0 and one["megabytes"] > 20 for one in found)
     assert len((copied.path / "growth/200x6/predicted.csv").read_text().splitlines()) == 201
+
+
+def test_what_is_measured_has_no_extras():
+    child = "import pandas.compat.pyarrow as found; raise SystemExit(found.HAS_PYARROW)"
+    measure([sys.executable, "-c", child], ROOT, ROOT)
+    with pytest.raises(CalledProcessError):
+        measure([sys.executable, "-c", "import pyarrow"], ROOT, ROOT)

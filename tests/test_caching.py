@@ -53,6 +53,9 @@ esac
 READERS = {
     "fetch": {FETCH},
     "prepare": {PREPARE},
+    "prepare.delimiter": {FETCH, PREPARE},  # by which parts are joined, and Parquet is written
+    "prepare.encoding": {FETCH, PREPARE},
+    "prepare.header": {FETCH, PREPARE},
     "crossval": {CROSSVAL},
     "train": {CROSSVAL, TRAIN},
     "train.members": {CROSSVAL, TRAIN, EVALUATE},
@@ -179,6 +182,25 @@ def test_an_edited_source_reruns_what_sees_the_difference(rerun_after, params):
         source.write_text(source.read_text().replace("5.1,3.5,1.4,0.2", "5.2,3.5,1.4,0.2", 1))
 
     assert rerun_after(edit) == ALL
+
+
+def test_a_part_that_changes_or_joins_reruns_what_sees_the_difference(stubbed, params, tmp_path):
+    clone = Path(shutil.copytree(stubbed.path, tmp_path / "clone"))
+    settings = params["fetch"] | {"source": "data/source/parts", "sha256": None}
+    (clone / "params.yaml").write_text(yaml.safe_dump(params | {"fetch": settings}))
+    rows = stubbed.read("data/source/iris.data").splitlines(keepends=True)
+    parts = clone / "data/source/parts"
+    parts.mkdir()
+
+    def run_with(name: str, content: list[str]) -> list[str]:
+        (parts / name).write_text("".join(content))
+        return stages_run(clone, stubbed.path.parent)
+
+    assert run_with("1.csv", rows[:140]) == ALL
+    assert run_with("1.csv", rows[:145]) == ALL
+    assert run_with("2.csv", rows[:5]) == ALL
+    assert run_with("_SUCCESS", []) == [FETCH]
+    assert run_with("2.csv", rows[:5]) == []
 
 
 @pytest.mark.parametrize("stage", ALL)

@@ -203,7 +203,7 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
     ("source", "words"),
     [
         ("data/source/none.csv", "no such file"),
-        ("data/source", "is a directory"),
+        ("data/source", "/empty: is no part, expected a name that ends in .csv, "),
         ("/etc/hostname", "not under data/source"),
         ("data/source/../../params.yaml", "not under data/source"),
         ("nosuch://host/file", "known are http, https, file, ftp, s3, gs, az, abfs, sftp, ssh"),

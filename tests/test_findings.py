@@ -248,7 +248,7 @@ def test_no_better_than_no_hidden_layer(good):
         beside(good, "no_hidden_layer", accuracy=ends(-0.1, 0.1, 0.89), loss=ends(-0.1, 0.1))
     )
     assert line.startswith(
-        "note: hidden layers gain nothing: accuracy 0.900 on rows left out, with"
+        "note: no gain by hidden layers is shown: accuracy 0.900 on rows left out"
     )
 
 

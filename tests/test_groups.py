@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier.base.errors import UserError
+from classifier.commands.compare import Side, change_of, how_tested
 from classifier.commands.sweep.selection import worth_of_best
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -21,7 +23,7 @@ from classifier.scoring.intervals import (
     share_interval,
     spread,
 )
-from classifier.scoring.out_of_fold import read_out_of_fold, write_out_of_fold
+from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from stages import crossval
 from tests.conftest import ROOT
 
@@ -186,6 +188,11 @@ def test_a_row_without_a_group_is_refused_or_dropped(prepared):
     assert len(open_dataset(folder / "train")) == 3
 
 
+def test_a_group_that_is_written_in_two_ways_is_told(prepared, capsys):
+    prepared(GAP.replace("\n,", "\nP1,"), header=True, label="outcome", group="patient")
+    assert "column patient: 'p1' and 'P1' are two values of it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
@@ -314,3 +321,32 @@ def test_the_best_of_many_is_chosen_by_other_patients():
     assert np.mean(naive) > 0.75
     assert np.mean(by_rows) > 0.7, "drawn one by one, all patients are known"
     assert np.mean(by_groups) == pytest.approx(0.5, abs=0.05)
+
+
+class SameTable:
+    """As much of a dvc.lock as says that both sides were tested on the same rows."""
+
+    def table(self) -> str:
+        return "iris"
+
+    choice_of_rows = table
+
+    def params(self, _: str) -> dict[str, str]:
+        return {}
+
+
+def test_a_comparison_goes_by_the_groups_of_either_side():
+    rng = np.random.default_rng(0)
+    (one, other), models, units = simulated(rng)
+    rows = np.arange(len(units))
+    of_groups, of_rows = (
+        OutOfFold(rows * 0, (scores > 0).astype(np.int32), scores, dealt, rows, of)
+        for scores, dealt, of in ((one, models, units), (other, rng.permuted(models, axis=1), None))
+    )
+    lock: Any = SameTable()
+    sides = Side("one", of_groups, lock), Side("other", of_rows, lock)
+    there, back = (change_of("loss", *pair).difference for pair in (sides, sides[::-1]))
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert "by groups of rows" in how_tested(*sides)
+    assert "folds of one side only keep groups" in how_tested(*sides)
+    assert "one side only" not in how_tested(sides[0], sides[0])

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from classifier.base.errors import UserError
+from classifier.commands.init import look
 from classifier.commands.init.columns import look_at
 from classifier.commands.init.command import with_settings
-from classifier.commands.init.look import look_at_table
+from classifier.commands.init.look import gaps, look_at_table
 from classifier.commands.init.shape import NA_VALUES, layout_of
 from classifier.params import parse_params
 from classifier.table.cells import Layout
@@ -43,6 +44,10 @@ PARAMS = (ROOT / "params.yaml").read_text()
         (",,x,y\n1,2,3,a\n2,3,4,b\n", ",", "utf-8", True),
         ("x,2019,y\n1,2,a\n2,3,b\n", ",", "utf-8", True),
         ("NA,2,a\n1,2,a\n2,3,b\n", ",", "utf-8", False),
+        ("?,2,a\n1,2,a\n2,3,b\n", ",", "utf-8", False),
+        ("unknown,2,a\n1,2,a\n2,3,b\n", ",", "utf-8", False),
+        ("x,red\n?,red\n2,blue\n", ",", "utf-8", True),
+        ("missing,y\n1,a\n2,b\n", ",", "utf-8", True),
         ('a,b\n"1,5",x\n"2;5",y\n', ",", "utf-8", True),
         ("größe,b\n1,x\n2,y\n".encode("cp1252"), ",", "cp1252", True),
         ("größe,b\n1,x\n2,y\n".encode("utf-16"), ",", "utf-16", True),
@@ -77,18 +82,25 @@ ROWS = range(40)
         ([f"{n % 9 + 1}/{n % 9 + 1}/2021" for n in ROWS], "left out", "say which in prepare.dates"),
         ([f"{n % 28 + 1}.12.45" for n in ROWS], "left out", "'1.12.45' has a year of two digits"),
         ([f"MAY {n % 9 + 2010}" for n in ROWS], "category", "9 values: MAY 2010, MAY 2011"),
-        ([f"{n % 9}{'%' * (n % 2)}" for n in ROWS], "left out", "in several units: '', '%'"),
-        ([f"{555 + n} {n:03d} {n:03d}" for n in ROWS], "left out", "almost every value is unique"),
+        ([f"{n % 9}{'%' * (n % 2)}" for n in ROWS], "left out", "in several units: '1%', '0'"),
+        (
+            [f"{555 + n} {n:03d} {n:03d}" for n in ROWS],
+            "left out",
+            "grows from row to row, as '555",
+        ),
+        ([f"0,{745 + n * n % 89}" for n in ROWS], "amount", "as '0,745'"),
+        ([f"{n * 7 % 41 + 1} 880" for n in ROWS], "amount", "as '1 880'"),
+        ([f"{n % 7}.5" for n in ROWS] + ["inf"], "left out", "numbers but for inf: if it is no va"),
         ([f"030 {n % 9:03d} 555" for n in ROWS], "digits", "9 values, numbers"),
         (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers but for 2+"),
         ([f"{n * n}.5" for n in ROWS] + ["Total"], "left out", "numbers but for 'Total': gaps?"),
-        ([f"{'$€'[n % 2]}{n % 9}" for n in ROWS], "left out", "several units: '$', '€'"),
+        ([f"{'$€'[n % 2]}{n % 9}" for n in ROWS], "left out", "several units: '$0', '€1'"),
         ([f"${n % 9 + 1},000.50" for n in ROWS], "amount", "as '$1,000.50'"),
         ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
         ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
         (["yes", "no"] * 20, "category", "2 values: yes, no"),
-        (["same"] * 40, "left out", "'same' in every row"),
-        (["2021-03-05"] * 40, "left out", "'2021-03-05' in every row"),
+        (["same", ""] * 20, "left out", "no value but 'same'"),
+        (["2021-03-05"] * 40, "left out", "no value but '2021-03-05'"),
         ([""] * 40, "left out", "no values"),
     ],
 )
@@ -102,6 +114,9 @@ def test_words_for_gaps_are_seen_in_their_column():
     cells = ["1", "2", "N/A", "3.5", "-", "2", ""] * 6
     found = look_at("x", cells, LAYOUT, 1000)
     assert (found.meaning.kind, {*found.words}, found.gaps) == ("number", {"-", "N/A"}, 18)
+    assert gaps(look_at("x", ["DE", "NA", "", "FR"] * 9, LAYOUT, 1000)) == (
+        "; 18 without a value, such as NA"
+    )
     odd = look_at("x", ["1", "2", "3", "unknown", "4", "5"] * 6, LAYOUT, 1000)
     assert (odd.meaning.kind, {*odd.words}) == ("number", {"unknown"})
     kept = look_at("x", ["none", "some", "N/A", "some"] * 9, LAYOUT, 1000)
@@ -121,6 +136,15 @@ def test_what_stands_for_a_gap_in_one_column_is_no_value_of_another(tmp_path):
     assert found.settings()["prepare"]["na_values"] == NA_VALUES
     label = look_at_table(tmp_path / "table.csv", "c")
     assert [column.meaning.kind for column in label.columns] == ["left out", "label", "number"]
+
+
+def test_of_a_large_table_the_first_rows_are_looked_at_and_it_says_so(tmp_path, monkeypatch):
+    (tmp_path / "table.csv").write_text("x,y\n" + "1.5,a\n2.5,b\n" * 20)
+    assert "the first" not in "".join(look_at_table(tmp_path / "table.csv", None).lines())
+    monkeypatch.setattr(look, "CELLS", 20)
+    lines = [*look_at_table(tmp_path / "table.csv", None).lines()]
+    assert lines[0] == "the first 10 rows, by which the columns are told:"
+    assert lines[-1].startswith("40 rows, ")
 
 
 def test_any_value_may_be_a_class(tmp_path):

@@ -129,11 +129,19 @@ def test_a_column_of_dates_may_be_left_out_and_times_may_have_zones(prepared):
     assert [feature.name for feature in schema.features] == ["price"]
 
 
+@pytest.mark.parametrize(("cell", "expected"), [("$5", "in €"), ("5%", "in €"), ("€ 5 $", "in €")])
+def test_new_rows_are_in_the_unit_of_the_rows_trained_on(prepared, cell, expected):
+    schema = Schema.load(prepared(TABLE, **SHAPE) / "schema.json")
+    assert [schema.row(["01.03.2001", price]).numbers[0, 1] for price in ("€5", "5")] == [5, 5]
+    with pytest.raises(UserError, match=f"price: found .* written like 1.234,5 {expected}"):
+        schema.row(["01.03.2001", cell])
+
+
 def test_the_model_says_how_its_numbers_were_written(prepared):
     schema = Schema.load(prepared(TABLE, **SHAPE) / "schema.json")
     assert json.loads(schema.metadata()["columns"]) == [
         {"kind": "number", "name": "day", "date": "%d.%m.%Y"},
-        {"kind": "number", "name": "price", "like": "1.234,5"},
+        {"kind": "number", "name": "price", "like": "1.234,5", "unit": "€"},
     ]
 
 
@@ -145,6 +153,12 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
          r"28.02.2001 \(%d.%m.%Y\)"),
         (TABLE.replace("-2", "2.5"), {},
          "row 3, column price: found '2.5', expected a number written like 1.234,5"),
+        (TABLE.replace("-2", "$2"), {},
+         r"row 3, column price: found '\$2', expected a number written like 1.234,5 in €"),
+        (TABLE.replace("-2", "-2%").replace(" €", ""), {},
+         "row 2, column price: found '1.234,50', expected a number written like 1.234,5 with %"),
+        (TABLE.replace("50 €", "50%"), {},
+         "row 3, column price: found '-2', expected a number written like 1.234,5 with %"),
         (TABLE, {"missing": "error"}, r"row 3, column day: has no value \(found ''\)"),
         (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: has the label"),
         (TABLE, {"dates": {"q": "%Y%m%d"}}, "prepare.dates: no column 'q' among day, price, y"),

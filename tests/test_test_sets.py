@@ -44,7 +44,10 @@ def test_its_name_may_end_in_capitals_and_hidden_files_are_none(project_copy):
 
 @pytest.mark.parametrize(
     "name, why",
-    [("iris.data", "does not end in .csv"), (".own.csv", "begins with a dot")],
+    [
+        ("iris.data", "does not end in .csv, .csv.gz, .tsv, .tsv.gz or .parquet"),
+        (".own.csv", "begins with a dot"),
+    ],
 )
 def test_a_file_that_is_not_evaluated_is_named(project_copy, capsys, name, why):
     (project_copy.path / "data/test_sets" / name).write_text(ROW)

@@ -5,9 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, suppress
 from functools import partial
-from typing import Any
+from io import TextIOBase
+from pathlib import Path
+from typing import Any, TextIO
+
+from classifier.base.errors import UserError
 
 # What a terminal obeys or cannot show: control characters, line and paragraph separators, what
 # turns the direction of text, and halves of characters.
@@ -72,6 +76,34 @@ def named_errors() -> Iterator[None]:
     except OSError as error:
         error.filename = "standard output"
         raise
+
+
+class Renaming(TextIOBase):
+    """A stream on which a file is called by another name than its own."""
+
+    def __init__(self, stream: TextIO, path: str, name: str) -> None:
+        self.stream, self.path, self.name = stream, path, name
+
+    def write(self, text: str) -> int:
+        return self.stream.write(text.replace(self.path, self.name))
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+@contextmanager
+def called(path: Path, name: str) -> Iterator[None]:
+    """Let messages call a file by another name than its own."""
+    own = str(path)
+    with redirect_stderr(Renaming(sys.stderr, own, name)):
+        try:
+            yield
+        except UserError as error:
+            more = [line.replace(own, name) for line in error.more]
+            raise UserError(str(error).replace(own, name), more) from error
 
 
 def set_up_streams() -> None:

@@ -17,7 +17,7 @@ from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS
 
 if TYPE_CHECKING:
     from classifier.base.dvc_lock import Lock
-    from classifier.scoring.intervals import Interval
+    from classifier.scoring.intervals import Interval, Numbers
     from classifier.scoring.out_of_fold import OutOfFold
 
 WORKSPACE = "workspace"
@@ -176,14 +176,20 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
     old, new = (side.found.scores(metric) for side in (before, after))
     spreads = before.found.spread(metric), after.found.spread(metric)
     if after.has_the_folds_of(before):
-        difference = spread(new - old, after.found.models, after.found.units)
+        difference = spread(new - old, after.found.models, units_of_both(before, after))
     elif after.has_the_rows_of(before):
         of_rows = new.mean(axis=0) - old.mean(axis=0)
-        difference = of_the_same_rows(of_rows, *spreads, after.found.units)
+        difference = of_the_same_rows(of_rows, *spreads, units_of_both(before, after))
     else:
         difference = of_other_rows(*spreads)
     interval = difference_interval(difference, comparisons)
     return Change(metric, float(old.mean()), float(new.mean()), interval)
+
+
+def units_of_both(before: Side, after: Side) -> "Numbers | None":
+    """Return the groups of the rows of either side, (rows,), the fewer ones if both have some."""
+    units = [side.found.units for side in (before, after) if side.found.units is not None]
+    return min(units, key=np.max, default=None)
 
 
 def how_tested(before: Side, after: Side) -> str:
@@ -195,7 +201,14 @@ def how_tested(before: Side, after: Side) -> str:
         test = f"Paired: the same {rows} on both sides, in other folds."
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
-    test += " Variances by rows and by models, Student's t; see docs/statistics.md."
+    are_grouped = [side.found.units is not None for side in (before, after)]
+    units = "groups of rows" if any(are_grouped) else "rows"
+    test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
+    if any(are_grouped) and not all(are_grouped):
+        test += (
+            "\nThe folds of one side only keep groups of rows together, which is a harder test, "
+        )
+        test += "whatever the model."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
         test += f"\nWith {models} models only, how much they differ is poorly known: "

@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from io import StringIO, TextIOBase
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import numpy as np
@@ -19,7 +19,9 @@ import typer
 from classifier.base.dvc_lock import read_lock, require_read, require_recorded
 from classifier.base.errors import UserError, shown
 from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
+from classifier.base.standard_streams import called
 from classifier.evaluating.unfamiliar import Unfamiliar, count_unfamiliar, say_unfamiliar
+from classifier.fetching.as_csv import as_csv, own_layout, split_name
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
@@ -44,12 +46,12 @@ def predict(
         typer.Argument(
             metavar="VALUES...",
             help="The values of one row, in the order of prepare.features or else of the table; or "
-            "a CSV file; or - for one on standard input.",
+            "a file: CSV, .tsv, .parquet, also .gz; or - for one on standard input.",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line a row.")] = False,
 ) -> None:
-    """Classify one row, or every row of a CSV file.
+    """Classify one row, or every row of a file.
 
     Prints the class of a row, or writes the file with the class of each row to standard output,
     with the probability of each class beside it. The columns of a file stay; without --json, none
@@ -74,8 +76,11 @@ def predict(
     if source is None:
         predict_row(schema, model, values, sys.stdout, as_json)
         return
-    with rereadable(source) as path:
-        predict_file(schema, model, path, sys.stdout, as_json)
+    with rereadable(source) as path, TemporaryDirectory() as scratch:
+        layout = own_layout(path, schema.layout)
+        with as_csv(path, layout, Path(scratch) / "table.csv") as file:
+            own = schema.model_copy(update={"layout": layout})
+            predict_file(own, model, file, sys.stdout, as_json)
 
 
 def say_what_has_changed() -> None:
@@ -99,9 +104,9 @@ def file_named(values: list[str], schema: Schema) -> Path | None:
     """
     source = STDIN if values == ["-"] else Path(values[0])
     exists = values[0] != "" and source.exists()  # Path("") is the current folder
-    if len(values) > 1 and any(Path(value).suffix.lower() == ".csv" for value in values):
+    if len(values) > 1 and any(split_name(value)[1] for value in values):
         raise UserError("found a file among values; expected the values of a row or one file")
-    is_name = exists or source.suffix.lower() == ".csv"
+    is_name = exists or split_name(source.name)[1] != ""
     if len(values) > 1 or (len(schema.features) == 1 and not is_name):
         return None
     if not exists:
@@ -153,27 +158,8 @@ def rereadable(source: Path) -> Iterator[Path]:
         shutil.copyfileobj(pipe, copy)
         copy.flush()
         name = "standard input" if source == STDIN else str(source)
-        with redirect_stderr(Renaming(sys.stderr, copy.name, name)):
-            try:
-                yield Path(copy.name)
-            except UserError as error:
-                raise UserError(str(error).replace(copy.name, name)) from error
-
-
-class Renaming(TextIOBase):
-    """A stream on which a file is called by another name than its own."""
-
-    def __init__(self, stream: TextIO, path: str, name: str) -> None:
-        self.stream, self.path, self.name = stream, path, name
-
-    def write(self, text: str) -> int:
-        return self.stream.write(text.replace(self.path, self.name))
-
-    def isatty(self) -> bool:
-        return self.stream.isatty()
-
-    def flush(self) -> None:
-        self.stream.flush()
+        with called(Path(copy.name), name):
+            yield Path(copy.name)
 
 
 def is_read_in_part(source: Path) -> bool:

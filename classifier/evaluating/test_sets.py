@@ -7,6 +7,7 @@ from pathlib import Path
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
+from classifier.fetching.as_csv import NAMES, as_csv, own_layout, split_name
 from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
@@ -22,19 +23,24 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
         yield name, open_dataset(PREPARED / name)
     names = dict.fromkeys(("train", "test"), "a part of data/prepared")
     for path in test_sets():
-        if path.stem in names:
-            raise UserError(f"{path}: {path.stem} already names {names[path.stem]}; rename it")
-        names[path.stem] = str(path)
-        yield path.stem, read_test_set(schema, path, scratch / path.stem)
+        name, _ = split_name(path.name)
+        if name in names:
+            raise UserError(f"{path}: {name} already names {names[name]}; rename it")
+        names[name] = str(path)
+        layout = own_layout(path, schema.layout)
+        own = schema.model_copy(update={"layout": layout})
+        with as_csv(path, layout, scratch / f"{name}.csv") as file:
+            rows = read_test_set(own, file, scratch / name)
+        yield name, rows
 
 
 def test_sets() -> list[Path]:
-    """Return the files of test sets, which end in .csv or .CSV; say which others there are."""
+    """Return the files of test sets, tables by their names; say which others there are."""
     paths = sorted(TEST_SETS.glob("*"))
-    tables = [path for path in paths if path.suffix.lower() == ".csv"]
+    tables = [path for path in paths if split_name(path.name)[1]]
     for path in paths:
         if path not in tables and path.name[0] != "." and path.suffix != ".md":
-            print(f"{path}: not evaluated: its name does not end in .csv", file=sys.stderr)
+            print(f"{path}: not evaluated: its name does not end in {NAMES}", file=sys.stderr)
     for path in (path for path in tables if path.name[0] == "."):  # of an editor, or of macOS
         print(f"{path}: not evaluated: its name begins with a dot", file=sys.stderr)
     return [path for path in tables if path.name[0] != "."]
@@ -49,7 +55,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     labels = Vocabulary(schema.layout, schema.classes)
     dropped, unfamiliar = 0, count_unfamiliar(schema, schema.no_rows)
     with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
-        for chunk in table.chunks(f"evaluate {path.stem}"):
+        for chunk in table.chunks(f"evaluate {folder.name}"):
             rows = read_features(table, chunk, schema)
             classes = labels.codes(chunk.texts[schema.label])
             if schema.missing != "drop" and (classes == MISSING).any():

@@ -1,11 +1,8 @@
 """A table from its source, a file or a URL of any kind that fsspec knows, to a file here."""
 
 import errno
-import gzip
 import os
-import shutil
 import time
-import zlib
 from pathlib import Path
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
@@ -18,13 +15,13 @@ from fsspec.implementations.local import LocalFileSystem
 from classifier.base.errors import UserError, oddity, require_file, without_secrets
 from classifier.base.paths import SOURCES
 from classifier.base.progress import Progress
+from classifier.fetching.as_csv import is_packed, replace, unpack
 from classifier.params import Fetch
 
 # s3 needs the package s3fs, gs gcsfs, az and abfs adlfs, sftp and ssh paramiko.
 SCHEMES = ("http", "https", "file", "ftp", "s3", "gs", "az", "abfs", "sftp", "ssh")
 
 PASSING_STATUSES = (408, 429)  # request time-out, too many requests
-GZIP, PIECE = b"\x1f\x8b", 2**20  # how such files begin, and bytes that are unpacked at a time
 LONGEST_WAIT = 30.0  # seconds between two tries
 
 
@@ -53,11 +50,15 @@ def download(settings: Fetch, target: Path) -> None:
 
 
 def require_local_source(path: Path) -> None:
+    require_under_sources(path)
+    require_file(path, f"fetch.source names it; put it under {SOURCES}")
+
+
+def require_under_sources(path: Path) -> None:
     if not Path(os.path.realpath(path)).is_relative_to(SOURCES.resolve()):
         raise UserError(
             f"fetch.source: {path}: is not under {SOURCES}, where DVC sees local files change"
         )
-    require_file(path, f"fetch.source names it; put it under {SOURCES}")
 
 
 def open_source(settings: Fetch) -> tuple[Any, str]:
@@ -104,37 +105,7 @@ def transfer(settings: Fetch, target: Path) -> None:
     if not target.stat().st_size:
         raise ValueError("is empty")
     if is_packed(target) and not path.lower().endswith(".gz"):  # for the way here
-        unpack(target)
-
-
-def unpack_source(settings: Fetch, path: Path) -> None:
-    """Unpack a source if gzip has compressed it; raise `UserError` if it is damaged."""
-    try:
-        if is_packed(path):
-            unpack(path)
-    except EOFError as error:
-        raise UserError(f"fetch.source: {without_secrets(settings.source)}: {error}") from error
-
-
-def is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(GZIP)) == GZIP
-
-
-def unpack(path: Path) -> None:
-    """Replace a file that gzip has compressed by what is in it.
-
-    Raises:
-        EOFError: it is cut off or damaged.
-    """
-    packed = path.rename(path.with_name(f"{path.name}.gz"))
-    try:
-        with gzip.open(packed) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, PIECE)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise EOFError("is cut off or damaged") from error
-    finally:
-        packed.unlink()
+        replace(target, unpack)
 
 
 def is_of_target(error: BaseException, target: Path) -> TypeGuard[OSError]:

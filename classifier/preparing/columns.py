@@ -3,14 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.cells import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.csv_text import first_row, rows_below_header
-from classifier.table.notation import PLAIN, Amounts, Dates, Notation
+from classifier.table.notation import PLAIN, Amounts, Dates, Notation, unit_of
 from classifier.table.opening import SAMPLE_ROWS, required_columns
 from classifier.table.reader import Table, wrong_width
 
@@ -67,6 +68,7 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         raise UserError("prepare.features: has the column in prepare.group")
     texts = set(find_columns(names, settings.text, "prepare.text"))
     notations = told_notations(names, label, [*features, time], texts, settings)
+    notations |= in_one_unit(path, layout, names, notations)
     if time:
         notations.setdefault(time, PLAIN)
     plain = {*numbers_among(path, layout, names, features)} - texts
@@ -110,6 +112,20 @@ def told_notations(
                 raise UserError(f"{param}: {shown(name)} is declared twice")
             found[name] = notation
     return {name: notation for name, notation in found.items() if name in read}
+
+
+def in_one_unit(
+    path: Path, layout: Layout, names: list[str], notations: dict[str, Notation]
+) -> dict[str, Notation]:
+    """Return how amounts are written, each in the first unit that its column has."""
+    amounts = {name: one for name, one in notations.items() if isinstance(one, Amounts)}
+    rows = [row for _, row in islice(rows_below_header(path, layout), SAMPLE_ROWS * bool(amounts))]
+    cells = {
+        name: [cell for row in rows for cell in row[at : at + 1]]
+        for name in amounts
+        for at in [names.index(name)]
+    }
+    return {name: replace(one, unit=unit_of(cells[name])) for name, one in amounts.items()}
 
 
 def column_names(path: Path, layout: Layout, header: bool | list[str]) -> list[str]:

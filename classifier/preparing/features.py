@@ -9,6 +9,7 @@ import pandas as pd
 
 from classifier.base.errors import UserError, quoted, shown
 from classifier.preparing.columns import Columns
+from classifier.preparing.holdout import TRAIN
 from classifier.preparing.storing import StoredRows
 from classifier.table.notation import Amounts, Dates
 from classifier.table.reader import Table
@@ -20,9 +21,11 @@ LOOKED_AT = 100_000  # rows that show what float32 and the text make of a column
 
 
 def find_features(
-    columns: Columns, rows: StoredRows, train: npt.NDArray[np.bool_]
+    columns: Columns, rows: StoredRows, splits: npt.NDArray[np.uint8]
 ) -> list[Feature]:
     """Return the features, with the categories and the ranges that the training rows have.
+
+    splits: what becomes of each row, TRAIN or another, (rows,).
 
     Raises:
         UserError: no training row has a value of a feature, or float32 leaves few numbers of them.
@@ -31,7 +34,8 @@ def find_features(
     lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
     for block in rows.blocks():
-        part = rows.features[block] if train[block].all() else rows.features[block][train[block]]
+        chosen = splits[block] == TRAIN
+        part = rows.features[block] if chosen.all() else rows.features[block][chosen]
         lowest = np.fmin(lowest, reduced(np.fmin, part.numbers))
         highest = np.fmax(highest, reduced(np.fmax, part.numbers))
         for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
@@ -109,6 +113,7 @@ def feature_of(
             name=name,
             date=notation.written if isinstance(notation, Dates) else None,
             like=notation.written if isinstance(notation, Amounts) else None,
+            unit=notation.unit if isinstance(notation, Amounts) else None,
             lowest=lowest,
             highest=highest,
         )

@@ -100,7 +100,9 @@ def assign_splits(
     settings: Prepare,
 ) -> npt.NDArray[np.uint8]:
     """Return what becomes of each row: DROPPED, TRAIN or TEST; (rows,)."""
-    splits = np.full(len(rows.labels), TRAIN, np.uint8)
+    splits = np.broadcast_to(np.uint8(TRAIN), len(rows.labels))  # which takes no memory
+    if settings.missing == "drop" or settings.test_size:
+        splits = splits.copy()
     for block in rows.blocks() if settings.missing == "drop" else ():
         splits[block][~rows.complete(block)] = DROPPED
     if not settings.test_size:
@@ -138,7 +140,7 @@ def count_splits(
     counts: the rows of each class in both.
     """
     held_out = np.zeros(len(counts), np.intp)
-    for block in rows.blocks() if (splits == TEST).any() else ():
+    for block in rows.blocks() if splits.flags.writeable else ():
         of_test = index[rows.labels[block][splits[block] == TEST]]
         held_out += np.bincount(of_test, minlength=len(counts))
     test = dict(zip(counts, held_out.tolist(), strict=True))

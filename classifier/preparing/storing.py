@@ -24,7 +24,7 @@ BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows of a table in files in a folder, and what the codes of their texts mean.
+    """The rows of a table in files in a folder, and what the codes of their texts and groups mean.
 
     Files are mapped anew for each use: what is read through a map counts as memory until it goes.
     """
@@ -77,17 +77,22 @@ def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRow
     vocabularies = {
         name: Vocabulary(columns.table.layout) for name in [*columns.texts, columns.label]
     }
+    groups = Vocabulary(columns.table.layout)
     try:
-        rows = write_rows(columns, vocabularies, max_categories, folder)
+        rows = write_rows(columns, vocabularies, groups, max_categories, folder)
         values = {name: [*vocabulary.places] for name, vocabulary in vocabularies.items()}
         refuse(columns, text_problems(columns, values, rows, max_categories))
     except TableError as error:
         raise TableError(all_problems(columns, error.problems, max_categories)) from error
-    return StoredRows(folder, vocabularies)
+    return StoredRows(folder, vocabularies | ({columns.group: groups} if columns.group else {}))
 
 
 def write_rows(
-    columns: Columns, vocabularies: dict[str, Vocabulary], max_categories: int, folder: Path
+    columns: Columns,
+    vocabularies: dict[str, Vocabulary],
+    known_groups: Vocabulary,
+    max_categories: int,
+    folder: Path,
 ) -> int:
     """Write the rows of a table as arrays, while the vocabularies learn; return how many."""
     with ExitStack() as stack:
@@ -98,7 +103,6 @@ def write_rows(
         numbers = writer("numbers", len(columns.table.numbers), np.float32)
         codes = writer("codes", len(columns.texts), np.int32)
         labels = writer("labels", 1, np.int32)
-        known_groups = Vocabulary(columns.table.layout)
         groups = writer("groups", 1, np.float64) if columns.group or columns.time else None
         for chunk in columns.table.chunks("prepare"):
             coded = learn_codes(columns, vocabularies, chunk)

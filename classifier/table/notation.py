@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ CODES = (
     "NOK|NZD|PHP|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
 )
 CURRENCY = rf"(?:[$€£¥₹₩₽]|{CODES})"
+UNIT = re.compile(f"{CURRENCY}|%")
 ADJACENT = re.compile("%[YymdjHMS]%[YymdjHMS]")  # digits of which nothing tells where they end
 
 
@@ -84,9 +86,13 @@ class Dates(Notation):
 
 @dataclass(frozen=True)
 class Amounts(Notation):
-    """Numbers with separators: a currency or a percent sign around them counts nothing."""
+    """Numbers with separators, all in one unit: a currency, percent, or none.
+
+    A currency may be left out. unit: None if it may be any.
+    """
 
     written: NumberFormat
+    unit: str | None = None
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -109,22 +115,36 @@ class Amounts(Notation):
         found = self.pattern.fullmatch(text[1:-1] if is_negative else text)
         if not found or sum(map(found["sign"].count, "-+\u2212")) + is_negative > 1:
             return None
+        if not self.is_in_unit(text):
+            return None
         is_negative = is_negative or "-" in found["sign"] or "\u2212" in found["sign"]
         whole = re.sub("[^0-9]", "", found["whole"] or "0")
         size = float(f"{whole}.{found['part'] or 0}{found['power'] or ''}")
         return None if size >= FLOAT32_LIMIT else -size if is_negative else size
 
-    @staticmethod
-    def unit(cell: str) -> str:
-        """Return the currency or the percent sign of an amount, or an empty text."""
-        found = re.search(f"{CURRENCY}|%", cell)
-        return found[0] if found else ""
+    def is_in_unit(self, cell: str) -> bool:
+        """Return whether an amount has no other unit than this, and a percent sign if it must."""
+        units = units_of(cell)
+        if self.unit is None:
+            return len(units) <= 1
+        return units == [self.unit] or (not units and self.unit != "%")
 
     def why_not(self, cell: str) -> str:
-        return f"found {quoted(cell)}, expected a number written like {self.written}"
+        unit = {None: "", "": " without a unit", "%": " with %"}.get(self.unit, f" in {self.unit}")
+        return f"found {quoted(cell)}, expected a number written like {self.written}{unit}"
 
     def is_missing(self, cell: str, layout: Layout) -> bool:
         if layout.is_missing(cell):
             return True
         number = self.number(cell) if layout.na_numbers else None
         return number is not None and bool(layout.are_missing(np.float64(number)))
+
+
+def units_of(cell: str) -> list[str]:
+    """Return the currencies that stand in an amount, and the percent sign."""
+    return [*dict.fromkeys(UNIT.findall(cell))]
+
+
+def unit_of(cells: Iterable[str]) -> str:
+    """Return the first unit in amounts, an empty text if none has one."""
+    return next((unit for cell in cells for unit in units_of(cell)), "")

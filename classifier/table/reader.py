@@ -34,7 +34,7 @@ from classifier.table.notation import PLAIN, Notation
 from classifier.table.parallel import map_in_order
 from classifier.table.problems import Problems, TableError
 
-BLOCK_BYTES = 3 * 2**19  # of text that is parsed at a time; more where there are many columns
+BLOCK_BYTES = 2**20  # of text that is parsed at a time; more where there are many columns
 FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()
 WORD = "word"  # nothing that could be read as a number or a truth value
 CELLS = 2_000_000  # that are looked at from the first bad one on

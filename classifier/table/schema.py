@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
-DESCRIBED = {"name", "kind", "date", "like", "categories"}  # what a model file says of a column
+DESCRIBED = {
+    "name",
+    "kind",
+    "date",
+    "like",
+    "unit",
+    "categories",
+}  # what a model file says of a column
 LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
@@ -85,6 +92,7 @@ class NumberFeature(_Model):
     name: str
     date: DateFormat | None = None  # as in prepare.dates
     like: NumberFormat | None = None  # as in prepare.numbers
+    unit: str | None = None  # of those: a currency, %, or none
     lowest: FiniteFloat  # of the rows trained on
     highest: FiniteFloat
 
@@ -93,7 +101,7 @@ class NumberFeature(_Model):
         """How the numbers are written."""
         if self.date is not None:
             return Dates(self.date)
-        return PLAIN if self.like is None else Amounts(self.like)
+        return PLAIN if self.like is None else Amounts(self.like, self.unit or "")
 
 
 class TextFeature(_Model):

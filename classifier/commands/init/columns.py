@@ -14,8 +14,8 @@ from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.oddities import WORDS_FOR_GAPS
 from classifier.preparing.storing import name_the_rows, words_for_gaps
-from classifier.table.cells import Layout, is_meant_as_number, is_number
-from classifier.table.notation import Amounts, Dates
+from classifier.table.cells import NOT_FINITE, Layout, is_meant_as_number, is_number
+from classifier.table.notation import Amounts, Dates, unit_of
 
 Kind = Literal["number", "category", "digits", "date", "amount", "left out", "label"]
 DAYS = [
@@ -23,7 +23,10 @@ DAYS = [
     "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 ]  # fmt: skip
 SHORT = [day.replace("%Y", "%y") for day in DAYS]  # of which nobody knows the century
-TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f"]
+TIMES = [
+    "", " %H:%M", " %H:%M:%S", " %H:%M:%S%z", " %H:%M:%S.%f",
+    "T%H:%M:%S", "T%H:%M:%S%z", "T%H:%M:%S.%f",
+]  # fmt: skip
 DIGITS = "%Y%m%d"  # is a date only where all digits are of these years
 YEARS = ("1850", "2150")
 MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "n.a.", "not available", "no data", "tbd"}
@@ -44,19 +47,19 @@ class Meaning(NamedTuple):
 class Column:
     """A column, what it seems to mean, and what else of it the params have to say.
 
-    values: how often each occurs; words: those that stand for a gap, and how often; empty: how many
-    cells have what stands for a gap in any table.
+    values: how often each occurs; words: those that stand for a gap here, and how often; marks:
+    those that do in any table, the empty cell among them.
     """
 
     name: str
     meaning: Meaning
     values: Counter[str]
     words: Counter[str]
-    empty: int
+    marks: Counter[str]
 
     @property
     def gaps(self) -> int:
-        return self.empty + self.words.total()
+        return self.marks.total() + self.words.total()
 
     @property
     def is_used(self) -> bool:
@@ -86,9 +89,10 @@ def look_at(name: str, cells: Sequence[str], layout: Layout, most: int) -> Colum
         rest = [cell for cell in known if cell not in words]
         meaning = of_text(Counter(rest), len(rest), most)
     if len({*rest}) == 1:
-        meaning = Meaning("left out", f"{quoted(rest[0])} in every row")
+        meaning = Meaning("left out", f"no value but {quoted(rest[0])}")
     gaps = Counter(cell for cell in known if cell in words)
-    return Column(name, meaning, Counter(rest), gaps, len(cells) - len(known))
+    marks = Counter(cell.strip() for cell in cells if layout.is_missing(cell))
+    return Column(name, meaning, Counter(rest), gaps, marks)
 
 
 def ways_to_write_gaps(known: Sequence[str]) -> Iterable[set[str]]:
@@ -105,12 +109,16 @@ def of_numbers(cells: Sequence[str], most: int) -> Meaning | None:
         return None
     if all(map(is_number, values)):
         return of_plain_numbers(cells, values, most)
+    endless = [value for value in values if not is_number(value)]
+    if all(NOT_FINITE.fullmatch(value) for value in endless):
+        why = f"numbers but for {listed(endless)}: if it is no value, see prepare.na_values"
+        return Meaning("left out", why)
     if dates := fitting(values, [day + time for day, time in product(DAYS, TIMES)]):
         return of_dates(values, dates)
     if fitting(values, [day + time for day, time in product(SHORT, TIMES)]):
         why = f"{quoted(values[0])} has a year of two digits: write it with four"
         return Meaning("left out", why)
-    return of_amounts(values, len(cells))
+    return of_amounts(cells, values)
 
 
 def fitting(values: Sequence[str], formats: Sequence[str]) -> list[str]:
@@ -128,24 +136,22 @@ def of_dates(values: Sequence[str], formats: Sequence[str]) -> Meaning:
     return Meaning("date", f"as {quoted(values[0])}", formats[0])
 
 
-def of_amounts(values: Sequence[str], rows: int) -> Meaning | None:
+def of_amounts(cells: Sequence[str], values: Sequence[str]) -> Meaning | None:
     found = readings(values)
-    units = {Amounts.unit(value) for value in values}
+    unit = unit_of(values)
     if not found:
         return None
     if len(found) > 1:
         either = " or ".join(map(quoted, found))
         why = f"{quoted(values[0])} may be written as {either}: say which in prepare.numbers"
         return Meaning("left out", why)
-    if (
-        units == {""}
-        and all(re.search(r"\d{3}$", v) for v in values)
-        and name_the_rows(values, rows)
-    ):
-        return Meaning("left out", f"almost every value is unique, as {quoted(values[0])}: names?")
-    if len(units) > 1:
-        named = ", ".join(quoted(unit) for unit in sorted(units))
-        return Meaning("left out", f"amounts in several units: {named}")
+    numbers = [Amounts(found[0]).number(value) for value in cells]
+    if way := way_of_numbering(np.array(numbers, float)):
+        return Meaning("left out", f"{way}, as {quoted(values[0])}: a row's number?")
+    in_unit = Amounts(found[0], unit).is_in_unit
+    if others := [value for value in values if not in_unit(value)]:
+        one = next(filter(in_unit, values))
+        return Meaning("left out", f"amounts in several units: {quoted(one)}, {quoted(others[0])}")
     return Meaning("amount", f"as {quoted(values[0])}", found[0])
 
 
@@ -213,7 +219,7 @@ def with_label(columns: Sequence[Column], wanted: str | None, rows: int) -> list
     if len(classes) < 2:
         raise UserError(f"--label: column {shown(chosen)} has fewer than two different values")
     meaning = Meaning("label", f"{len(classes):,} classes: {listed([*classes])}; {why}")
-    as_label = Column(chosen, meaning, classes, Counter(), label.empty)
+    as_label = Column(chosen, meaning, classes, Counter(), label.marks)
     return [as_label if column is label else column for column in columns]
 
 

@@ -4,20 +4,29 @@ import re
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import write_text
 from classifier.base.paths import PARAMS
+from classifier.base.standard_streams import called
+
+if TYPE_CHECKING:
+    from classifier.table.cells import Layout
 
 PLAIN = re.compile(r"(?!(?:null|true|false|yes|no|on|off|nan)$)[a-z_][\w./-]*", re.IGNORECASE)
 COMMENTS = 20  # the column of params.yaml in which most begin
 
 
 def init(
-    table: Annotated[str, typer.Argument(help="A CSV file under data/source, or a URL.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A CSV, .tsv or .parquet file or a folder of such under data/source, or a URL."
+        ),
+    ],
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column to predict.")
     ] = None,
@@ -35,6 +44,7 @@ def init(
     Examples:
       classifier init data/source/customers.csv
       classifier init data/source/customers.csv --label churned
+      classifier init data/source/customers.parquet
       classifier init https://example.com/customers.csv
     """
     from classifier.commands.init.look import look_at_table
@@ -43,21 +53,31 @@ def init(
     if not force and git("status", "--porcelain", "--", str(PARAMS)):
         raise UserError(f"{PARAMS}: has changes that are not committed; --force replaces them")
     with TemporaryDirectory() as scratch:
-        found = look_at_table(local_copy(table, Path(scratch) / "table.csv"), label)
+        copy = Path(scratch) / "table.csv"
+        with called(copy, without_secrets(table)):
+            found = look_at_table(copy, label, copy_table(table, copy))
     settings = {"fetch": {"source": table, "sha256": None}} | found.settings()
     write_text(PARAMS, with_settings(PARAMS.read_text(), settings))
     print(*found.lines(), f"{PARAMS} is written; next is `dvc repro`", sep="\n")
 
 
-def local_copy(table: str, target: Path) -> Path:
-    """Return the table, copied or downloaded to `target`, and unpacked."""
-    from classifier.fetching.download import download, unpack_source
+def copy_table(table: str, target: Path) -> "Layout":
+    """Copy or download a table to `target` as CSV, and return how that is written."""
+    from classifier.commands.init.shape import PLAIN, layout_of, layout_of_parts
+    from classifier.fetching.as_csv import become_csv
+    from classifier.fetching.download import download
+    from classifier.fetching.parts import find_parts, join
     from classifier.params import load_params
 
+    if Path(table).is_dir():
+        parts = find_parts(Path(table))
+        layout = layout_of_parts(parts, target)
+        join(parts, layout, target)
+        return layout
     settings = load_params().fetch.model_copy(update={"source": table, "sha256": None})
     download(settings, target)
-    unpack_source(settings, target)
-    return target
+    was_parquet = become_csv(target, PLAIN, f"fetch.source: {without_secrets(table)}")
+    return PLAIN if was_parquet else layout_of(target)
 
 
 def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:

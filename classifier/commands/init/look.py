@@ -22,10 +22,14 @@ MOST_CATEGORIES = 1_000  # as prepare.max_categories
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a table: how it is written, how many rows it has, what its columns hold."""
+    """What was seen of a table: how it is written, how many rows it has, what its columns hold.
+
+    looked_at: the first rows, by which the columns are told.
+    """
 
     layout: Layout
     rows: int
+    looked_at: int
     columns: list[Column]
 
     def of_kind(self, *kinds: str) -> list[Column]:
@@ -74,6 +78,8 @@ class Look:
             [shown(each.name), each.meaning.kind, each.meaning.why + gaps(each)]
             for each in self.columns
         ]
+        if self.looked_at < self.rows:
+            yield f"the first {self.looked_at:,} rows, by which the columns are told:"
         yield tabulate(table, tablefmt="plain", disable_numparse=True)
         layout, (label,) = self.layout, self.of_kind("label")
         header = "a header" if layout.header else "no header"
@@ -85,17 +91,18 @@ class Look:
 
 
 def gaps(column: Column) -> str:
-    words = f", such as {', '.join(column.words)}" if column.words else ""
-    return f"; {column.gaps:,} without a value{words}" if column.gaps else ""
+    words = [*(mark for mark in column.marks if mark), *column.words]
+    such = f", such as {', '.join(words)}" * bool(words)
+    return f"; {column.gaps:,} without a value{such}" * bool(column.gaps)
 
 
-def look_at_table(path: Path, label: str | None) -> Look:
-    """Return what is seen of a table.
+def look_at_table(path: Path, label: str | None, layout: Layout | None = None) -> Look:
+    """Return what is seen of a table; layout: how it is written, where that is known.
 
     Raises:
         UserError: it is none, it has no column to predict, or none to predict it from.
     """
-    layout = layout_of(path)
+    layout = layout or layout_of(path)
     first = first_row(path, layout)
     names = [(name * layout.header) or str(at) for at, name in enumerate(first)]
     if len({*names}) < len(names):
@@ -113,7 +120,7 @@ def look_at_table(path: Path, label: str | None) -> Look:
     ]
     count = len(cells) + sum(1 for _ in rows)
     columns = with_label(columns, label, len(cells))
-    found = Look(layout, count, [without_clash(column, columns) for column in columns])
+    found = Look(layout, count, len(cells), [without_clash(column, columns) for column in columns])
     (chosen,) = found.of_kind("label")
     if chosen.gaps:
         raise UserError(

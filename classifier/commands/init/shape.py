@@ -7,13 +7,16 @@ from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, require_file
-from classifier.preparing.oddities import DELIMITERS, WORDS_FOR_GAPS
+from classifier.commands.init.columns import MISSING
+from classifier.fetching.as_csv import as_csv, split_name
+from classifier.preparing.oddities import DELIMITERS
 from classifier.table.cells import Layout, is_meant_as_number
 from classifier.table.csv_text import numbered_rows, open_text
 
 NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # as in params.yaml
 PIECE = 2**20  # bytes that are decoded at a time
 ROWS = 200  # that show what stands between cells
+PLAIN = Layout(delimiter=",", encoding="utf-8", header=True, na_values=NA_VALUES)
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -38,6 +41,24 @@ def layout_of(path: Path) -> Layout:
         raise no_table(path, layouts[0])
     layout, rows = max(readings, key=lambda reading: how_plausible(reading[1], reading[0]))
     return layout.model_copy(update={"header": has_header(rows)})
+
+
+def layout_of_parts(parts: Sequence[Path], copy: Path) -> Layout:
+    """Return how the parts of a table are written, by the largest; copy: where one may be unpacked.
+
+    Raises:
+        UserError: a part is damaged, or the largest is no table.
+    """
+    if split_name(parts[0].name)[1] == ".parquet":
+        return PLAIN
+    layout, largest = PLAIN, max(parts, key=lambda part: part.stat().st_size)
+    encodings = set()
+    for part in parts:
+        with as_csv(part, PLAIN, copy) as path:
+            encodings.add(encoding_of(path))
+            layout = layout_of(path) if part == largest else layout
+    others = encodings - {"utf-8"}  # which text in ASCII is too
+    return layout.model_copy(update={"encoding": min(others, default="utf-8")})
 
 
 def no_table(path: Path, layout: Layout) -> UserError:
@@ -94,7 +115,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     words = [pair for pair in zip(first, below, strict=True) if is_word(pair[0])]
     if not rest or not words:
         return bool(rest) and first == [str(at) for at in range(len(first))]
-    if any(all(map(is_meant_as_number, column)) for _, column in words):
+    if any(are_numbers(column) for _, column in words):
         return True
     named = [name for name in first if name]
     is_unique = len({*named}) == len(named) >= len(first) - 1
@@ -105,5 +126,15 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     return are_words or any(len({*column}) * 2 <= len(column) for _, column in words)
 
 
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether all cells are numbers but for words that may stand for gaps, and some are."""
+    known = [cell for cell in cells if not may_be_gap(cell)]
+    return known != [] and all(map(is_meant_as_number, known))
+
+
 def is_word(cell: str) -> bool:
-    return cell.casefold() not in WORDS_FOR_GAPS | {""} and not is_meant_as_number(cell)
+    return not may_be_gap(cell) and not is_meant_as_number(cell)
+
+
+def may_be_gap(cell: str) -> bool:
+    return cell in NA_VALUES or cell.casefold() in MISSING
