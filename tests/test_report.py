@@ -185,9 +185,9 @@ FAULTS = """() => {
                     found.push(["overlap", text, other])
         }
         const plot = box(svg.querySelector(".background")), bars = all(".mark-rect path", svg)
-        const is_histogram = texts.some(([text]) => text === "models")
-        const ones = is_histogram ? texts.filter(([text]) => Number(text) === 1) : []
-        const end = Math.max(...ones.map(([_, a]) => (a.left + a.right) / 2), 0) || plot.right
+        const below = texts.filter(([text, a]) => a.top > plot.bottom && Number(text) === 1)
+        const is_histogram = texts.some(([text]) => text === "models") && below.length
+        const end = is_histogram ? (below[0][1].left + below[0][1].right) / 2 : plot.right
         for (const bar of bars)
             if (box(bar).left < plot.left - 1 || box(bar).right > end + 1)
                 found.push(["beyond the axis", bar.outerHTML])
@@ -355,9 +355,7 @@ def test_the_model_card_has_the_fields_that_readers_look_for():
     )
     for name in ("intended use", "out of scope", "limitations", "training data", "get started"):
         assert f"\n| {name} " in text
-    assert {"## Model card", "## How good it is", "## What is wrong"} <= {
-        line.removeprefix("#") for line in text.splitlines()
-    }
+    assert {"## Model card", "## How good it is", "## What is wrong"} <= {*text.splitlines()}
     Path("models/MODEL_CARD.md").write_text("")
     report(model_card=True)  # once more, now that it may be committed
 
@@ -405,9 +403,7 @@ def test_groups_of_rows_make_intervals_wider():
 def drawn_picture(run: results.Run) -> str:
     """Return the first screen as an SVG, which each browser draws with its own fonts."""
     css = Path(page_of.__file__).with_name("page.css").read_text()
-    screen = page_of.template().screen(
-        content.title(run), content.lead(run), content.first_screen(run)
-    )
+    screen = page_of.template().screen(content.title(run), content.lead(run), content.first(run))
     width, height = PICTURE_SIZE
     style = "height: 100%; border: 1px solid var(--line); border-radius: 8px"
     return (

@@ -49,7 +49,7 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     if LOCK not in files:
         raise UserError(f"{revision}: has no {LOCK}; `dvc repro` writes it")
     before = parse_lock(files[LOCK], f"{revision}: {LOCK}")
-    for path in files.keys() - {LOCK}:
+    for path in (path for path in files if path != LOCK):
         recorded = before.outs().get(str(path))
         if recorded is None or md5_of_bytes(files[path]) != recorded.md5:
             raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")

@@ -59,7 +59,7 @@ def report(
     else:
         write = page.to_markdown if markdown else page.to_html
         text = write(
-            sections.title(run), sections.lead(run), sections.first_screen(run), sections.rest(run)
+            sections.title(run), sections.lead(run), sections.first(run), sections.rest(run)
         )
     if path:
         write_to(path, text)

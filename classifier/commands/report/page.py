@@ -155,8 +155,9 @@ class Section:
     def html(self) -> Markup:
         return Markup(template().section(self))
 
-    def markdown(self) -> str:
-        return "\n\n".join([f"### {plain(self.title)}", *(part.markdown() for part in self.parts)])
+    def markdown(self, mark: str = "###") -> str:
+        parts = dict.fromkeys(part.markdown() for part in self.parts)  # a figure may repeat a text
+        return "\n\n".join([f"{mark} {plain(self.title)}", *parts])
 
 
 def to_html(title: str, lead: str, first: Sequence[Section], rest: Sequence[Section]) -> str:
@@ -179,8 +180,8 @@ def to_markdown(title: str, lead: str, first: Iterable[Section], rest: Iterable[
 
 def to_card(front_matter: str, title: str, sections: Iterable[Section]) -> str:
     """Return a model card, with what Hugging Face reads of it."""
-    parts = [f"---\n{front_matter}---", f"# {plain(title)}", *(one.markdown() for one in sections)]
-    return "\n\n".join(parts) + "\n"
+    parts = (section.markdown("##") for section in sections)
+    return "\n\n".join([f"---\n{front_matter}---", f"# {plain(title)}", *parts]) + "\n"
 
 
 def plain(text: str) -> str:

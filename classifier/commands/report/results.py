@@ -91,9 +91,8 @@ class Run:
         """The plots of dvc.yaml, with a revision that it is compared with laid over them."""
         own = {str(path): drawn(table) for path, table in self.tables.items()}
         own[str(paths.CONFUSION)] = self.left_out.matrix() if self.left_out else []
-        own |= {
-            f"{paths.PREDICTIONS}/{name}.csv": one.matrix() for name, one in self.others.items()
-        }
+        each = self.others.items()
+        own |= {f"{paths.PREDICTIONS}/{name}.csv": one.matrix() for name, one in each}
         others = {self.against.revision: self.against.drawn} if self.against else {}
         return dvc_plots({"workspace": own, **others})
 

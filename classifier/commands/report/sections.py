@@ -67,9 +67,7 @@ class Verdict(Section):
 
     def content(self) -> Iterator[Part]:
         metric, rows = measure(self.run), estimates(self.run)
-        if not rows:
-            yield Text("Nothing is known of rows not trained on.")
-        else:
+        if rows:
             words = f"{NAMES[metric]} on rows not trained on"
             if ends := rows[0].interval:
                 words += f", 95%\u00a0interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
@@ -177,7 +175,9 @@ class ByClass(Section):
         words = f"{int(mistakes['answers'].sum()):,} of {total:,} answers are wrong"
         if len(mistakes):
             words += "; most often {actual} is taken for {predicted}".format(**mistakes.iloc[0])
-        yield Text(f"{words}." + (f" {scores_in_words(self.run, self.name)}" if self.name else ""))
+        yield Text(f"{words}.")
+        if self.name:
+            yield Text(scores_in_words(self.run, self.name))
         caption = "Actual class in rows, predicted in columns; darker: more of the actual class"
         yield from figure(self.run, plot, caption, words)
         if plot not in self.run.plots:
@@ -412,13 +412,11 @@ class OwnRows(Section):
     title = "On the rows trained on"
 
     def content(self) -> Iterator[Part]:
-        yield Text(
-            scores_in_words(self.run, "train")
-            + " It has seen these rows: this says how well it learned them, not how good it is."
-        )
+        words = "It has seen these rows: this says how well it learned them, not how good it is."
+        yield Text(f"{scores_in_words(self.run, 'train')} {words}")
 
 
-def first_screen(run: Run) -> list[Section]:
+def first(run: Run) -> list[Section]:
     return [Verdict(run), Wrong(run), *([Changes(run, run.against)] if run.against else [])]
 
 
