@@ -189,7 +189,7 @@ FAULTS = """() => {
         const is_histogram = texts.some(([text]) => text === "models") && below.length
         const end = is_histogram ? (below[0][1].left + below[0][1].right) / 2 : plot.right
         for (const bar of bars)
-            if (box(bar).left < plot.left - 1 || box(bar).right > end + 1)
+            if (box(bar).left < plot.left - 2 || box(bar).right > end + 2)
                 found.push(["beyond the axis", bar.outerHTML])
     }
     return found

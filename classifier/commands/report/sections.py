@@ -53,7 +53,7 @@ OTHER_NAMES = {
     "confidence": "mean confidence",
     "calibration_error": "calibration error (0 is best)",
 }
-AHEAD = "recipe {ci95_low:+.3f} to {ci95_high:+.3f}"
+AHEAD = "recipe ahead by {ci95_low:.3f} to {ci95_high:.3f}"
 BESIDE = {
     "shipped": ("The model that ships", "may score anywhere here"),
     "one_network": ("One network of its mean", "± {std_by_start:.3f} by its start"),
@@ -236,7 +236,7 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
 
     split: the prepared rows that they are of; those of test sets are not kept.
     """
-    wrong = answers.wrong.round({"probability": 3})
+    wrong = answers.wrong.assign(probability=answers.wrong["probability"].map("{:.3f}".format))
     shown = {name: [*map(cell, wrong[name].tolist())] for name in COLUMNS}
     if split.exists():
         inputs, _ = open_dataset(split).take(wrong["row"].to_numpy() - 1)
