@@ -1,4 +1,5 @@
-# make repro   run what has changed in the pipeline
+# make repro   run what has changed in the pipeline; after `git clone` or `git pull`, get what the remote has of it
+# make pull    get the artifacts from the remote, and run nothing
 # make test    lint, then run the test suite
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
@@ -9,7 +10,9 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
+TABLES := $(VENV)/tables
 SITE_CACHE := $(CURDIR)/.dvc/tmp/site-cache
+PLOTS := .dvc/tmp/plots.html
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 # Bytecode is compiled at install: without it, importing TensorFlow takes four times as long.
 INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode
@@ -18,10 +21,21 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile
 # DVC runs the stages by the name of `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow bench tutorial picture lint style lock environment test-environment
+.PHONY: repro pull test test-slow bench tutorial picture lint style lock environment test-environment
 
-repro: environment
+# A dvc.lock that was not written here is of a run elsewhere: what that has made is on the remote.
+repro: environment $(PLOTS)
+	@cmp -s dvc.lock .dvc/tmp/dvc.lock || $(VENV)/bin/classifier pull --missing
 	$(VENV)/bin/dvc repro
+	@cp dvc.lock .dvc/tmp/dvc.lock
+
+pull: environment $(PLOTS)
+	$(VENV)/bin/classifier pull
+
+# DVC's own page of plots loads its scripts from a network.
+$(PLOTS): requirements.txt | environment
+	@$(VENV)/bin/python -m tools.plots_page
+	@$(VENV)/bin/dvc config --quiet --local plots.html_template tmp/plots.html
 
 test: style  # the other half of lint is one of the tests, so that it runs beside them
 	$(VENV)/bin/python -m pytest
@@ -49,6 +63,7 @@ style: test-environment
 lock: environment
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --group tables --no-deps --output-file requirements-tables.txt
 
 # A copy of the lock that was installed stands in the environment: a matter of content, not of
 # file times, which git does not keep. A clone that was moved has lost its interpreter.
@@ -63,6 +78,10 @@ environment:
 test-environment: environment
 	@cmp -s requirements-test.txt $(VENV)/requirements-test.txt || \
 		{ $(INSTALL) --requirement requirements-test.txt && cp requirements-test.txt $(VENV); }
+# Apart from the environment: Keras imports scikit-learn where it finds it, for a second each time.
+	@cmp -s requirements-tables.txt $(VENV)/requirements-tables.txt || { rm -rf $(TABLES) && \
+		$(UV) pip install --quiet --require-hashes --no-deps --target $(TABLES) \
+		--requirement requirements-tables.txt && cp requirements-tables.txt $(VENV); }
 
 .PHONY: $(VENV)
 $(VENV):

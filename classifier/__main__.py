@@ -18,6 +18,7 @@ from classifier.commands.check import check
 from classifier.commands.compare import compare
 from classifier.commands.init.command import init
 from classifier.commands.predict import predict
+from classifier.commands.rebuild.command import rebuild
 from classifier.commands.report.command import report
 from classifier.commands.sweep.command import sweep
 
@@ -61,7 +62,7 @@ def require_top_folder() -> None:
 
 app.command(cls=CommandOfValues, no_args_is_help=True)(predict)
 
-for command in (init, check, sweep, compare, report, verify, push, pull):
+for command in (init, check, sweep, compare, report, verify, push, pull, rebuild):
     app.command()(command)
 
 

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from classifier.base.csv_dialect import DateFormat, Delimiter, Encoding, NumberFormat
+from classifier.base.csv_dialect import DatesEntry, Delimiter, Encoding, NumberFormat
 from classifier.base.errors import UserError, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
@@ -55,7 +55,7 @@ class Prepare(Section):
     features: Annotated[list[Column], Field(min_length=1)] | None
     exclude: list[Column]
     text: list[Column]
-    dates: dict[Column, DateFormat]
+    dates: dict[Column, DatesEntry]
     numbers: dict[Column, NumberFormat]
     group: Column | None
     time: Column | None
@@ -141,8 +141,13 @@ def load_params(path: Path = PARAMS) -> Params:
 
 def parse_params(text: str | bytes, name: str) -> Params:
     """Return the params that a text holds; `name` is what a `UserError` calls it."""
+    return checked_params(parse_yaml(text, name), name)
+
+
+def checked_params(content: Any, name: str) -> Params:
+    """Return the params that the content of a params.yaml is; raise `UserError` as above."""
     try:
-        return Params.model_validate(parse_yaml(text, name))
+        return Params.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{name}: {_first_mistake(error)}") from error
 

@@ -50,6 +50,7 @@ def main() -> None:
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
+    in_time = train.groups is not None and train.groups.in_time
     answers: dict[str, Answers] = {}
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
     findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
@@ -58,7 +59,7 @@ def main() -> None:
             answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             if name != TRAINING_ROWS.name:
                 findings += of_repeated(name, data, train)
-                findings += of_other_rows(schema, name, data)
+                findings += of_other_rows(schema, name, data, in_time and name == "test")
     evaluation = {name: scores(of_set, schema.classes) for name, of_set in answers.items()}
     write_json(EVALUATION, rounded(evaluation))
     results = Results(
@@ -70,6 +71,7 @@ def main() -> None:
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         members=recipe.members,
         held_out=len(evaluation) > 1,
+        in_time=in_time,
     )
     conclude(schema, evaluation, results, findings)
 

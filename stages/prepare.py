@@ -73,7 +73,7 @@ def write_splits(
 ) -> None:
     """Write the inputs and one-hot labels of each split, its rows in the order of the table."""
     places = places_of_codes(rows, schema.texts)
-    are_stored = not schema.texts and sum(schema.counts["train"].values()) == len(splits)
+    are_stored = schema.are_numbers and sum(schema.counts["train"].values()) == len(splits)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(

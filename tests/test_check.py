@@ -90,6 +90,17 @@ def test_it_is_closed_where_the_results_are_of_other_params(copied):
     assert done.stdout.splitlines()[-1] == "train.epochs has changed since; run `dvc repro`"
 
 
+def test_it_is_closed_where_artifacts_are_not_here(copied):
+    (copied.path / "models/classifier.onnx").unlink()
+    (copied.path / "data/prepared/train/labels.npy").unlink()
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-2:] == [
+        "data/prepared: modified since; `classifier verify --repair` brings it back",
+        "models/classifier.onnx: deleted since; `classifier verify --repair` brings it back",
+    ]
+
+
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [

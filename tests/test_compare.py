@@ -178,8 +178,8 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     [
         ("metrics/out_of_fold.csv", "a\n1\n",
          "metrics/out_of_fold.csv: is not of this dvc.lock; run `dvc repro`"),
-        ("dvc.lock", "a: [", "dvc.lock: line "),
-        ("dvc.lock", "a: 1", "dvc.lock: is damaged"),
+        ("dvc.lock", "a: [\n", "dvc.lock: line "),
+        ("dvc.lock", "a: 1\n", "dvc.lock: is damaged"),
         ("dvc.lock", None, "has no dvc.lock; `dvc repro` writes it"),
     ],
 )  # fmt: skip
@@ -214,6 +214,19 @@ def test_a_lock_that_lacks_what_is_compared_is_one_line(copied, key):
     done = compare(copied, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("  crossval:\n", "dvc.lock says nothing of crossval: cut off, or of a run that was"),
+        ("  crossval:", "dvc.lock: is damaged: it is cut off"),
+    ],
+)
+def test_a_lock_that_is_cut_off_is_told_as_such(copied, end, words):
+    before, _, _ = copied.read("dvc.lock").partition("  crossval:\n")
+    (copied.path / "dvc.lock").write_text(before + end.removesuffix("  crossval:\n"))
+    assert compare(copied, check=False).stderr == f"error: workspace: {words}\n"
 
 
 def test_stages_that_do_not_fit_together_are_not_compared(copied):

@@ -240,7 +240,7 @@ def test_a_param_that_holds_keys_is_one_param(was, now):
 
 def test_numbers_are_read_as_dvc_writes_them():
     """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
-    text = "stages: {train: {params: {params.yaml: {train: {learning_rate: 1e-05}}}}}"
+    text = "stages: {train: {params: {params.yaml: {train: {learning_rate: 1e-05}}}}}\n"
     assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
 
 

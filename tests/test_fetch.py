@@ -250,3 +250,19 @@ def test_a_url_is_not_contacted_when_nothing_changed(fresh: Clone, server):
     fresh.dvc("repro", "fetch")
     fresh.dvc("status")
     assert server.requests == 1
+
+
+@pytest.mark.parametrize("ending", ["failed", "was killed"])
+def test_what_was_fetched_before_is_there_after_a_stage_that(copied, ending):
+    """DVC removes other outputs before it runs their stage."""
+    copied.edit("params.yaml", "data/source/iris.data", "http://127.0.0.1:9/iris.data")
+    copied.edit("params.yaml", "retries: 3", "retries: 0")
+    if ending == "was killed":
+        copied.edit("dvc.yaml", "exec python -m stages.fetch", "kill -9 $$")
+    before = copied.read("data/raw.csv")
+    done = copied.run("dvc", "repro", "fetch", check=False)
+    assert done.returncode
+    assert "failed to reproduce 'fetch'" in done.stderr
+    assert copied.read("data/raw.csv") == before
+    copied.git("checkout", "params.yaml", "dvc.yaml")
+    assert copied.stages_run(copied.dvc("repro")) == []

@@ -170,6 +170,8 @@ def test_another_data_set_in_other_units(prepared, table):
     features[:2, 1] *= 100
     assert list(of_other_rows(schema, "test", Dataset(features, train.labels))) == []
     features[:, 1] *= 100
+    (later,) = of_other_rows(schema, "test", Dataset(features, train.labels), are_later=True)
+    assert later.advice.startswith("these rows are later")
     (finding,) = of_other_rows(schema, "test", Dataset(features, train.labels))
     assert finding.seen.endswith("outside the range of the rows trained on: y")
 
@@ -236,11 +238,12 @@ def test_no_better_than_the_most_frequent_class(good):
     nothing = ends(-0.01, 0.01, 0.897)
     (line,) = told(beside(good, "majority", accuracy=nothing, macro_f1=nothing))
     assert line == (
-        "problem: it is no better than always answering the most frequent class: accuracy 0.900 on "
-        "rows left out, against 0.897; the features may not tell the class"
+        "problem: it is not shown to be better than always answering the most frequent class: "
+        "accuracy 0.900 on rows left out, against 0.897, the difference -0.010 to +0.010; "
+        "the features may not tell the class"
     )
     (line,) = told(beside(good, "majority", accuracy=nothing))
-    assert line.startswith("warning: by accuracy it is no better than the most frequent class")
+    assert line.startswith("warning: by accuracy it is not shown to be better than the most")
 
 
 def test_no_better_than_no_hidden_layer(good):
@@ -255,6 +258,7 @@ def test_no_better_than_no_hidden_layer(good):
 def test_a_bad_start_and_rows_known_by_heart(good):
     (line,) = told(replace(good, train={"accuracy": 0.6, "rows": 300}))
     assert line.startswith("problem: the model that ships had a bad start: accuracy 0.600 on its")
+    assert not told(replace(good, train={"accuracy": 0.6, "rows": 300}, in_time=True))
     (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
     assert line.startswith("warning: it overfits: accuracy 1.000 on its own rows")
@@ -269,6 +273,8 @@ def test_starts_of_which_some_lead_nowhere(good):
     (line,) = told(replace(good, folds=failed))
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
     assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
+    (line,) = told(replace(good, folds=failed, in_time=True))
+    assert line.endswith("; metrics/folds.csv has them: the first know the fewest rows")
 
 
 def test_few_models(good):

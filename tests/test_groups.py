@@ -331,8 +331,11 @@ class SameTable:
 
     choice_of_rows = table
 
+    def __init__(self, **params: str) -> None:
+        self.of_prepare = {f"prepare.{name}": value for name, value in params.items()}
+
     def params(self, _: str) -> dict[str, str]:
-        return {}
+        return self.of_prepare
 
 
 def test_a_comparison_goes_by_the_groups_of_either_side():
@@ -350,3 +353,6 @@ def test_a_comparison_goes_by_the_groups_of_either_side():
     assert "by groups of rows" in how_tested(*sides)
     assert "folds of one side only keep groups" in how_tested(*sides)
     assert "one side only" not in how_tested(sides[0], sides[0])
+    in_time: Any = SameTable(time="day")
+    assert "by stretches of time and by" in how_tested(Side("one", of_groups, in_time), sides[1])
+    assert "by rows and by" in how_tested(sides[1], sides[1])

@@ -15,9 +15,9 @@ from classifier.commands.init import look
 from classifier.commands.init.columns import look_at
 from classifier.commands.init.command import with_settings
 from classifier.commands.init.look import gaps, look_at_table
-from classifier.commands.init.shape import NA_VALUES, layout_of
+from classifier.commands.init.shape import layout_of
 from classifier.params import parse_params
-from classifier.table.cells import Layout
+from classifier.table.cells import NA_VALUES, Layout
 from stages import prepare
 from tests.conftest import ROOT
 
@@ -198,18 +198,6 @@ def test_settings_follow_and_the_table_is_prepared(project):
     assert [feature["name"] for feature in schema["features"]] == [
         "signed_up", "price", "zip", "plan", "age",
     ]  # fmt: skip
-    assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
-
-
-@pytest.mark.parametrize("table", sorted((ROOT / "data/source").glob("*.*")), ids=lambda p: p.name)
-def test_every_shipped_table_is_prepared_as_it_says(project, table, capsys):
-    folder = project()
-    (folder / "data").mkdir()
-    (folder / "data/raw.csv").write_bytes(table.read_bytes())
-    found = look_at_table(folder / "data/raw.csv", None)
-    (folder / "params.yaml").write_text(with_settings(PARAMS, found.settings()))
-    prepare.main()
-    assert capsys.readouterr().err == ""
     assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
 
 

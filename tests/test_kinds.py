@@ -139,18 +139,21 @@ def in_folder(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_parts_are_joined_in_the_order_of_their_names(fetched, capsys):
-    hidden = {".a.csv.crc": b"\0", "_SUCCESS": ""}
+    hidden = {".a.csv.crc": b"\0", "_SUCCESS": "", "a.csv.dvc": "outs:"}
     assert fetched("data/source/parts", in_folder(PARTS | hidden)) == JOINED
     assert capsys.readouterr().err == (
-        "data/source/parts: passed over: .a.csv.crc, _SUCCESS\n"
+        "data/source/parts: passed over: .a.csv.crc, _SUCCESS, a.csv.dvc\n"
         "data/source/parts/e.csv: is empty, passed over\n"
     )
 
 
-def test_parts_without_a_header_lose_no_row(fetched):
+def test_parts_without_a_header_lose_no_row(fetched, capsys):
     parts = {"1.tsv": "1\tp\n2\tq", "2.tsv": "1\tp\n"}
     joined = fetched("data/source/parts", in_folder(parts), header=False, delimiter="\t")
     assert joined == "1\tp\n2\tq\n1\tp\n"
+    assert capsys.readouterr().err == ""
+    fetched("data/source/more", {f"more/{n}.tsv": f"x\ty\n{n}\tp\n" for n in (1, 2)}, header=False)
+    assert "data/source/more: row 1 is the same in every part; if it is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])

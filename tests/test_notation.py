@@ -76,6 +76,7 @@ def test_any_amount_is_read_as_it_is_written(cents, like, form):
 def test_any_day_is_so_many_after_1970(days, written):
     day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)
     assert Dates(written).number(day.strftime(written)) == days
+    assert Dates(written).text(days) == day.strftime(written)
 
 
 @pytest.mark.parametrize("cell", ["201011", "2010111", "20101", "2010-01-01"])

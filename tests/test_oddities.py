@@ -1,8 +1,16 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
+import yaml
+
+from classifier.base.errors import UserError
+from classifier.evaluating.test_sets import read_test_set
+from classifier.table.cells import NA_VALUES, WORDS_FOR_GAPS
+from classifier.table.schema import Schema
+from tests.conftest import ROOT
 
 NAMED: dict[str, Any] = {"header": True, "label": "y"}
 TEXT = "c,y\np,a\nq,b\np,a\nq,b\n"
@@ -34,6 +42,12 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
         NAMED | {"features": ["x"]},
         ["column note: 'size 0,a\\n1,size 1' is several rows; is a quote not closed?"]),
+    "a row that is cut off within quotes, before the last column": (
+        'x,note,y\n1,"p",a\n2,"q\n3,"r",b\n4,"p",a\n5,"r",b\n', NAMED,
+        ["column note: 'q\\n3,r\"' is several rows; is a quote not closed?"]),
+    "a row that is cut off within quotes in the first column": (
+        'note,x,y\n"p",1,a\n"q\n"r",3,b\n"p",4,a\n"r",5,b\n', NAMED,
+        ["column note: 'q\\nr\"' is several rows; is a quote not closed?"]),
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
         ["column y: N/A, None may stand for no value; see prepare.na_values"]),
@@ -54,10 +68,17 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column id: falls from row to row; if it only identifies the row"]),
     "round thousands apart by a point, which are whole numbers of one digit": (
         "x,y\n980,a\n2.000,b\n700,a\n1.000,b\n50,a\n", NAMED,
-        ["column x: beside '700', the point of '1.000' may separate thousands; if so, prep"]),
+        ["column x: beside '700', the point of '2.000' may separate thousands; if so, prep"]),
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
         ["column x: beside '980', the point of '15.400' may separate thousands; if so, prep"]),
+    "round thousands apart by a point, beside numbers below a hundred": (
+        "x,y\n1.500,a\n50,b\n2.251,a\n99,b\n", NAMED,
+        ["column x: beside '99', the point of '1.500' may separate thousands; if so, prep"]),
+    "days that follow each other": (
+        "x,day,y\n" + "".join(f"{n % 4},{n + 10}.05.2021,{'ab'[n % 2]}\n" for n in range(12)),
+        NAMED | {"dates": {"day": "%d.%m.%Y"}},
+        ["column day: counts the rows; if they follow each other in time, see prepare.time"]),
     "an index that was shuffled, and drawn from": (
         "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
         ["column id: almost every number is unique; if it only identifies the row"]),
@@ -124,6 +145,11 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "columns named by numbers": ("0,1,2\n5,3,a\n7,3,b\n", {"header": True, "label": "2"}),
     "numbers of three decimals": ("x,y\n2.821,a\n980.000,b\n15.400,a\n", NAMED),
     "numbers of up to three decimals": ("x,y\n2.821,a\n980,b\n15.4,a\n", NAMED),
+    "numbers of three decimals, and some of none below a hundred": (
+        "x,y\n2.821,a\n98,b\n15.475,a\n", NAMED),
+    "days that follow each other, as prepare.time says": (
+        "x,day,y\n" + "".join(f"{n % 4},{n + 10}.05.2021,{'ab'[n % 2]}\n" for n in range(12)),
+        NAMED | {"dates": {"day": "%d.%m.%Y"}, "time": "day", "features": ["x", "day"]}),
     "small numbers of three decimals": ("x,y\n0.821,a\n980,b\n0.154,a\n", NAMED),
     "whole numbers that differ by chance": (
         "x,y\n" + "".join(f"{37 * n % 1009},{'ab'[n % 2]}\n" for n in range(80)), NAMED),
@@ -152,3 +178,41 @@ def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
     table, settings = PLAIN[case]
     prepared(table, **settings)
     assert capsys.readouterr().err == ""
+
+
+PANDAS = import_module("pandas._libs.parsers").STR_NA_VALUES  # which mypy knows nothing of
+WORDS = sorted({"-", "none", "NONE", "Null", *PANDAS} - {""})
+SEE = "see prepare.na_values"
+
+
+def test_what_stands_for_a_gap_at_first_is_known_in_one_place():
+    assert yaml.safe_load((ROOT / "params.yaml").read_text())["prepare"]["na_values"] == NA_VALUES
+    assert {word.casefold() for word in WORDS} < WORDS_FOR_GAPS
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("column", ["c", "y"])
+def test_a_word_for_gaps_is_a_gap_by_default_or_said(prepared, capsys, word, column):
+    cells = {"c": "p", "y": "a"} | {column: word}
+    table = "c,y\np,a\nq,b\nq,a\np,b\n{c},{y}\n".format(**cells)
+    prepared(table, header=True, label="y", missing="drop")
+    left_out = "rows with gaps left out: 1 of 5; "
+    expected = left_out if word in NA_VALUES else f"column {column}: {word} may stand for no value"
+    assert capsys.readouterr().err.startswith(f"data/raw.csv: {expected}")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_for_gaps_in_new_rows_is_refused_with_what_helps(prepared, tmp_path, word):
+    table = "x,day,c,y\n1,2001-02-03,p,a\n2,2001-02-04,q,b\n3,2001-02-06,q,a\n"
+    folder = prepared(
+        table, header=True, label="y", dates={"day": "%Y-%m-%d"}, na_values=[""], missing="impute"
+    )
+    schema, row = Schema.load(folder / "schema.json"), ["1", "2001-02-03", "p", "a"]
+    for at in range(4):
+        cells = [*row[:at], word, *row[at + 1 :]]
+        if at < 3:
+            with pytest.raises(UserError, match=SEE):
+                schema.row(cells[:3])
+        (tmp_path / "new.csv").write_text("x,day,c,y\n" + ",".join(cells) + "\n")
+        with pytest.raises(UserError, match=SEE):
+            read_test_set(schema, tmp_path / "new.csv", tmp_path / "rows")

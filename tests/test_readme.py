@@ -1,16 +1,22 @@
 """The README's commands do what it says, when pasted one after the other."""
 
 import json
+import os
 import re
+import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Clone
-from tests.documents import commands_in, paste
+from tests.documents import commands_by_section, paste
+from tests.sharing import CLEAN
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = commands_in("README.md")
+SECTIONS = commands_by_section("README.md")
+FROM_A_URL = SECTIONS.pop("You got a URL")
+COMMANDS = [*chain(*SECTIONS.values())]
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +56,9 @@ def test_the_experiment_is_shown(ran):
 
 @pytest.mark.slow
 def test_repro_runs_what_the_readme_says(ran):
-    changed, pulled, other_table, test_set = outputs(ran, "dvc repro")
-    run = [Clone.stages_run(output) for output in (changed, pulled, other_table, test_set)]
+    run = [Clone.stages_run(output) for output in outputs(ran, "dvc repro")]
     everything = ["fetch", "prepare", "crossval", "train", "evaluate"]
-    assert run == [["crossval", "train", "evaluate"], [], everything, ["evaluate"]]
-    assert "Data and pipelines are up to date." in pulled
+    assert run == [["crossval", "train", "evaluate"], everything, ["evaluate"]]
 
 
 @pytest.mark.slow
@@ -84,6 +88,27 @@ def test_the_numbers_are_those_of_the_committed_metrics():
 def test_compare_tells_what_fewer_epochs_did(ran):
     (shown,) = outputs(ran, "classifier compare")
     assert "Paired: the same 150 rows in the same folds on both sides." in shown
+
+
+@pytest.mark.slow
+def test_somebody_with_a_url_gets_what_was_pushed_and_predicts(pushed, tmp_path):
+    """From an empty folder, by the system's Python; it installs, from the index or uv's cache."""
+    (tmp_path / "empty").mkdir()
+    empty, ours = Clone(tmp_path / "empty"), str(Path(sys.executable).parent)
+    empty.git("clone", "--quiet", "--bare", str(pushed / "clone"), "../iris.git")
+    path = [one for one in empty.environment["PATH"].split(os.pathsep) if one != ours]
+    empty.environment |= {"PATH": os.pathsep.join(path), "PYTHON": os.path.realpath(sys.executable)}
+    for variable in ("http_proxy", "https_proxy", "VIRTUAL_ENV"):
+        empty.environment.pop(variable, None)
+    assert empty.run("sh", "-c", "! command -v dvc classifier").stdout == ""
+    commands = "\n".join(FROM_A_URL).replace("/srv/dvc/iris", str(pushed / "dvc-remote"))
+    commands = commands.replace("https://git.example.org/iris.git", str(tmp_path / "iris.git"))
+    shown = dict(paste(empty, [*commands.splitlines(), "make repro", "git status --porcelain"]))
+    assert shown["make pull"].endswith("all artifacts that dvc.lock names are here\n")
+    assert shown["classifier predict 5.1 3.5 1.4 0.2"].startswith("Iris-setosa\n")
+    assert shown["classifier verify --remote"] == CLEAN
+    assert Clone.stages_run(shown["make repro"]) == []
+    assert shown["git status --porcelain"] == ""
 
 
 def test_it_is_short():

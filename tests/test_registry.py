@@ -1,5 +1,6 @@
 """The model registry of docs/registry.md, in a bare git repository and a folder of DVC's."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from tests.conftest import ROOT, Clone
 from tests.documents import commands_in, paste
-from tests.sharing import MODEL, SCHEMA
+from tests.sharing import MODEL, SCHEMA, flip_a_bit
 
 COMMANDS = commands_in("docs/registry.md")
 
@@ -31,7 +32,10 @@ def registry(compared: Clone, once) -> Clone:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
         clone.dvc("checkout")
         (folder / "dvc-remote").mkdir()
-        paste(clone, COMMANDS)
+        # An environment of its own is what tests/test_rebuild.py sets up.
+        here = [line.replace(" rebuild ", " rebuild --same-environment ") for line in COMMANDS]
+        pasted = paste(clone, here)
+        (folder / "ran.json").write_text(json.dumps(pasted))
 
     return Clone(once("registry", make) / "clone")
 
@@ -62,6 +66,29 @@ def test_after_going_back_the_stage_has_the_version_before(registry, models):
     fetch = next(command for command in COMMANDS if "--stage prod --remote" in command)
     paste(Clone(registry.path), ["cd ../service", f"{fetch} --out back.onnx"])
     assert (registry.path.parent / "service/back.onnx").read_bytes() == models[0]
+
+
+@pytest.mark.slow
+def test_a_version_is_rebuilt_attested_signed_and_checked(registry):
+    ran = dict(json.loads((registry.path.parent / "ran.json").read_text()))
+    shown = {command: ran[command] for command in COMMANDS if command in ran}
+    assert "Verification succeeded" in "".join(shown.values())
+    assert "../v0.0.1.json: all files that it names are here, by SHA-256" in "".join(shown.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["v0.0.1.json", "v0.0.1.sig", "signing.pub"])
+def test_a_byte_of_what_was_signed_is_refused(registry, tmp_path, changed):
+    [check] = [line for line in COMMANDS if line.startswith("model_signing verify ")]
+    for name in ("v0.0.1.json", "v0.0.1.sig", "signing.pub"):
+        (tmp_path / name).write_bytes((registry.path.parent / name).read_bytes())
+    (tmp_path / "clone").mkdir()
+    somewhere = Clone(tmp_path / "clone")
+    assert somewhere.run("bash", "-c", check, check=False).returncode == 0
+    flip_a_bit(tmp_path / changed)
+    done = somewhere.run("bash", "-c", check, check=False)
+    assert "Verification failed" in done.stdout + done.stderr
+    assert done.returncode
 
 
 def test_each_file_of_the_model_is_an_artifact_with_all_that_describes_it():

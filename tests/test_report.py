@@ -18,6 +18,8 @@ import pandas as pd
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from dvc.repo import Repo
+from dvc.rwlock import rwlock
 from playwright.sync_api import Browser, sync_playwright
 
 from classifier.base.errors import UserError
@@ -36,12 +38,15 @@ from classifier.commands.report.page import (
     plain,
 )
 from classifier.commands.report.plots import SHADES
+from classifier.commands.report.results import commit
+from classifier.commands.report.under_way import run_under_way
 from classifier.findings.finding import Finding
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.intervals import Interval
 from classifier.scoring.out_of_fold import OutOfFold
 from classifier.table.schema import Schema
 from tests.conftest import ROOT, Clone
+from tests.sharing import MODEL
 from tests.sweeping import wait_until
 
 SCRIPT = "<script>alert(1)</script>"
@@ -747,3 +752,44 @@ def test_dvc_plots_shows_the_curve_while_training_goes_on(copied):
     finally:
         os.killpg(repro.pid, signal.SIGKILL)
         repro.wait()
+
+
+def test_a_run_that_is_under_way_is_told(own, capsys):
+    words = f"`dvc repro train` is at work here (process {os.getpid()}); "
+    with Repo() as repo, rwlock(repo.tmp_dir, repo.fs, "/bin/dvc repro train", [], [MODEL], False):
+        report(markdown=True)
+        assert capsys.readouterr().err == f"{words}this is of the run before it\n"
+        (own.path / "metrics/evaluation.json").unlink()
+        with pytest.raises(UserError) as raised:
+            report()
+    assert str(raised.value).startswith(f"{words}try again when it has ended (metrics/evaluation.j")
+    assert run_under_way() == ""
+
+
+def test_a_run_on_another_machine_cannot_be_told_from_one_that_was_killed(own):
+    noted = {"write": {"/clone/models": {"pid": 2**30, "cmd": "dvc repro"}}}
+    (own.path / ".dvc/tmp/rwlock").write_text(json.dumps(noted))
+    words = "on another machine, or was killed"
+    assert run_under_way() == f"`dvc repro` is at work {words} (process {2**30})"
+
+
+def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
+    test_set = own.path / "data/test_sets/more.csv"
+    test_set.write_text(own.read("data/source/iris.data").splitlines()[0] + "\n")
+    own.reproduce("evaluate")
+    own.git("commit", "--quiet", "--all", "--message", "Evaluate more")
+    assert commit().endswith(": Evaluate more; and changes not committed")
+    own.commit("The test set, too")
+    assert commit().endswith(": The test set, too")
+
+
+def test_the_plots_of_dvc_are_drawn_offline(compared, browser: Browser, tmp_path):
+    compared.dvc("plots", "diff", "HEAD~1", "--out", str(tmp_path))
+    page = (tmp_path / "index.html").as_uri()
+    with browser.new_context(offline=True) as context:
+        tab, asked = context.new_page(), []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: asked.append(str(error)))
+        tab.goto(page)
+        tab.wait_for_selector("svg.marks")
+        assert asked == [page]

@@ -1,7 +1,9 @@
 """sweep: trials on this machine or on a cluster, each of them an experiment, and only once."""
 
+import io
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -18,9 +20,12 @@ from typer.testing import CliRunner
 from classifier.__main__ import app
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of, md5_of_bytes
+from classifier.base.paths import PARAMS
+from classifier.base.progress import Progress
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,
+    View,
     best_of,
     direction_of,
     to_json,
@@ -30,7 +35,8 @@ from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.override_syntax import Range, parse_overrides
 from classifier.commands.sweep.search import Search
 from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
-from tests.conftest import Clone
+from classifier.params import written_params
+from tests.conftest import ROOT, Clone
 from tests.sharing import flip_a_bit
 from tests.sweeping import SWEEP, Swept, documented, living, wait_until
 
@@ -58,8 +64,33 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     assert (
         "), worse.\nCorrected for having been chosen, the best of them is worth 0." in done.stdout
     )
+    last = done.stdout.splitlines()[-1]
+    assert (
+        last == f"`dvc exp apply {best.split()[0]}` adopts the best: its params and its artifacts."
+    )
     shown = swept.dvc("exp", "show", "--csv", "--only-changed")
     assert all(name in shown for name in swept.experiments())
+
+
+def test_the_first_line_is_what_trials_are_to_be_better_than(grid):
+    swept, done = grid
+    first, _, *others = done.stderr.splitlines()
+    commit = swept.git("rev-parse", "--short=7", "HEAD").strip()
+    assert first.startswith(f"{commit}: crossval.accuracy.mean=0.99")
+    assert first.endswith(" (0.1000 to 0.9000), without any change")
+    [best] = [line for line in others if line.endswith(", the best so far")]
+    assert "(train.learning_rate=0.2 train.seed=42): crossval.accuracy.mean=0.7" in best
+
+
+def test_the_best_in_the_progress_names_its_metric(monkeypatch):
+    results = Results(BASELINE, "crossval.loss.mean", "minimize")
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    with Progress(desc="sweep", total=2, unit="trial") as bar:
+        View(bar, results).show(2)
+        assert bar.postfix == "running=2, failed=0, best crossval.loss.mean=-"
+        results.finished["one"] = BASELINE.trial({"train.seed": "1"}), {results.metric: 0.5}
+        View(bar, results).show(1)
+        assert bar.postfix == "running=1, failed=0, best crossval.loss.mean=0.5000"
 
 
 def test_a_trial_that_fails_says_why_and_stops_no_other(grid):
@@ -137,12 +168,13 @@ def test_a_search_goes_on_where_it_was(swept):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(swept):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_what_runs_and_keep_what_is_finished(swept, number):
     swept.sweep("-S", "train.seed=1")
     swept.environment["TAKES"] = "60"
     with swept.sweeping(*SWEEP, "-S", "train.seed=1,2", "--workers", "1") as sweep:
         wait_until(lambda: swept.runs)
-        sweep.send_signal(signal.SIGINT)
+        sweep.send_signal(number)
         _, errors = sweep.communicate(timeout=20)
     assert sweep.returncode == 130
     assert errors.splitlines()[-1] == "1 of 2 are finished; the same command goes on"
@@ -196,6 +228,16 @@ def test_the_documented_sweeps(swept):
          "crossval.accuracy: unknown metric, did you mean crossval.accuracy.mean?"),
         (["-S", "crossval.folds=0,5"],
          "crossval.accuracy.mean: none with crossval.folds=0; name another --metric"),
+        (["-S", "train.epochs=5,0"],
+         "params.yaml with train.epochs=0: train.epochs: 0: should be greater than or equal to 1"),
+        (["-S", "train.hidden=[8],[8,0]", "-S", "train.seed=1"],
+         "params.yaml with train.hidden=[8,0] train.seed=1: train.hidden.1: 0: should be greater"),
+        (["-S", "train.patience=5", "-S", "train.validation_fraction=0.2,0.0"],
+         "params.yaml with train.patience=5 train.validation_fraction=0.0: train: patience needs"),
+        (["-S", "train.learning_rate=loguniform(1,1000)", "--trials", "2"],
+         "params.yaml with train.learning_rate=1000.0: train.learning_rate: 1000.0: "),
+        (["-S", "train.scale=standard,none,nome", "-S", "train.seed=uniform(1,9)", "--trials", "2"],
+         "params.yaml with train.scale=nome train.seed=1: train.scale: 'nome': "),
         (["-S", "train.seed=1", "--scheduler", "nowhere://x"],
          "nowhere://x: no Dask scheduler answers there"),
         (["-S", "train.seed=1", "--git-remote", "nowhere"], "git "),
@@ -325,6 +367,18 @@ def test_experiments_of_others_come_and_replace_none(swept, monkeypatch):
     assert baseline.experiments()["sweep-1"] == mine["sweep-1"]
 
 
+def test_a_git_remote_that_does_not_answer_is_asked_again(swept, monkeypatch, capsys):
+    monkeypatch.chdir(swept.path)
+    remote = swept.path.parent / "origin.git"
+    away = remote.rename(remote.with_name("away"))
+    monkeypatch.setattr("time.sleep", lambda _: away.rename(remote))
+    head().fetch("origin")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("git ls-remote: ")
+    assert said[0].endswith("; once more in 1 s")
+
+
 def test_what_is_not_committed_is_told(swept, monkeypatch):
     swept.edit("params.yaml", "epochs: 150", "epochs: 100")
     monkeypatch.chdir(swept.path)
@@ -356,6 +410,22 @@ def test_what_was_found_is_told_even_if_artifacts_do_not_come(swept):
     assert "1 finished, 0 failed." in done.stdout
 
 
+def test_a_trial_whose_artifacts_do_not_come_back_is_told(swept):
+    """DVC says in a warning what its remote lacks, and that all has come."""
+    arguments = ["-S", "train.seed=1,2", "--git-remote", "origin"]
+    assert "error" not in swept.sweep(*arguments).stderr
+    model = md5_of_bytes(b"0.001 150 2")
+    for store in (".dvc/cache", "../dvc-remote"):
+        (swept.path / store / "files/md5" / model[:2] / model[2:]).unlink()
+    done = swept.sweep(*arguments, check=False)
+    assert done.returncode == 1
+    assert "2 finished, 0 failed." in done.stdout
+    assert re.fullmatch(
+        r"error: not all artifacts came: models/model.txt of sweep-\w+: missing; try it again",
+        done.stderr.splitlines()[-1],
+    )
+
+
 def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
     monkeypatch.chdir(swept.path)
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -364,7 +434,7 @@ def test_without_the_packages_it_says_how_to_install_them(swept, monkeypatch):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 
 
-BASELINE = Baseline("c" * 40, {"train.learning_rate": 0.001, "train.epochs": 150, "train.seed": 42})
+BASELINE = Baseline("c" * 40, written_params((ROOT / PARAMS).read_bytes(), str(PARAMS)))
 
 
 def test_a_name_is_of_what_differs_from_the_commit():

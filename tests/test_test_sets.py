@@ -26,9 +26,10 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
     iris = copied.read("data/source/iris.data")
     (copied.path / "data/test_sets/again.csv").write_text(iris)
     (copied.path / "data/test_sets/other order.csv").write_text(HEADER + ROW)
+    (copied.path / "data/test_sets/again.csv.csv").write_text(HEADER + ROW)
     assert copied.stages_run(copied.dvc("repro")) == ["evaluate"]
     evaluation = json.loads(copied.read("metrics/evaluation.json"))
-    assert list(evaluation) == ["train", "again", "other order"]
+    assert list(evaluation) == ["train", "again.csv", "again", "other order"]
     assert evaluation["again"] == evaluation["train"]
     assert (evaluation["other order"]["rows"], evaluation["other order"]["accuracy"]) == (1, 1.0)
     plots = json.loads(copied.dvc("plots", "show", "--json"))["data"]

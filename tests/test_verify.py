@@ -267,7 +267,7 @@ def damage_database(shared: Shared) -> None:
         (lambda shared: shutil.rmtree(shared.remote), ["--remote"],
          "remote beside: there is no folder "),
         (lambda shared: url(shared, str(shared.clone.path / "Makefile")), ["--remote"],
-         "remote beside: there is no folder "),
+         "Makefile: is a file, not a folder"),
         (lambda shared: url(shared, str(shared.clone.path / ".dvc/cache")), ["--remote"],
          "remote beside: is the cache itself"),
         (lambda _: None, ["--name", "nosuch"], "remote 'nosuch' doesn't exist"),
@@ -371,3 +371,15 @@ def test_ctrl_c_ends_a_long_download_at_once(shared):
                 process.kill()
                 Trickle.ended.set()
     assert (process.returncode, shown) == (130, "")
+
+
+@pytest.mark.parametrize("path", ["", "files/md5", "files/md5/{prefix}"])
+def test_a_link_to_nothing_in_place_of_a_folder_of_the_remote_is_named(shared, path):
+    """As where a disk is not mounted: nothing is missing there, it is out of reach."""
+    folder = shared.remote / path.format(prefix=shared.md5s[MODEL][:2])
+    folder.rename(shared.clone.path.parent / "away")
+    folder.symlink_to("nothing")
+    for command in (["push"], ["verify", "--remote"]):
+        assert shared.run(*command) == (
+            2, f"error: remote beside: {folder}: is a link to nothing, not a folder\n"
+        )  # fmt: skip

@@ -38,7 +38,18 @@ def _date_format(written: str) -> str:
     raise ValueError("should say year, month and day, as %Y-%m-%d does")
 
 
+def _dates(entry: str | list[str]) -> str | list[str]:
+    if isinstance(entry, str):
+        return _date_format(entry)
+    written, *parts = entry or [""]
+    _date_format(written)
+    if not {*parts} <= {"month", "weekday"} or len({*parts}) < len(parts):
+        raise ValueError('should be a format, then month, weekday or both: ["%Y-%m-%d", month]')
+    return entry
+
+
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
 DateFormat = Annotated[str, AfterValidator(_date_format)]
+DatesEntry = Annotated[str | list[str], AfterValidator(_dates)]  # of prepare.dates
 NumberFormat = Literal["1,234.5", "1.234,5", "1 234.5", "1 234,5", "1'234.5", "1234,5"]

@@ -163,8 +163,6 @@ def read_lock(path: Path = LOCK) -> Lock:
             "then run `dvc repro`"
         )
     try:
-        if not content.endswith(b"\n"):
-            raise UserError(f"{path}: is damaged: it is cut off")
         return parse_lock(content, str(path))
     except UserError as error:
         raise UserError(f"{error}; `git checkout {path}` brings back what was committed") from error
@@ -173,6 +171,8 @@ def read_lock(path: Path = LOCK) -> Lock:
 @lru_cache(maxsize=4)  # a command asks several times of one lock, or of two
 def parse_lock(text: str | bytes, name: str) -> Lock:
     """Return the lock that a text is; raise `UserError`, which names it, if it is not one."""
+    if text[-1:] not in ("\n", b"\n"):
+        raise UserError(f"{name}: is damaged: it is cut off")
     try:
         return Lock.model_validate(parse_yaml(text, name))
     except ValidationError as error:

@@ -31,3 +31,11 @@ class Progress(tqdm):  # type: ignore[type-arg]
         elif not self.disable:
             self.display()
             self.disable = True
+
+
+def say(text: str) -> None:
+    """Write lines on standard error, above the bar where that is drawn."""
+    if sys.stderr.isatty():
+        Progress.write(text, file=sys.stderr)
+    else:
+        print(text, file=sys.stderr)

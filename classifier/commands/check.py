@@ -22,9 +22,9 @@ def check(
     """Say what was found, and exit with 1 if the classifier is not good enough.
 
     It is not if a finding is a problem, if a bound in `check` of params.yaml does not hold, or if
-    the results are not those of the params and files as they are. A bound names a number of
-    crossval.json or evaluation.json: that has to be as large, or as small for a loss, a standard
-    deviation, a Brier score or a calibration error.
+    the results are not those of the params and files as they are, or not all here. A bound names a
+    number of crossval.json or evaluation.json: that has to be as large, or as small for a loss, a
+    standard deviation, a Brier score or a calibration error.
 
     \b
       check:
@@ -59,11 +59,14 @@ def recorded(path: Path) -> Iterator[tuple[str, float]]:
 
 def what_is_outdated() -> list[str]:
     """Return a line for each reason why the results are not those of the files as they are."""
-    from classifier.commands.revisions import lines_on_changes
+    from classifier.commands.revisions import lines_on_changes, repo_at
 
     lock = read_lock()
     lock.require_one_run(str(LOCK))
-    return lines_on_changes(None, lock)
+    with repo_at(None) as repo:
+        outs = [found for out in repo.index.outs for found in out.workspace_status().items()]
+    hint = "`classifier verify --repair` brings it back"
+    return lines_on_changes(None, lock) + [f"{out}: {how} since; {hint}" for out, how in outs]
 
 
 def broken_bounds(bounds: dict[str, float], metrics: dict[str, float]) -> Iterator[str]:

@@ -37,6 +37,12 @@ class Side:
         """The column that is predicted, by name or position."""
         return self.lock.params("prepare").get("prepare.label")
 
+    @property
+    def units(self) -> str:
+        """What varies as a whole where rows belong together."""
+        in_time = self.lock.params("prepare").get("prepare.time") is not None
+        return "stretches of time" if in_time else "groups of rows"
+
     def has_the_rows_of(self, other: "Side") -> bool:
         """Return whether both were tested on the same rows."""
         return (
@@ -139,7 +145,10 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
     if LOCK not in files:
         raise UserError(f"{name}: has no {LOCK}; `dvc repro` writes it")
     lock = parse_lock(files[LOCK], f"{name}: {LOCK}")
-    if "crossval" not in lock.stages or not lock.params("crossval").get("crossval.folds"):
+    folds = lock.params("crossval").get("crossval.folds")
+    if folds is None:
+        raise UserError(f"{name}: {LOCK} says nothing of crossval: cut off, or of a run that was")
+    if not folds:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if str(OUT_OF_FOLD) not in lock.outs():
         raise UserError(f"{name}: was made before {OUT_OF_FOLD} was; run `dvc repro` there")
@@ -201,13 +210,11 @@ def how_tested(before: Side, after: Side) -> str:
         test = f"Paired: the same {rows} on both sides, in other folds."
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
-    are_grouped = [side.found.units is not None for side in (before, after)]
-    units = "groups of rows" if any(are_grouped) else "rows"
+    grouped = [side.units for side in (after, before) if side.found.units is not None]
+    units = grouped[0] if grouped else "rows"
     test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
-    if any(are_grouped) and not all(are_grouped):
-        test += (
-            "\nThe folds of one side only keep groups of rows together, which is a harder test, "
-        )
+    if len(grouped) == 1:
+        test += f"\nThe folds of one side only keep {units} together, which is a harder test, "
         test += "whatever the model."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:

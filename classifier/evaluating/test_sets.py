@@ -29,8 +29,8 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
         names[name] = str(path)
         layout = own_layout(path, schema.layout)
         own = schema.model_copy(update={"layout": layout})
-        with as_csv(path, layout, scratch / f"{name}.csv") as file:
-            rows = read_test_set(own, file, scratch / name)
+        with as_csv(path, layout, scratch / "table.tmp") as file:
+            rows = read_test_set(own, file, scratch / "rows" / name)
         yield name, rows
 
 

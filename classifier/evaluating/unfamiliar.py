@@ -86,5 +86,6 @@ def part(count: int, rows: int) -> str:
 
 
 def named_range(number: NumberFeature, count: int, rows: int) -> str:
-    limits = f"{shown(number.name)} ({number.lowest:.7g} to {number.highest:.7g})"
+    lowest, highest = map(number.notation.text, (number.lowest, number.highest))
+    limits = f"{shown(number.name)} ({lowest} to {highest})"
     return f"{limits} in {count:,}" if rows > 1 else limits

@@ -9,7 +9,7 @@ from classifier.base.errors import UserError, listed, quoted
 from classifier.base.progress import Progress
 from classifier.fetching.as_csv import NAMES, as_csv, split_name
 from classifier.fetching.download import require_local_source, require_under_sources
-from classifier.table.cells import Layout, counted
+from classifier.table.cells import Layout, counted, is_number
 from classifier.table.csv_text import numbered_rows, open_text
 
 
@@ -21,7 +21,8 @@ def find_parts(folder: Path) -> list[Path]:
     """
     require_under_sources(folder)
     paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    hidden = [path.name for path in paths if path.name[0] in "._"]  # as Spark and others have it
+    # What Spark and others hide, and what `dvc add` writes beside a part.
+    hidden = [path.name for path in paths if path.name[0] in "._" or path.suffix == ".dvc"]
     parts = [path for path in paths if path.name not in hidden]
     if hidden:
         print(f"{folder}: passed over: {listed(hidden)}", file=sys.stderr)
@@ -46,16 +47,25 @@ def join(parts: Sequence[Path], layout: Layout, target: Path) -> None:
     Raises:
         UserError: a part has other columns than the first, is damaged, or all are empty.
     """
-    first: tuple[Path, list[str]] | None = None
+    first_rows: dict[Path, list[str]] = {}
     with target.open("w", encoding=layout.encoding, newline="") as table:
         for part in Progress(iterable=parts, desc="fetch", unit="parts"):
-            columns = append(part, layout, table, first)
-            if columns is None:
+            row = append(part, layout, table, next(iter(first_rows.items()), None))
+            if row is None:
                 print(f"{part}: is empty, passed over", file=sys.stderr)
-            elif first is None:
-                first = part, columns
-    if first is None:
+            else:
+                first_rows[part] = row
+    if not first_rows:
         raise UserError(f"{parts[0].parent}: every part is empty")
+    if not layout.header and are_headers([*first_rows.values()]):
+        seen = f"{parts[0].parent}: row 1 is the same in every part"
+        print(f"{seen}; if it is a header, set prepare.header: true", file=sys.stderr)
+
+
+def are_headers(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether first rows may be headers: several, all the same, without numbers."""
+    is_same = len(rows) > 1 and all(row == rows[0] for row in rows)
+    return is_same and not any(map(is_number, rows[0]))
 
 
 def append(

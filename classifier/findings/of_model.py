@@ -25,7 +25,7 @@ class Results:
     classes: their names; confusion: (classes, classes), rows trained on by actual and predicted
     class; train: its metrics on these; crossval, folds, history: what crossval.json, folds.csv and
     history.csv hold; members: how many networks it is the mean of; held_out: whether there are
-    other rows to evaluate on.
+    other rows to evaluate on; in_time: whether models know only what came before their fold.
     """
 
     classes: list[str]
@@ -36,6 +36,7 @@ class Results:
     history: pd.DataFrame
     members: int
     held_out: bool
+    in_time: bool = False
 
     @property
     def accuracy(self) -> Mapping[str, float]:
@@ -97,28 +98,36 @@ def of_baselines(results: Results) -> Iterator[Finding]:
     if majority:
         better = [name for name in ("accuracy", "macro_f1") if majority[name]["ci95_low"] > 0]
         accuracy, constant = results.accuracy["mean"], majority["accuracy"]["mean"]
-        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}"
+        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}, "
+        figures += f"the difference {ends_of(majority)}"
         if not better:
-            seen = f"it is no better than always answering the most frequent class: {figures}"
+            seen = "it is not shown to be better than always answering the most frequent class: "
+            seen += figures
             yield Finding("problem", "model", seen, "the features may not tell the class")
         elif "accuracy" not in better:
-            seen = f"by accuracy it is no better than the most frequent class: {figures}"
+            seen = "by accuracy it is not shown to be better than the most frequent class: "
+            seen += figures
             yield Finding("warning", "model", seen, "look at macro F1 and at each class")
     plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
-        ends = "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**plain["accuracy"])
         seen = (
             f"no gain by hidden layers is shown: accuracy {results.accuracy['mean']:.3f} on rows "
-            f"left out, without them {plain['accuracy']['mean']:.3f}, the difference {ends}"
+            f"left out, without them {plain['accuracy']['mean']:.3f}, the difference "
+            f"{ends_of(plain)}"
         )
         yield Finding("note", "model", seen, "train.hidden: [] is simpler, more rows tell more")
+
+
+def ends_of(baseline: Mapping[str, Any]) -> str:
+    """Return the interval of how much higher the accuracy is than that of a baseline."""
+    return "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**baseline["accuracy"])
 
 
 def of_its_own_rows(results: Results) -> Iterator[Finding]:
     """Yield whether it does much worse, or better, on its own rows than others on rows left out."""
     own, left_out = results.train["accuracy"], results.accuracy
     figures = f"accuracy {own:.3f} on its own rows, {left_out['mean']:.3f} on rows left out"
-    if own < left_out["ci95_low"]:
+    if own < left_out["ci95_low"] and not results.in_time:  # else the first rows were not left out
         seen = f"the model that ships had a bad start: {figures} by others"
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
@@ -144,7 +153,9 @@ def of_starts(results: Results) -> Iterator[Finding]:
                 f"{failed} of {len(results.folds)} cross-validated models are no better than "
                 "the most frequent class"
             )
-            yield Finding("warning", "model", seen, results.other_starts)
+            advice = "metrics/folds.csv has them: the first know the fewest rows"
+            advice = advice if results.in_time else results.other_starts
+            yield Finding("warning", "model", seen, advice)
 
 
 def of_training(results: Results) -> Iterator[Finding]:

@@ -102,7 +102,8 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     most = np.bincount(classes).max() / len(classes)
     starts = schema.first_inputs
     for place, feature in enumerate(schema.features):
-        told = share_told(features[:, starts[place] : starts[place + 1]], classes)
+        end = starts[place] + 1 if isinstance(feature, NumberFeature) else starts[place + 1]
+        told = share_told(features[:, starts[place] : end], classes)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
@@ -144,8 +145,13 @@ def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
         yield Finding(level_of(repeated, data), "table", seen, advice)
 
 
-def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]:
-    """Yield whether many rows of another data set have numbers outside the range trained on."""
+def of_other_rows(
+    schema: Schema, name: str, data: Dataset, are_later: bool = False
+) -> Iterator[Finding]:
+    """Yield whether many rows of another data set have numbers outside the range trained on.
+
+    are_later: whether they were held out since they are the latest.
+    """
     features, _ = data.take(some_rows(data))
     outside = schema.outside(features[:, schema.number_places]).sum(axis=0)
     far = [
@@ -155,4 +161,6 @@ def of_other_rows(schema: Schema, name: str, data: Dataset) -> Iterator[Finding]
     ]
     if far:
         seen = f"{shown(name)} has many numbers outside the range of the rows trained on: "
-        yield Finding("warning", "table", seen + listed(far), "are the units the same?")
+        advice = "these rows are later: does it grow with time?"
+        advice = advice if are_later else "are the units the same?"
+        yield Finding("warning", "table", seen + listed(far), advice)

@@ -102,7 +102,7 @@ def told_notations(
         UserError: there is no such feature, or the params say that it is something else too.
     """
     found: dict[str, Notation] = {}
-    dates = {column: Dates(written) for column, written in settings.dates.items()}
+    dates = {column: Dates.of(entry) for column, entry in settings.dates.items()}
     amounts = {column: Amounts(written) for column, written in settings.numbers.items()}
     for param, told in (("prepare.dates", dates), ("prepare.numbers", amounts)):
         for name, notation in zip(find_columns(names, [*told], param), told.values(), strict=True):

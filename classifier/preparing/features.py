@@ -112,6 +112,7 @@ def feature_of(
         return NumberFeature(
             name=name,
             date=notation.written if isinstance(notation, Dates) else None,
+            parts=([*notation.parts] or None) if isinstance(notation, Dates) else None,
             like=notation.written if isinstance(notation, Amounts) else None,
             unit=notation.unit if isinstance(notation, Amounts) else None,
             lowest=lowest,

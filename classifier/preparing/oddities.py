@@ -17,17 +17,17 @@ from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
 from classifier.preparing.numbering import numbering_columns
 from classifier.preparing.storing import OWN, StoredRows
-from classifier.table.cells import are_positions, counted, is_number
+from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
+from classifier.table.notation import Dates
 from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one
-GROUPED, HUNDREDS = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
+GROUPED, UNGROUPED = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
 LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 DELIMITERS = ",;\t|"
-WORDS_FOR_GAPS = {"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "."}
 
 
 class Oddity(NamedTuple):
@@ -146,22 +146,28 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 
 
 def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
-    """Yield the columns in which 2.821 may be larger than 980."""
+    """Yield the columns in which 2.821 may be larger than 980, or 1.500 than 50.
+
+    What writes 50 without decimals would write 1.5; beside 50 alone, 2.821 may well be a decimal.
+    """
     table, sample = columns.table, rows.sample(LOOKED_AT)
     pairs = zip(table.numbers, sample.T, strict=True)
     places = {name: table.names.index(name) for name, column in pairs if may_be_thousands(column)}
     places = {name: at for name, at in places.items() if name not in table.notations}
     whole, grouped = dict[str, str](), dict[str, str]()
-    for _, row in islice(table.rows() if places else (), LOOKED_AT):
+    looked_at = min(LOOKED_AT, table.rows_to_explain)
+    for _, row in islice(table.rows() if places else (), looked_at):
         for name, at in [*places.items()]:
             cell = row[at].strip()
             if GROUPED.fullmatch(cell):
-                grouped[name] = cell
-            elif HUNDREDS.fullmatch(cell):
+                grouped[name] = max(grouped.get(name, cell), cell, key=ends_in_zero)
+            elif UNGROUPED.fullmatch(cell):
                 whole[name] = max(cell, whole.get(name, ""), key=len)
             elif not table.layout.is_missing_number(cell):
                 del places[name]
     for name in places.keys() & grouped.keys() & whole.keys():
+        if len(whole[name].strip("-")) < 3 and not ends_in_zero(grouped[name]):
+            continue
         yield Oddity(
             f"column {shown(name)}: beside {quoted(whole[name])}, the point of "
             f"{quoted(grouped[name])} may separate thousands",
@@ -169,16 +175,19 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         )
 
 
+def ends_in_zero(cell: str) -> bool:
+    return cell.endswith("0")
+
+
 def may_be_thousands(column: npt.NDArray[np.float32]) -> bool:
-    """Return whether numbers have three digits, as if those behind a point were thousands.
+    """Return whether numbers have three digits, or three behind a point as thousands have.
 
     Those of round thousands, 2.000, are whole numbers: only the text tells them from 2.
     """
     sizes = np.abs(column[~np.isnan(column)].astype(float))
     whole, thousandths = sizes % 1 == 0, sizes * 1000 % 1
     is_grouped = ~whole & (sizes >= 1) & (np.minimum(thousandths, 1 - thousandths) < 0.1)
-    has_hundreds = (whole & (sizes >= 100)).any()
-    return bool(has_hundreds and (whole | is_grouped).all() and (sizes < 1000).all())
+    return bool((whole | is_grouped).all() and (sizes < 1000).all())
 
 
 def odd_values(rows: StoredRows) -> Iterator[Oddity]:
@@ -231,6 +240,8 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         if has_names and (name == str(at) or name.startswith("Unnamed: "))  # as pandas calls it
     }
     for name in columns.features:
+        if name == columns.time:
+            continue
         if name in numbering:
             why = numbering[name]
         elif name in texts and len(rows.vocabularies[name].places) >= OWN * len(rows.labels):
@@ -239,5 +250,7 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             why = "has no name"
         else:
             continue
-        seen = f"column {shown(name)}: {why}"
-        yield Oddity(seen, "if it only identifies the row, add it to prepare.exclude")
+        advice = "if it only identifies the row, add it to prepare.exclude"
+        if isinstance(columns.table.notation(name), Dates):
+            advice = "if they follow each other in time, see prepare.time"
+        yield Oddity(f"column {shown(name)}: {why}", advice)

@@ -19,8 +19,9 @@ from classifier.rows.groups import Groups
 class Kinds(BaseModel):
     """What the inputs are: categories, those of one text side by side, or else numbers.
 
-    texts: the place of the first input of each text, and of the one after its last; gaps: whether
-    an input may be NaN, all those of a text where it is a gap; classes: what each label means.
+    texts: the place of the first input of each text, or part of a date, and of the one after its
+    last; gaps: whether an input may be NaN, all those of a text where it is a gap; classes: what
+    each label means.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

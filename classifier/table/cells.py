@@ -28,6 +28,14 @@ WRITTEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # those that params.yaml ships with
+# What else may stand for no value, in any case; all but the last line does for pandas.
+WORDS_FOR_GAPS = {
+    "n/a", "na", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "none", "null",
+    "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+    "-", "--", ".",
+}  # fmt: skip
+
 
 class Layout(BaseModel):
     """What is needed to read a CSV file; a part of schema.json."""
@@ -112,7 +120,14 @@ def missing_value(cell: str) -> str:
 
 def unknown_value(cell: str, known: Sequence[str]) -> str:
     """Say that a value is not among those that were learned from."""
-    return f"found {quoted(cell)}, which the model was not trained on (known: {listed(known)})"
+    what = f"found {quoted(cell)}, which the model was not trained on (known: {listed(known)})"
+    return what + gap_advice(cell)
+
+
+def gap_advice(cell: str) -> str:
+    """Say of a word that may stand for no value what makes it do so; nothing of another."""
+    is_word = cell.strip().casefold() in WORDS_FOR_GAPS
+    return "; if it stands for no value, see prepare.na_values" * is_word
 
 
 def counted(number: int, thing: str) -> str:

@@ -19,6 +19,8 @@ LINE = re.compile(rb"[^\r\n]+")
 # A cell in quotes up to its end, or to that of the text, and text in which such cells are whole and
 # have no line breaks.
 QUOTED = rb'(?<![^\r\n%s]) *"[^"]*+(?:""[^"]*+)*+(?:"|\Z)'
+# A cell in quotes, what is in it, and what follows it up to the next cell, as only an error leaves.
+WHOLE_QUOTED = rb'(?<![^\r\n%s]) *"([^"]*+(?:""[^"]*+)*+)"([^\r\n%s]*)'
 ON_LINES = rb'[^"]*+(?:(?<![^\r\n%s])"[^"\r\n]*+(?:""[^"\r\n]*+)*+"(?![^\r\n%s])[^"]*+)*+'
 
 
@@ -82,6 +84,17 @@ def row_spans(text: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
     blank = blank_characters(delimiter).encode()
     lines = (match.span() for match in LINE.finditer(without_quoted(text, delimiter)))
     return ((start, end) for start, end in lines if text[start:end].strip(blank))
+
+
+def broken_cells(text: bytes, delimiter: str) -> tuple[str, ...]:
+    """Return what stands in cells in quotes, over several lines, that go on behind the quote.
+
+    So it is where a row is cut off within quotes: they close where the next row opens its own.
+    """
+    mark = re.escape(delimiter.encode())
+    cells = re.finditer(WHOLE_QUOTED % (mark, mark), text)
+    broken = (cell[1] for cell in cells if cell[2].strip() and b"\n" in cell[1])
+    return tuple(each.decode().replace('""', '"') for each in broken)
 
 
 def blank_characters(delimiter: str) -> str:

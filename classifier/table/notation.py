@@ -4,13 +4,15 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Self, cast
 
 import numpy as np
 
 from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import quoted
+from classifier.table.calendar import DatePart
 from classifier.table.cells import FLOAT32_LIMIT, Layout, is_number, why_no_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +38,10 @@ class Notation(ABC):
     @abstractmethod
     def why_not(self, cell: str) -> str:
         """Say what was found in a cell that stands for no number, and what was expected."""
+
+    def text(self, number: float) -> str:
+        """Return a number as people read it."""
+        return f"{number:.7g}"
 
     def is_missing(self, cell: str, layout: Layout) -> bool:
         return layout.is_missing(cell)
@@ -66,6 +72,13 @@ class Dates(Notation):
     """Dates, or points in time, as `datetime.strptime` reads them."""
 
     written: str  # as %Y-%m-%d
+    parts: tuple[DatePart, ...] = ()  # that are inputs too
+
+    @classmethod
+    def of(cls, entry: "str | list[str]") -> Self:
+        """Return the dates that an entry of prepare.dates tells of."""
+        written, *parts = [entry] if isinstance(entry, str) else entry
+        return cls(written, tuple(cast(list[DatePart], parts)))
 
     def number(self, cell: str) -> float | None:
         """Return how many days after 1970-01-01 00:00 UTC it is, None where it is no date."""
@@ -79,8 +92,11 @@ class Dates(Notation):
             (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
         ).total_seconds() / DAY
 
+    def text(self, number: float) -> str:
+        return (EPOCH + timedelta(days=number)).strftime(self.written)
+
     def why_not(self, cell: str) -> str:
-        example = EXAMPLE.strftime(self.written)
+        example = self.text((EXAMPLE - EPOCH) / timedelta(days=1))
         return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
 
 

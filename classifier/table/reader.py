@@ -18,11 +18,13 @@ from classifier.base.progress import Progress
 from classifier.table.cells import (
     Layout,
     counted,
+    gap_advice,
     is_number,
     missing_value,
     unknown_value,
 )
 from classifier.table.csv_text import (
+    broken_cells,
     end_of_rows,
     numbered_rows,
     open_utf8,
@@ -104,9 +106,11 @@ class Table:
             return ""
         delimiter, delimiters = self.layout.delimiter, max(1, len(self.names) - 1)
         text = StringIO(chunk.lines.decode(), newline="")
+        broken = broken_cells(chunk.lines, delimiter)
         for _, row in numbered_rows(text, self.layout, self.path):
             for name, cell in zip(self.names, row, strict=True):
-                if "\n" in cell and cell.count(delimiter) >= delimiters:
+                is_row = cell.count(delimiter) >= delimiters or cell.startswith(broken)
+                if "\n" in cell and is_row:
                     return f"column {shown(name)}: {quoted(cell)}"
         return ""
 
@@ -371,7 +375,7 @@ class Table:
             return missing_value(cell) + advice if is_required else ""
         if not notation or notation.number(cell) is not None:
             return ""
-        return notation.why_not(cell) + self.advice * (notation is PLAIN)
+        return notation.why_not(cell) + (self.advice * (notation is PLAIN) or gap_advice(cell))
 
 
 def wrong_width(row: Sequence[str], names: Sequence[str]) -> str:

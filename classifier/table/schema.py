@@ -16,21 +16,16 @@ from classifier.base.csv_dialect import DateFormat, NumberFormat
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
-from classifier.table.cells import Layout, counted, missing_value, unknown_value
+from classifier.table.calendar import WIDTHS, DatePart, one_hot
+from classifier.table.cells import Layout, counted, gap_advice, missing_value, unknown_value
 from classifier.table.notation import PLAIN, Amounts, Dates, Notation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
-DESCRIBED = {
-    "name",
-    "kind",
-    "date",
-    "like",
-    "unit",
-    "categories",
-}  # what a model file says of a column
+# What a model file says of a column.
+DESCRIBED = {"name", "kind", "date", "parts", "like", "unit", "categories"}
 LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
@@ -86,11 +81,15 @@ class _Model(BaseModel):
 
 
 class NumberFeature(_Model):
-    """A column of numbers, dates or amounts: one input, NaN where there is a gap."""
+    """A column of numbers, dates or amounts: one input, NaN where there is a gap.
+
+    After it come those of the parts of a date, one-hot, all 0 where there is a gap.
+    """
 
     kind: Literal["number"] = "number"
     name: str
     date: DateFormat | None = None  # as in prepare.dates
+    parts: list[DatePart] | None = None  # as there
     like: NumberFormat | None = None  # as in prepare.numbers
     unit: str | None = None  # of those: a currency, %, or none
     lowest: FiniteFloat  # of the rows trained on
@@ -103,6 +102,21 @@ class NumberFeature(_Model):
             return Dates(self.date)
         return PLAIN if self.like is None else Amounts(self.like, self.unit or "")
 
+    @property
+    def one_hot_widths(self) -> list[int]:
+        """How many inputs each part of a date is."""
+        return [WIDTHS[part] for part in self.parts or ()]
+
+    @property
+    def width(self) -> int:
+        """How many inputs it is."""
+        return 1 + sum(self.one_hot_widths)
+
+    @property
+    def input_names(self) -> list[str]:
+        parts = self.parts or ()
+        return [self.name, *(f"{self.name} {p}={n + 1}" for p in parts for n in range(WIDTHS[p]))]
+
 
 class TextFeature(_Model):
     """A column of text: each category is one input, 1 where the row has it and 0 elsewhere.
@@ -113,6 +127,19 @@ class TextFeature(_Model):
     kind: Literal["text"] = "text"
     name: str
     categories: list[str]  # in order of first appearance in the rows trained on
+
+    @property
+    def one_hot_widths(self) -> list[int]:
+        return [len(self.categories)]
+
+    @property
+    def width(self) -> int:
+        """How many inputs it is."""
+        return len(self.categories)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [f"{self.name}={category}" for category in self.categories]
 
 
 def _are_distinct(names: list[str]) -> bool:
@@ -156,6 +183,7 @@ class Schema(_Model):
             yield f"categories of {shown(text.name)}", self._are_values(text.categories)
         for number in self.numbers:
             yield f"range of {shown(number.name)}", number.lowest <= number.highest
+            yield f"parts of {shown(number.name)}", number.date is not None or not number.parts
         yield "classes", self._are_values(self.classes) and len(self.classes) > 1
         yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
         for split in self.counts.values():
@@ -244,13 +272,7 @@ class Schema(_Model):
 
     def input_names(self) -> list[str]:
         """Return what each input is: a column, or a column and one of its categories."""
-        names: list[str] = []
-        for feature in self.features:
-            if isinstance(feature, NumberFeature):
-                names.append(feature.name)
-            else:
-                names += [f"{feature.name}={category}" for category in feature.categories]
-        return names
+        return [name for feature in self.features for name in feature.input_names]
 
     @property
     def no_rows(self) -> Rows:
@@ -287,7 +309,7 @@ class Schema(_Model):
             return np.nan
         number = notation.number(cell)
         if number is None:
-            raise UserError(f"{shown(feature.name)}: {notation.why_not(cell)}")
+            raise UserError(f"{shown(feature.name)}: {notation.why_not(cell)}{gap_advice(cell)}")
         return number
 
     def _code(self, feature: TextFeature, vocabulary: Vocabulary, cell: str) -> int:
@@ -300,11 +322,16 @@ class Schema(_Model):
 
     def encode(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Return the inputs of the network for the rows, (rows, inputs) float32, NaN for gaps."""
-        if not self.texts:
+        if self.are_numbers:
             return rows.numbers
         inputs = np.zeros((len(rows.numbers), self.inputs), np.float32)
         inputs[:, self.number_places] = rows.numbers
-        for (first, end), codes in zip(self.kinds.texts, rows.codes.T, strict=True):
+        for date, days in zip(self.numbers, rows.numbers.T, strict=True):
+            if date.parts:
+                first, end = self.spans[date.name]
+                inputs[:, first + 1 : end] = np.hstack([one_hot(days, p) for p in date.parts])
+        for text, codes in zip(self.texts, rows.codes.T, strict=True):
+            first, end = self.spans[text.name]
             known = np.flatnonzero(codes >= 0)
             inputs[known, first + codes[known]] = 1
             inputs[codes == MISSING, first:end] = np.nan
@@ -313,15 +340,28 @@ class Schema(_Model):
     @cached_property
     def first_inputs(self) -> list[int]:
         """The place among the inputs at which each feature begins, and the end."""
-        widths = [1 if isinstance(f, NumberFeature) else len(f.categories) for f in self.features]
-        return [0, *accumulate(widths)]
+        return [0, *accumulate(feature.width for feature in self.features)]
+
+    @cached_property
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """The places of the first input of each feature, by its name, and of the one behind it."""
+        names = [feature.name for feature in self.features]
+        return dict(zip(names, pairwise(self.first_inputs), strict=True))
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether each input is the number of a column."""
+        return self.inputs == len(self.numbers)
 
     @cached_property
     def kinds(self) -> Kinds:
         """What the inputs are, as it is written beside the rows."""
-        spans = zip(self.features, pairwise(self.first_inputs), strict=True)
-        texts = tuple(span for feature, span in spans if isinstance(feature, TextFeature))
-        return Kinds(texts=texts, gaps=self.missing == "impute", classes=tuple(self.classes))
+        texts: list[tuple[int, int]] = []
+        for feature in self.features:
+            widths, (_, end) = feature.one_hot_widths, self.spans[feature.name]
+            texts += pairwise(accumulate(widths, initial=end - sum(widths)))
+        gaps, classes = self.missing == "impute", tuple(self.classes)
+        return Kinds(texts=tuple(texts), gaps=gaps, classes=classes)
 
     @cached_property
     def number_places(self) -> list[int]:

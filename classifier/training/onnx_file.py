@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from classifier.base.files import replaced_file
 from classifier.model.fill_and_scale import Learned
+from classifier.table.calendar import WIDTHS, DatePart
 from classifier.table.schema import NumberFeature, Schema, TextFeature
 
 # The oldest that have what is used here, so that older runtimes can read the file.
@@ -118,13 +119,56 @@ def _value(name: str, kind: int, shape: Sequence[str | int]) -> onnx.ValueInfoPr
 
 def _inputs(graph: _Graph, schema: Schema) -> str:
     """Add what makes inputs of the network of the columns, (rows, inputs), NaN for gaps."""
-    parts = [
-        feature.name
-        if isinstance(feature, NumberFeature)
-        else _categories(graph, feature, schema.gap, refuse=schema.unknown == "error")
-        for feature in schema.features
-    ]
+    parts: list[str] = []
+    for feature in schema.features:
+        if isinstance(feature, NumberFeature):
+            parts += [feature.name, *(_part(graph, feature.name, p) for p in feature.parts or ())]
+        else:
+            parts.append(_categories(graph, feature, schema.gap, refuse=schema.unknown == "error"))
     return graph.add("Concat", *parts, axis=1)
+
+
+def _part(graph: _Graph, days: str, part: DatePart) -> str:
+    """Add what makes (rows, WIDTHS[part]) of a column of days, as `calendar.one_hot` does."""
+    is_gap = graph.add("IsNaN", days)
+    known = graph.add("Where", is_gap, graph.constant(0), days)
+    whole = graph.add("Cast", graph.add("Floor", known), to=TensorProto.INT64)
+    place = _month(graph, whole) if part == "month" else _weekday(graph, whole)
+    is_place = graph.add("Equal", place, graph.constant(range(WIDTHS[part]), np.int64))
+    is_known = graph.add("And", is_place, graph.add("Not", is_gap))
+    return graph.add("Cast", is_known, to=TensorProto.FLOAT)
+
+
+def _month(graph: _Graph, days: str) -> str:
+    """Add what makes the month, January 0, of whole days after 1970-01-01.
+
+    A year begins in March here, so that a leap day is its last, and an era has 400 of them: see
+    `civil_from_days`, https://howardhinnant.github.io/date_algorithms.html.
+    """
+    of_era = _whole(graph, "Mod", _whole(graph, "Add", days, 719_468), 146_097)
+    without_leap_days = of_era
+    for operator, length in (("Sub", 1_460), ("Add", 36_524), ("Sub", 146_096)):
+        every = _whole(graph, "Div", of_era, length)
+        without_leap_days = _whole(graph, operator, without_leap_days, every)
+    year = _whole(graph, "Div", without_leap_days, 365)
+    start = _whole(graph, "Mul", year, 365)
+    for operator, years in (("Add", 4), ("Sub", 100)):
+        start = _whole(graph, operator, start, _whole(graph, "Div", year, years))
+    of_year = _whole(graph, "Sub", of_era, start)
+    from_march = _whole(graph, "Add", _whole(graph, "Mul", of_year, 5), 2)
+    from_january = _whole(graph, "Add", _whole(graph, "Div", from_march, 153), 2)
+    return _whole(graph, "Mod", from_january, 12)
+
+
+def _weekday(graph: _Graph, days: str) -> str:
+    """Add what makes the weekday, Monday 0, of whole days after 1970-01-01, a Thursday."""
+    return _whole(graph, "Mod", _whole(graph, "Add", days, 3), 7)
+
+
+def _whole(graph: _Graph, operator: str, left: str, right: str | int) -> str:
+    """Add an operator on whole numbers; a remainder is not below 0, a quotient is cut off."""
+    other = graph.constant(right, np.int64) if isinstance(right, int) else right
+    return graph.add(operator, left, other)
 
 
 def _categories(graph: _Graph, feature: TextFeature, gap: str | None, refuse: bool) -> str:

@@ -208,15 +208,31 @@ def remote_of(repo: Repo, name: str | None) -> Place:
         repo.cache.local.path
     ):
         raise UserError(f"remote {name}: is the cache itself")
-    return Place(f"remote {name}", store.fs, store)
+    remote = Place(f"remote {name}", store.fs, store)
+    require_folders(remote, store.path)
+    return remote
+
+
+def require_folders(place: Place, path: str) -> None:
+    """Raise `UserError` if the way to a folder on this machine leads through something else.
+
+    What is behind a link to a disk that is not there is not missing.
+    """
+    if place.fs.protocol == "local":
+        folder = Path(os.path.normpath(path))
+        end = next(filter(os.path.lexists, (folder, *folder.parents)))
+        if not end.is_dir():
+            raise UserError(f"{place.name}: {end}: is {oddity(end) or 'a file'}, not a folder")
 
 
 def filled_remote_of(repo: Repo, name: str | None) -> Place:
     """Return the remote; raise `UserError` if its folder on this machine is not there: a disk?"""
     remote = remote_of(repo, name)
     if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
+        path = os.path.normpath(remote.store.path)
         raise UserError(
-            f"{remote.name}: there is no folder {remote.store.path}; `classifier push` makes it"
+            f"{remote.name}: there is no folder {path}; `classifier push` makes it, "
+            f"`dvc remote modify --local {remote.name.partition(' ')[2]} url PATH` names another"
         )
     return remote
 
@@ -409,6 +425,8 @@ def problem(file: File, place: Place, test: Test, reading: Any) -> str | None:
                 return odd_one
             good = test(copy, file, reading)
     except (FileNotFoundError, NotADirectoryError):
+        if place.store:
+            require_folders(place, str(Path(copy.path).parent))
         return MISSING
     except IsADirectoryError:
         good = False

@@ -1,15 +1,31 @@
 """pull: `dvc pull` that believes neither the remote nor the commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classifier.base.errors import UserError, one_line
+from classifier.base.paths import LOCK
 from classifier.commands.artifacts.verify import Name, could_not_look, lines
 
+if TYPE_CHECKING:
+    from classifier.commands.artifacts.integrity import Finding
+
+ALL = "all artifacts that dvc.lock names are here"
 HINT = "not all artifacts are here; `classifier verify --remote --repair` may bring them"
+REFUSED = "the commit or the remote is not to be trusted; no stage was run"
 
 
-def pull(name: Name = None) -> None:
+def pull(
+    name: Name = None,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Before `dvc repro`: what a remote lacks is no error."),
+    ] = False,
+) -> None:
     """Get the artifacts that dvc.lock names from the remote.
 
     Each goes into the cache and is verified there, all its bytes; the lists of folders too, for
@@ -20,41 +36,54 @@ def pull(name: Name = None) -> None:
     The exit code is 0 if all artifacts are here, 1 if something is missing, damaged, changed or
     refused, 2 if the remote cannot be reached.
 
+    `make repro` runs it with --missing: it then says in a line where the artifacts are from, or
+    why `dvc repro` has to make them, and fails only if something is refused.
+
     \b
     Examples:
       classifier pull
       classifier pull --name backup
     """
-    with could_not_look():
-        from classifier.commands.artifacts.integrity import (
-            cache_of,
-            check,
-            filled_remote_of,
-            opened,
-            recorded_file,
-            recorded_files,
-            unnamed,
-            workspace_of,
-        )
+    if missing and not LOCK.exists():
+        return  # nothing was ever run
+    with could_not_look(), remote_optional(missing):
+        from classifier.commands.artifacts.integrity import Refused, filled_remote_of, opened
         from classifier.commands.artifacts.repair import Verified
-        from classifier.commands.artifacts.transfer import check_out, fetch
+        from classifier.commands.artifacts.transfer import bring
 
         with opened() as repo:
-            cache = cache_of(repo)
+            if missing and not any(out.status() for out in repo.index.outs if out.use_cache):
+                return
             remote = lru_cache(lambda: filled_remote_of(repo, name))
-            outs = [out for out in repo.index.outs if out.use_cache]
-            fetch([recorded_file(out) for out in outs if out.hash_info.isdir], cache, remote)
-            files, left = recorded_files(outs, [cache])
-            left += fetch(files, cache, remote)
-            wrong = {finding.file.out for finding in left}
-            repo.drop_data_index()  # DVC remembers lists in it that it has not verified
-            for out in filter(lambda out: out not in wrong, outs):
-                left += check_out(out, [file for file in files if file.out is out])
-            wrong |= {finding.file.out for finding in left}
-            files += [recorded_file(out) for out in repo.index.outs if not out.use_cache]
-            put, workspace = [f for f in files if f.out not in wrong], [workspace_of(repo)]
-            left += unnamed(put, workspace) + check(put, workspace)  # DVC goes by times and sizes
+            files, left = bring(repo, remote)
+            source = remote().name if remote.cache_info().currsize else "the cache"
+    refused = any(isinstance(finding.problem, Refused) for finding in left)
+    if missing and not refused:
+        print(origin(source, left))
+        return
     for line in lines(Verified(files, left, left)):
         print(line)
-    print(HINT if left else "all artifacts that dvc.lock names are here")
+    print(REFUSED if missing else HINT if left else ALL)
     raise typer.Exit(1 if left else 0)
+
+
+@contextmanager
+def remote_optional(missing: bool) -> Iterator[None]:
+    """Have no remote, or none that can be reached, be no error where `dvc repro` comes next."""
+    try:
+        yield
+    except UserError as error:
+        if not missing:
+            raise
+        why = one_line(str(error)).removeprefix("error: ")
+        print(f"no artifacts pulled: {why}; `dvc repro` makes what is missing")
+        raise typer.Exit(0) from error
+
+
+def origin(source: str, left: list["Finding"]) -> str:
+    """Say in a line where the artifacts are from, and how much is left for `dvc repro`."""
+    if not left:
+        return f"{ALL}, from {source}"
+    paths = [*dict.fromkeys(finding.file.path for finding in left)]
+    names = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+    return f"not on {source}, or damaged there: {names}; `dvc repro` makes what is missing"

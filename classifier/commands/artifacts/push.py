@@ -1,5 +1,7 @@
 """push: `dvc push` that neither spreads damage nor leaves half a file on the remote."""
 
+import sys
+
 import typer
 
 from classifier.base.errors import UserError
@@ -13,8 +15,12 @@ def push(name: Name = None) -> None:
     has in another size, as a push leaves it that was cut off, is pushed again; DVC takes it for the
     whole. `verify --remote` reads it.
 
-    The exit code is 0 if the remote has everything, 1 if something is damaged or missing, 2 if the
-    remote cannot be reached.
+    Nothing is pushed either while the commit lacks dvc.lock or what that was made from: the table,
+    a test set, code, params. A table that must not be in git reaches colleagues by `dvc add` or
+    `dvc import-url`: it is pushed with the artifacts.
+
+    The exit code is 0 if the remote has everything, 1 if something is damaged, missing or not
+    committed, 2 if the remote cannot be reached.
 
     \b
     Examples:
@@ -31,21 +37,25 @@ def push(name: Name = None) -> None:
             remote_of,
             same_size,
         )
+        from classifier.commands.artifacts.reach import out_of_reach, warnings
         from classifier.commands.artifacts.repair import Verified
         from classifier.commands.artifacts.transfer import fill
 
         with opened() as repo:
             cache, remote = cache_of(repo), remote_of(repo, name)
+            unreached = list(out_of_reach(repo))
             files, left = recorded_files(repo.index.outs, [cache, remote])
             left += damaged(files, cache)
-            hint = "nothing was pushed; run `classifier verify --repair`"
-            if not left:
+            hint = "nothing was pushed" + ("; run `classifier verify --repair`" if left else "")
+            if not left and not unreached:
                 try:
                     fill(check(files, [remote], same_size), cache)
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
                 left, hint = check(files, [remote], same_size), f"not all of it is on {remote.name}"
-    for line in lines(Verified(files, left, left)):
+    for line in [*lines(Verified(files, left, left)), *unreached]:
         print(line)
-    print(hint if left else f"{remote.name} has all that dvc.lock names")
-    raise typer.Exit(1 if left else 0)
+    for line in warnings():
+        print(line, file=sys.stderr)
+    print(hint if left or unreached else f"{remote.name} has all that dvc.lock names")
+    raise typer.Exit(1 if left or unreached else 0)

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_objects.fs.local import FsspecLocalFileSystem, LocalFileSystem, localfs
+from dvc_objects.fs.utils import as_atomic, copyfile
 from fsspec.callbacks import TqdmCallback
 
 from classifier.base.progress import Progress
@@ -15,15 +18,27 @@ from classifier.commands.artifacts.integrity import (
     File,
     Finding,
     Place,
+    cache_of,
     check,
     in_the_way,
     is_there,
     reached,
+    recorded_file,
+    recorded_files,
     relative,
+    unnamed,
     workspace_of,
 )
 
 UNSAVED = "changed, and nowhere else"
+
+
+class WholeFiles(FsspecLocalFileSystem):  # type: ignore[misc]
+    """The files of this machine; of one that did not fit on its disk DVC would leave a part."""
+
+    def put_file(self, lpath: str, rpath: str, callback: Any = None, **_: Any) -> None:
+        with as_atomic(localfs, rpath, create_parents=True) as part:
+            copyfile(lpath, part, callback=callback)
 
 
 def clear(copy: Copy) -> None:
@@ -56,6 +71,8 @@ def copy_objects(findings: list[Finding], source: Place) -> None:
         return
     place = findings[0].place
     failed: list[BaseException] = []
+    if place.fs.protocol == "local":
+        place.store.fs = LocalFileSystem(WholeFiles())
     bar = {"desc": f"{source.name} to {place.name}", "unit": "file"}
     with reached(bar["desc"]), TqdmCallback(bar, tqdm_cls=Progress) as callback:
         for finding in findings:
@@ -72,6 +89,27 @@ def copy_objects(findings: list[Finding], source: Place) -> None:
         )
         if failed:
             raise failed[0]
+
+
+def bring(repo: Repo, remote: Callable[[], Place]) -> tuple[list[File], list[Finding]]:
+    """Put all artifacts into the workspace, from the cache or a remote; return them, and what is
+    left that is wrong.
+
+    The remote is reached if the cache lacks anything.
+    """
+    cache, outs = cache_of(repo), [out for out in repo.index.outs if out.use_cache]
+    fetch([recorded_file(out) for out in outs if out.hash_info.isdir], cache, remote)
+    files, left = recorded_files(outs, [cache])
+    left += fetch(files, cache, remote)
+    wrong = {finding.file.out for finding in left}
+    repo.drop_data_index()  # DVC remembers lists in it that it has not verified
+    for out in filter(lambda out: out not in wrong, outs):
+        left += check_out(out, [file for file in files if file.out is out])
+    wrong |= {finding.file.out for finding in left}
+    files += [recorded_file(out) for out in repo.index.outs if not out.use_cache]
+    put, workspace = [file for file in files if file.out not in wrong], [workspace_of(repo)]
+    left += unnamed(put, workspace) + check(put, workspace)  # DVC goes by times and sizes
+    return files, left
 
 
 def fetch(files: list[File], cache: Place, remote: Callable[[], Place]) -> list[Finding]:

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,10 @@ def verify(
     with_repair: Annotated[
         bool, typer.Option("--repair", help="Bring back what is not as dvc.lock says.")
     ] = False,
+    statement: Annotated[
+        Path | None,
+        typer.Option(help="Compare by SHA-256 with what `rebuild --attest` has written, too."),
+    ] = None,
 ) -> None:
     """Read all artifacts and say which are not as dvc.lock says.
 
@@ -34,6 +39,8 @@ def verify(
 
     --repair takes a good copy from another place or from git. If none is left, it prints the
     command that makes the file anew. What it replaces in the workspace, it keeps in .dvc/tmp.
+
+    --statement compares with SHA-256 what dvc.lock names by md5: see docs/registry.md.
 
     A file that a commit puts anywhere but into its own folder is refused: nothing is written there.
 
@@ -54,6 +61,7 @@ def verify(
             workspace_of,
         )
         from classifier.commands.artifacts.repair import Verified, repair
+        from classifier.commands.rebuild.statement import differences
 
         with opened() as repo:
             places = [cache_of(repo), workspace_of(repo)]
@@ -63,10 +71,13 @@ def verify(
             outcome = Verified(seen.files, seen.findings, seen.findings)
             if with_repair:
                 outcome = repair(repo, seen, places)
-    for line in lines(outcome, with_repair):
+        others = differences(statement) if statement else []
+    for line in [*lines(outcome, with_repair), *others]:
         print(line)
     print(f"{len(outcome.files)} files: {count(outcome)}")
-    raise typer.Exit(1 if outcome.left else 0)
+    if statement and not others:
+        print(f"{statement}: all files that it names are here, by SHA-256")
+    raise typer.Exit(1 if outcome.left or others else 0)
 
 
 def lines(outcome: "Verified", with_repair: bool = False) -> Iterator[str]:

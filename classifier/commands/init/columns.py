@@ -12,9 +12,14 @@ import numpy as np
 from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import UserError, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
-from classifier.preparing.oddities import WORDS_FOR_GAPS
 from classifier.preparing.storing import name_the_rows, words_for_gaps
-from classifier.table.cells import NOT_FINITE, Layout, is_meant_as_number, is_number
+from classifier.table.cells import (
+    NOT_FINITE,
+    WORDS_FOR_GAPS,
+    Layout,
+    is_meant_as_number,
+    is_number,
+)
 from classifier.table.notation import Amounts, Dates, unit_of
 
 Kind = Literal["number", "category", "digits", "date", "amount", "left out", "label"]

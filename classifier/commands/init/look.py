@@ -69,7 +69,7 @@ class Look:
             "test_size": 0.0,
         }
         train = recipe_for(self.rows, self.inputs)
-        crossval = cross_validation_for(self.rows)
+        crossval = cross_validation_for(self.rows, self.inputs)
         return {"prepare": prepare, "crossval": crossval, "train": train}
 
     def lines(self) -> Iterator[str]:

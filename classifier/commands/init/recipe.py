@@ -10,6 +10,7 @@ from typing import Any
 MANY_ROWS = 200  # for each input
 LARGE, HUGE = 10_000, 1_000_000  # rows from which on batches are larger
 FOLD_ROWS = 1_000  # rows from which on one cross-validation says as much as ten
+WIDE = 500  # inputs from which on ten take minutes
 
 
 def recipe_for(rows: int, inputs: int) -> dict[str, Any]:
@@ -31,7 +32,11 @@ def recipe_for(rows: int, inputs: int) -> dict[str, Any]:
     }
 
 
-def cross_validation_for(rows: int) -> dict[str, Any]:
-    """Return the params of crossval but for the seed: fewer models where many rows test them."""
-    folds, repeats = 10 if rows < HUGE else 5, 10 if rows < FOLD_ROWS else 1
+def cross_validation_for(rows: int, inputs: int) -> dict[str, Any]:
+    """Return the params of crossval but for the seed.
+
+    Fewer models where many rows test them, or where many inputs make them large.
+    """
+    is_quick = rows < FOLD_ROWS and inputs < WIDE
+    folds, repeats = 10 if rows < HUGE else 5, 10 if is_quick else 1
     return {"folds": folds, "repeats": repeats, "probabilities": True}

@@ -10,10 +10,9 @@ from classifier.base.errors import UserError, require_file
 from classifier.commands.init.columns import MISSING
 from classifier.fetching.as_csv import as_csv, split_name
 from classifier.preparing.oddities import DELIMITERS
-from classifier.table.cells import Layout, is_meant_as_number
+from classifier.table.cells import NA_VALUES, Layout, is_meant_as_number
 from classifier.table.csv_text import numbered_rows, open_text
 
-NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # as in params.yaml
 PIECE = 2**20  # bytes that are decoded at a time
 ROWS = 200  # that show what stands between cells
 PLAIN = Layout(delimiter=",", encoding="utf-8", header=True, na_values=NA_VALUES)

@@ -1,6 +1,7 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from classifier.base import paths
-from classifier.base.dvc_lock import Lock, read_lock, require_recorded
+from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
+from classifier.commands.artifacts.reach import out_of_reach
+from classifier.commands.rebuild.digests import digest_of_file
 from classifier.commands.report.against import DRAWN, Against, compared_with
 from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots
-from classifier.commands.revisions import git, lines_on_changes
+from classifier.commands.report.under_way import run_under_way
+from classifier.commands.revisions import git, lines_on_changes, repo_at
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
 from classifier.rows.dataset import open_dataset
@@ -64,7 +68,8 @@ class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
     tables: those to draw; left_out: answers of the cross-validation, if any; others: those for each
-    data set not trained on; outdated: a line for each param or file that is not as it was run.
+    data set not trained on; outdated: a line for each param or file that is not as it was run;
+    files: path, SHA-256, md5 and bytes of each artifact.
     """
 
     schema: Schema
@@ -76,6 +81,7 @@ class Run:
     others: dict[str, Answers]
     findings: list[Finding]
     outdated: list[str]
+    files: list[list[str]]
     against: Against | None = None
 
     @cached_property
@@ -98,11 +104,25 @@ class Run:
 
 
 def load_run(against: str | None = None) -> Run:
-    """Return the results of the run that dvc.lock records; against: a revision to compare with.
+    """Return the results of the run that dvc.lock records, and say if another is under way.
 
     Raises:
         UserError: a file is missing, damaged or not of that run; or there is no such revision.
     """
+    another = run_under_way()
+    try:
+        run = recorded_run(against)
+    except UserError as error:
+        if another:
+            raise UserError(f"{another}; try again when it has ended ({error})") from error
+        raise
+    if another:
+        run.outdated.insert(0, f"{another}; this is of the run before it")
+    return run
+
+
+def recorded_run(against: str | None) -> Run:
+    """Return what `load_run` does, whatever else is under way."""
     evaluation, lock = read_json(require_recorded(paths.EVALUATION)), read_lock()
     lock.require_one_run(str(paths.LOCK), *TO_EVALUATE)
     crossval, schema = read_json(require_recorded(paths.CROSSVAL)), Schema.load(paths.SCHEMA)
@@ -121,8 +141,19 @@ def load_run(against: str | None = None) -> Run:
         others={name: other_answers(name, per_class) for name, per_class in others.items()},
         findings=recorded_findings(),
         outdated=lines_on_changes(None, lock),
+        files=[row for out in lock.outs().values() for row in rows_of(out)],
         against=None if against is None else compared_with(against, lock, evaluation),
     )
+
+
+def rows_of(out: Entry) -> Iterator[list[str]]:
+    """Yield the row of an artifact, and those of the files in it if it is a folder."""
+    root = Path(out.path)
+    if root.is_dir():
+        yield [f"{root}/", "", out.md5, f"{out.size or 0:,}"]
+    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if digest := digest_of_file(path):
+            yield [str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -169,10 +200,14 @@ def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
 
 
 def commit() -> str:
-    """Return the commit that is checked out and whether there are changes on top; "" if none."""
+    """Return the commit that is checked out and whether there are changes on top; "" if none.
+
+    A table or a test set that was read and git does not have is a change.
+    """
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
-        changed = git("status", "-s", "-uno").strip()
+        with repo_at(None) as repo:
+            changed = git("status", "-s", "-uno").strip() or [*out_of_reach(repo)]
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()

@@ -330,7 +330,8 @@ class Data(Section):
 
     def content(self) -> Iterator[Part]:
         source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
-        yield Text(f"{source}, {raw.size:,} bytes, md5 {raw.md5}.")
+        sha256 = next((f"SHA-256 {row[1]}, " for row in self.run.files if row[0] == raw.path), "")
+        yield Text(f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
         if known := library_row(source, raw.size):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
         yield Text(
@@ -375,8 +376,8 @@ class Environment(Section):
             flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
             rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
             yield Table("Of the last training here, which dvc.lock does not record", FACTS, rows)
-        files = [[out.path, out.md5] for out in self.run.lock.outs().values()]
-        yield Table("Files that the run made", ["file", "md5"], files)
+        head = ["file", "SHA-256", "md5", "bytes"]
+        yield Table("Files that the run made", head, self.run.files)
 
 
 class ModelCard(Section):

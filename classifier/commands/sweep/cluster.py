@@ -4,13 +4,14 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from classifier.base import files
 from classifier.base.errors import UserError
+from classifier.base.progress import Progress
 from classifier.commands.revisions import git
 from classifier.commands.sweep import trial as trial_module
 from classifier.commands.sweep.experiments import Baseline, Trial
@@ -251,11 +252,11 @@ def lost(client: Client) -> UserError:
     )
 
 
-def pull_artifacts(revisions: list[str]) -> None:
+def pull_artifacts(names: Collection[str], refs: str) -> None:
     """Get the artifacts of experiments from DVC's default remote, and what was run to make them.
 
     Raises:
-        UserError: not all of them came.
+        UserError: not all of them came, or one is damaged.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -263,6 +264,44 @@ def pull_artifacts(revisions: list[str]) -> None:
     # For a commit DVC takes a relative path from / (https://github.com/treeverse/dvc/issues/10054).
     with Repo(config={"remote": default_remote()}) as repo:
         try:
-            repo.fetch(revs=revisions, workspace=False, run_cache=True)
+            repo.fetch(revs=[f"{refs}{name}" for name in names], workspace=False, run_cache=True)
         except (DvcException, OSError) as error:
             raise UserError(f"not all artifacts came: {error}; try it again") from error
+    require_artifacts({name: f"{refs}{name}" for name in names})
+
+
+def require_artifacts(revisions: dict[str, str]) -> None:
+    """Raise `UserError` if an artifact of an experiment is not, or not whole, in the cache.
+
+    DVC warns of what its remote lacks, and takes that for a success.
+    """
+    from dvc.repo import Repo
+
+    from classifier.commands.artifacts.integrity import (
+        File,
+        Finding,
+        cache_of,
+        check,
+        loaded,
+        recorded_files,
+    )
+    from classifier.commands.revisions import repo_at
+
+    files: dict[str, tuple[File, str]] = {}
+    wrong: list[Finding] = []
+    bar = {"desc": "artifacts", "total": len(revisions), "unit": "trial"}
+    for name, revision in Progress(iterable=revisions.items(), **bar):
+        with repo_at(revision) as repo:
+            outs = [out for out in loaded(repo).outs if out.use_cache]
+            found, refused = recorded_files(outs, [cache_of(repo)])
+            wrong += refused
+            files |= {file.md5: (file, name) for file in found}
+    with Repo() as repo:
+        wrong += check([file for file, _ in files.values()], [cache_of(repo)])
+    if wrong:
+        file, _, problem = wrong[0]
+        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
+        raise UserError(
+            f"not all artifacts came: {file.path} of {files[file.md5][1]}: {problem}{more}; "
+            "try it again"
+        )

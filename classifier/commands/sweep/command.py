@@ -15,7 +15,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import rounded, write_text
-from classifier.base.progress import Progress
+from classifier.base.progress import Progress, say
 from classifier.commands.compare import Change, Side, change_of, load_side, read_side
 from classifier.scoring.scores import METRICS, is_better_low
 
@@ -80,6 +80,7 @@ def sweep(
     from classifier.commands.sweep.cluster import connected, pull_artifacts, setup_of
     from classifier.commands.sweep.experiments import head
     from classifier.commands.sweep.override_syntax import parse_overrides
+    from classifier.commands.termination import interrupted_by_sigterm
 
     baseline = head()
     say_what_is_left_out()
@@ -87,19 +88,21 @@ def sweep(
     space = checked(parse_overrides(overrides), trials, results)
     through = git_remote or ("origin" if scheduler else None)
     setup = setup_of(baseline, through)
-    if through:
-        baseline.fetch(setup["git"])
-    source = source_of(space, trials, results)
-    for trial in source.trials.values():
-        results.add(trial)
-    if len(source.trials) < source.wanted:
-        if setup["shared"]:
-            require_whole_cache()
-        with connected(scheduler, workers) as client:
-            run_all(client, source, setup, results)
-    print(to_json(results) if as_json else to_text(results))
-    if through:
-        pull_artifacts([f"{baseline.refs}{name}" for name in results.finished])
+    with interrupted_by_sigterm():
+        if through:
+            baseline.fetch(setup["git"])
+        source = source_of(space, trials, results)
+        for trial in source.trials.values():
+            results.add(trial)
+        if len(source.trials) < source.wanted:
+            if setup["shared"]:
+                require_whole_cache()
+            say(results.of_commit())
+            with connected(scheduler, workers) as client:
+                run_all(client, source, setup, results)
+        print(to_json(results) if as_json else to_text(results))
+        if through:
+            pull_artifacts(results.finished, baseline.refs)
     raise typer.Exit(1 if results.failed else 0)
 
 
@@ -136,6 +139,20 @@ class Results:
         self.finished[trial.name] = trial, metrics
         return metrics.get(self.metric)
 
+    def of_commit(self) -> str:
+        """Say what the commit itself has, which trials are to be better than."""
+        from classifier.commands.revisions import metrics_of
+
+        metrics = metrics_of(self.baseline.commit)
+        ends = interval_of(self.metric, metrics)
+        interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
+        return f"{self.baseline.commit[:7]}: {self.shown(metrics)}{interval}, without any change"
+
+    def shown(self, metrics: dict[str, float]) -> str:
+        """Return the metric, by its name, as `crossval.accuracy.mean=0.9467`."""
+        value = self.value(metrics)
+        return f"{self.metric}={f'{value:.4f}' if isfinite(value) else '-'}"
+
     def best_first(self) -> list[tuple["Trial", dict[str, float]]]:
         """Return the trials that have the metric, in its order."""
         having = [pair for pair in self.finished.values() if isfinite(self.value(pair[1]))]
@@ -158,8 +175,8 @@ class Grid:
 
     def __init__(self, space: "Space", baseline: "Baseline", finished: Container[str]) -> None:
         axes = [[(key, text) for text in cast(list[str], space[key])] for key in space]
-        every = [baseline.trial(dict(values)) for values in product(*axes)]
-        by_name = {trial.name: trial for trial in every}
+        every = (baseline.trial(dict(values)) for values in product(*axes))
+        by_name = {trial.name: baseline.require_valid(trial) for trial in every}
         self.trials = {name: trial for name, trial in by_name.items() if name in finished}
         self.left = [trial for name, trial in by_name.items() if name not in finished]
         self.wanted = len(by_name)
@@ -244,23 +261,24 @@ def run_all(client: "Client", source: "Grid | Search", setup: "Setup", results: 
         view = View(bar, results)
 
         def ended(trial: "Trial", outcome: "Outcome") -> None:
-            source.tell(trial, settled(trial, outcome, setup, results, view))
+            source.tell(trial, settled(trial, outcome, setup, results))
             bar.update()
 
         try:
             run_trials(client, setup, source.ask, ended, view.show, not isinstance(source, Grid))
         except KeyboardInterrupt:
-            view.say(
+            say(
                 f"{len(results.finished)} of {source.wanted} are finished; the same command goes on"
             )
             raise
         view.show(0, at_once=True)
 
 
-def settled(
-    trial: "Trial", outcome: "Outcome", setup: "Setup", results: Results, view: "View"
-) -> float | None:
-    """Keep the log and the result of a trial that has ended; return its value if it has one."""
+def settled(trial: "Trial", outcome: "Outcome", setup: "Setup", results: Results) -> float | None:
+    """Keep the log and the result of a trial that has ended; return its value if it has one.
+
+    Says if it is the best so far.
+    """
     from classifier.commands.sweep.cluster import FOLDER
 
     log = FOLDER / f"{trial.name}.log"
@@ -269,15 +287,19 @@ def settled(
     if not outcome["failed"]:
         if not setup["shared"]:
             results.baseline.fetch(setup["git"])
-        return results.add(trial)
+        value = results.add(trial)
+        if results.best_first()[:1] == [results.finished[trial.name]]:
+            shown = results.shown(results.finished[trial.name][1])
+            say(f"{trial.name} ({' '.join(trial.overrides)}): {shown}, the best so far")
+        return value
     results.failed[trial.name] = trial, outcome
     last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
-    view.say("\n  ".join([f"{trial.name} ({' '.join(trial.overrides)}) failed, see {log}", *last]))
+    say("\n  ".join([f"{trial.name} ({' '.join(trial.overrides)}) failed, see {log}", *last]))
     return None
 
 
 class View:
-    """The progress bar, and lines above it."""
+    """What the progress bar says of the trials."""
 
     def __init__(self, bar: Progress, results: Results) -> None:
         self.bar, self.results, self.shown = bar, results, 0.0
@@ -287,17 +309,10 @@ class View:
         if time.monotonic() - self.shown < 1 and not at_once:
             return
         self.shown = time.monotonic()
-        best = [
-            f"{self.results.value(metrics):.4f}" for _, metrics in self.results.best_first()[:1]
-        ]
-        state = {"running": running, "failed": len(self.results.failed), "best": (best or ["-"])[0]}
-        self.bar.set_postfix(state, refresh=self.bar.terminal)
-
-    def say(self, text: str) -> None:
-        if self.bar.terminal:
-            self.bar.write(text, file=sys.stderr)
-        else:
-            print(text, file=sys.stderr)
+        best = self.results.best_first()
+        shown = self.results.shown(best[0][1] if best else {})
+        state = f"running={running}, failed={len(self.results.failed)}, best {shown}"
+        self.bar.set_postfix_str(state, refresh=self.bar.terminal)
 
 
 def interval_of(metric: str, metrics: dict[str, float]) -> tuple[float, float] | None:
@@ -366,7 +381,8 @@ def to_text(results: Results) -> str:
         ["experiment", results.metric, "95% interval", *best[0][0].params],
         disable_numparse=True,
     )
-    return f"{table}\n\n{count}. {verdict(results)}"
+    adopt = f"`dvc exp apply {best[0][0].name}` adopts the best: its params and its artifacts."
+    return f"{table}\n\n{count}. {verdict(results)}\n{adopt}"
 
 
 def table_row(metric: str, trial: "Trial", metrics: dict[str, float]) -> list[str]:

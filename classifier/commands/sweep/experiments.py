@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from classifier.base.dvc_lock import parse_lock
 from classifier.base.errors import UserError
-from classifier.base.paths import LOCK
+from classifier.base.paths import LOCK, PARAMS
+from classifier.base.progress import say
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.revisions import changed_since, git, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
+from classifier.params import checked_params
+
+WAITS = (1, 4, 16)  # seconds before git is asked again for what another machine has
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,15 @@ class Baseline:
         name = f"sweep-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
         return Trial(name, params, tuple(f"{key}={text}" for key, text in texts.items()))
 
+    def require_valid(self, trial: Trial) -> Trial:
+        """Return the trial; raise `UserError` unless its stages would accept its params."""
+        content = defaultdict[str, dict[str, Any]](dict)
+        for name, value in (self.params | trial.params).items():
+            section, _, key = name.partition(".")
+            content[section][key] = value
+        checked_params(content, f"{PARAMS} with {' '.join(trial.overrides)}")
+        return trial
+
     def not_reproduced(self) -> list[str]:
         """Return the params and files that the commit's cross-validation is not of."""
         lock = parse_lock(git("show", f"{self.commit}:./{LOCK}"), f"{LOCK} of {self.commit[:7]}")
@@ -64,12 +79,22 @@ class Baseline:
     def fetch(self, remote: str) -> None:
         """Get the trials that a git remote has and this repository has not."""
         here = self.experiments()
-        refs = [
-            line.split()[1] for line in git("ls-remote", remote, f"{self.refs}sweep-*").splitlines()
-        ]
+        listed = git_again("ls-remote", remote, f"{self.refs}sweep-*")
+        refs = [line.split()[1] for line in listed.splitlines()]
         missing = [f"{ref}:{ref}" for ref in refs if ref.removeprefix(self.refs) not in here]
         if missing:
-            git("fetch", "--quiet", "--no-write-fetch-head", remote, *missing)
+            git_again("fetch", "--quiet", "--no-write-fetch-head", remote, *missing)
+
+
+def git_again(*arguments: str) -> str:
+    """Return what git has written; ask again, and say so, where it cannot reach a remote."""
+    for wait in WAITS:
+        try:
+            return git(*arguments)
+        except UserError as error:
+            say(f"{' '.join(str(error).split())}; once more in {wait} s")
+            time.sleep(wait)
+    return git(*arguments)
 
 
 def as_number_like(default: Any, value: Any, override: str) -> Any:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
+from itertools import product
 from math import isfinite
 from typing import Any, Literal
 
@@ -42,6 +43,7 @@ class Search:
         self.distributions = {
             key: distribution_of(key, values, baseline.params[key]) for key, values in space.items()
         }
+        self.require_valid_ends()
         inside = [(texts, value) for params, value in known if (texts := self.texts_in(params))]
         self.trials = {
             trial.name: trial for trial in (baseline.trial(texts) for texts, _ in inside)
@@ -53,6 +55,16 @@ class Search:
         for texts, value in inside:
             self.study.add_trial(self.finished(texts, value))
         self.asked: dict[str, optuna.Trial] = {}
+
+    def require_valid_ends(self) -> None:
+        """Raise `UserError` if a value or the end of a range is none for the stages."""
+        axes = []
+        for key, values in self.space.items():
+            found = [values.low, values.high] if isinstance(values, Range) else values
+            whole = isinstance(self.distributions[key], IntDistribution)
+            axes.append([(key, str(int(v) if whole else v)) for v in found])
+        for texts in product(*axes):
+            self.baseline.require_valid(self.baseline.trial(dict(texts)))
 
     def texts_in(self, params: dict[str, Any]) -> Texts | None:
         """Return how an experiment's params are written in the space, None if it is not in it."""

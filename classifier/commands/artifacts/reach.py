@@ -1,0 +1,97 @@
+"""Whether what dvc.lock was made from reaches those who have the commit, by git or by DVC.
+
+Artifacts on a remote are of little use to somebody who has not the table, or not the dvc.lock.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency import ParamsDependency
+from dvc.repo import Repo
+
+from classifier.base.dvc_lock import Lock, read_lock
+from classifier.base.errors import listed
+from classifier.base.files import parse_yaml
+from classifier.base.paths import LOCK, PARAMS, PIPELINE, SOURCES
+from classifier.base.stage_inputs import versions
+from classifier.commands.artifacts.integrity import relative
+from classifier.commands.revisions import git, params_of
+
+
+def out_of_reach(repo: Repo) -> Iterator[str]:
+    """Yield a line, with the command that helps, for what a colleague would lack.
+
+    Edits since the run do not count: dvc.lock was not made from them.
+    """
+    lock = read_lock()
+    source = str(lock.params("fetch").get("fetch.source", ""))
+    if source.lower().startswith("file://"):
+        yield f"fetch.source: {source}: is on this machine only; copy it into {SOURCES}"
+    files = [str(LOCK), *tables_and_code(repo, source)]
+    tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
+    for path, out in tracked.items():
+        if out.status():
+            yield f"{path}: has changed; `dvc add {shlex.quote(relative(out.fs_path, out))}`"
+    of_git = {*files} - {*tracked} | {relative(out.stage.path, out) for out in tracked.values()}
+    yield from not_committed(sorted(of_git))
+    if changed := changed_settings(lock):
+        yield (
+            f"{listed(changed)}: the commit has another than dvc.lock; "
+            f"`git commit {PARAMS} {PIPELINE}`"
+        )
+
+
+def tables_and_code(repo: Repo, source: str) -> list[str]:
+    """Return the files that the stages have read, apart from what other stages have written."""
+    written = read_lock().outs()
+    deps = (dep for stage in repo.index.stages if stage.cmd for dep in stage.deps)
+    read = {
+        relative(dep.fs_path, dep)
+        for dep in deps
+        if not isinstance(dep, ParamsDependency) and not dep.status()
+    }
+    read.discard(str(SOURCES))  # of the tables there, one was read
+    paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))
+    return [*versions([source, *paths])]
+
+
+def changed_settings(lock: Lock) -> list[str]:
+    """Return which params and commands of dvc.lock are not those of the commit."""
+    defined = parse_yaml(git("show", f"HEAD:./{PIPELINE}"), str(PIPELINE))["stages"]
+    commands = {name: defined.get(name, {}).get("cmd") for name in lock.stages}
+    return lock.changed_params(params_of("HEAD")) + lock.changed_commands(commands)
+
+
+def is_in(path: str, out: Any) -> bool:
+    """Whether a file is pushed as, or in, what `dvc add` or `dvc import-url` tracks."""
+    is_pushed = out.use_cache and out.can_push and not out.stage.cmd
+    return bool(is_pushed and Path(path).is_relative_to(relative(out.fs_path, out)))
+
+
+def not_committed(paths: Iterable[str]) -> Iterator[str]:
+    """Yield a line for the files that git does not have, and one for those that have changed."""
+    committed = {*names("ls-tree", "-r", "--name-only", "HEAD")}
+    edited = {*names("diff", "--name-only", "--relative", "HEAD")}
+    new = [path for path in paths if path not in committed]
+    tables = [path for path in new if path.startswith("data/")]
+    or_dvc = f", or keep it out of git by `dvc {shlex.join(['add', *tables])}`" if tables else ""
+    if new:
+        yield f"{listed(new)}: not in git; `git {shlex.join(['add', *new])}`, then commit{or_dvc}"
+    if changed := [path for path in paths if path in committed & edited]:
+        yield f"{listed(changed)}: not committed; `git {shlex.join(['commit', *changed])}`"
+
+
+def names(command: str, *arguments: str) -> list[str]:
+    """Return the paths that a command of git lists."""
+    return list(filter(None, git(command, "-z", *arguments).split("\0")))
+
+
+def warnings() -> Iterator[str]:
+    """Yield what keeps colleagues from what is pushed until git is pushed too."""
+    if not git("branch", "--remotes", "--contains", "HEAD").strip():
+        commit = git("rev-parse", "--short", "HEAD").strip()
+        yield f"warning: no git remote has the commit {commit} yet; `git push`"
+    if names("diff", "--name-only", "HEAD", "--", ".dvc/config"):
+        yield "warning: .dvc/config, which names the remote, is not committed"

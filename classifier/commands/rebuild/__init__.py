@@ -1,0 +1,1 @@
+"""`classifier rebuild`: everything made anew elsewhere, and compared with what is shared."""

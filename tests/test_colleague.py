@@ -1,0 +1,202 @@
+"""Somebody with the URL of the repository gets what was built, in place of building it again."""
+
+import shutil
+import sys
+
+import pytest
+
+from tests.conftest import Clone
+from tests.sharing import FEATURES, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
+
+TABLE = "data/source/ours.csv"
+PUSHED = "remote beside has all that dvc.lock names\n"
+ALL = "all artifacts that dvc.lock names are here"
+
+
+@pytest.fixture
+def bare(shared: Shared) -> Shared:
+    """A fresh clone beside a remote that has its artifacts."""
+    shared.wipe()
+    (shared.clone.path / ".dvc/tmp/dvc.lock").unlink()
+    return shared
+
+
+def make(shared: Shared, target: str = "repro") -> tuple[int, str]:
+    """Run make in the clone, as if its environment were set up; return exit code and output."""
+    shared.clone.run("ln", "-sfn", sys.prefix, ".venv")
+    done = shared.clone.run("make", "--no-print-directory", target, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_make_pull_brings_all_artifacts(bare):
+    code, shown = make(bare, "pull")
+    assert (code, shown.splitlines()[-1]) == (0, ALL)
+    assert bare.is_well()
+
+
+def test_make_repro_pulls_rather_than_trains_and_says_so(bare):
+    code, shown = make(bare)
+    assert code == 0
+    assert f"{ALL}, from remote beside\n" in shown
+    assert Clone.stages_run(shown) == []
+    assert bare.is_well()
+    assert ALL not in make(bare)[1], "what has been pulled is not looked for again"
+
+
+@pytest.mark.slow
+def test_make_repro_pulls_what_a_git_pull_has_brought(compared, tmp_path):
+    """The colleague has the artifacts of the commit before, and no model of this one."""
+    ours = Shared(compared.copy(tmp_path / "clone"))
+    ours.run("push")
+    theirs = Shared(ours.clone.clone(tmp_path / "theirs"))
+    theirs.clone.git("checkout", "--quiet", "HEAD~1")
+    shutil.copytree(ours.clone.path / ".dvc/cache", theirs.clone.path / ".dvc/cache")
+    theirs.clone.dvc("checkout")
+    theirs.clone.git("checkout", "--quiet", "main")
+    shutil.rmtree(theirs.clone.path / ".dvc/cache/runs")
+    (theirs.clone.path / ".dvc/cache" / ours.stored(MODEL)).unlink()
+    shown = make(theirs)[1]
+    assert f"{ALL}, from remote beside\n" in shown
+    assert Clone.stages_run(shown) == []
+    assert theirs.path(WORKSPACE).read_bytes() == ours.path(WORKSPACE).read_bytes()
+
+
+def test_without_a_remote_make_repro_runs_the_stages_and_shows_no_error(bare):
+    shutil.rmtree(bare.remote)
+    (bare.clone.path / "dvc.yaml").write_text(ONE_STAGE)
+    (bare.clone.path / "dvc.lock").write_text(ONE_STAGE_LOCK)
+    code, shown = make(bare)
+    assert code == 0
+    assert f"no artifacts pulled: remote beside: there is no folder {bare.remote}/" in shown
+    assert "error" not in shown.lower()
+    assert Clone.stages_run(shown) == ["fetch"]
+
+
+ONE_STAGE = """stages:
+  fetch:
+    cmd: cp data/source/iris.data data/raw.csv
+    outs: [data/raw.csv]
+"""
+ONE_STAGE_LOCK = """schema: '2.0'
+stages:
+  fetch:
+    cmd: cp data/source/iris.data data/raw.csv
+    outs:
+    - path: data/raw.csv
+      hash: md5
+      md5: 42615765a885ddf54427f12c34a0a070
+      size: 4551
+"""
+
+
+def test_what_the_remote_lacks_is_named_and_the_rest_is_brought(bare):
+    cut_off(bare.path(REMOTE))
+    code, shown = bare.run("pull", "--missing")
+    assert code == 0
+    assert shown.startswith(f"not on remote beside, or damaged there: {MODEL}; ")
+    assert (bare.clone.path / RAW).exists()
+    assert not (bare.clone.path / MODEL).exists()
+
+
+def test_after_a_list_that_leads_out_of_its_folder_no_stage_is_run(bare):
+    outside = {"relpath": "../../outside", "md5": bare.md5s[RAW]}
+    bare.relist(lambda entries: [*entries, outside])
+    code, shown = make(bare)
+    assert code == 2, "of make: a command failed"
+    assert f"{PREPARED}/: lists '../../outside', which is not a safe path" in shown
+    assert "tage '" not in shown
+    assert not (bare.clone.path / "outside").exists()
+    assert not (bare.clone.path / FEATURES).exists()
+
+
+def committed(shared: Shared) -> Shared:
+    """Commit all that git sees, and push it to a bare repository beside the clone."""
+    if shared.clone.git("status", "--porcelain"):
+        shared.clone.commit("The results")
+    if "bare" not in shared.clone.git("remote"):
+        shared.clone.git("init", "--quiet", "--bare", "../bare")
+        shared.clone.git("remote", "add", "bare", "../bare")
+    shared.clone.git("push", "--quiet", "bare", "HEAD:main")
+    return shared
+
+
+@pytest.fixture
+def own(shared: Shared) -> Shared:
+    """A clone with an own table, fetched from data/source and not yet committed."""
+    table = shared.clone.read("data/source/iris.data").replace("5.1,3.5,1.4,0.2", "5.1,3.5,1.4,0.3")
+    (shared.clone.path / TABLE).write_text(table)
+    shared.clone.edit("params.yaml", "data/source/iris.data", TABLE)
+    shared.clone.edit("params.yaml", "sha256: 6f608b7", "sha256: null   # 6f608b7")
+    shared.clone.reproduce("fetch", "prepare")
+    return shared
+
+
+def test_a_table_that_git_lacks_is_told_with_what_helps_and_nothing_is_pushed(own):
+    shutil.rmtree(own.remote)
+    own.clone.git("commit", "--quiet", "--all", "--message", "Our own table")
+    code, shown = own.run("push")
+    assert (code, shown.splitlines()[0]) == (
+        1,
+        f"{TABLE}: not in git; `git add {TABLE}`, then commit, "
+        f"or keep it out of git by `dvc add {TABLE}`",
+    )
+    assert not list(own.remote.rglob("files/md5/*/*"))
+    committed(own)
+    assert own.run("push") == (0, PUSHED)
+
+
+def test_a_private_table_reaches_the_colleague_through_the_remote(own, tmp_path):
+    own.clone.dvc("add", TABLE)
+    own.clone.dvc("repro", "fetch")
+    committed(own)
+    assert own.clone.git("ls-files", TABLE) == ""
+    assert own.run("push") == (0, PUSHED)
+    theirs = Shared(Clone(own.clone.clone(tmp_path / "theirs").path))
+    assert theirs.run("pull") == (0, f"{ALL}\n")
+    assert theirs.stages_run() == []
+    assert theirs.clone.read(TABLE) == own.clone.read(TABLE)
+    with (own.clone.path / TABLE).open("a") as table:
+        table.write("5.1,3.5,1.4,0.2,Iris-setosa\n")
+    assert own.run("push")[1].startswith(f"{TABLE}: has changed; `dvc add {TABLE}`\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "stages", "words"),
+    [
+        ("params.yaml", "retries: 3", "retries: 2", ["fetch"],
+         "fetch.retries: the commit has another than dvc.lock; `git commit params.yaml dvc.yaml`"),
+        ("classifier/fetching/download.py", "A table", "The table", ["fetch"],
+         "classifier/fetching/download.py: not committed; "
+         "`git commit classifier/fetching/download.py`"),
+        ("data/test_sets/README.md", "", "more ", ["evaluate"],
+         "data/test_sets/README.md: not committed; `git commit data/test_sets/README.md`"),
+    ],
+)  # fmt: skip
+def test_what_the_run_has_read_and_the_commit_has_not_is_told(
+    shared, path, old, new, stages, words
+):
+    (shared.clone.path / path).write_text(shared.clone.read(path).replace(old, new, 1))
+    assert shared.run("push")[0] == 0, "dvc.lock is not of what was edited since"
+    shared.clone.dvc("repro", *stages)
+    shared.clone.git("commit", "--quiet", "dvc.lock", "--message", "The lock alone")
+    code, shown = shared.run("push")
+    assert (code, shown.splitlines()[0]) == (1, words)
+    assert committed(shared).run("push") == (0, PUSHED)
+
+
+def test_a_new_lock_that_is_not_committed_is_told(shared):
+    shared.clone.edit("params.yaml", "retries: 3", "retries: 2")
+    shared.clone.dvc("repro", "fetch")
+    shared.clone.git("commit", "--quiet", "params.yaml", "--message", "Params alone")
+    code, shown = shared.run("push")
+    assert (code, shown.splitlines()[0]) == (1, "dvc.lock: not committed; `git commit dvc.lock`")
+
+
+def test_a_commit_that_no_git_remote_has_is_a_warning(shared):
+    committed(shared)
+    assert shared.run("push") == (0, PUSHED)
+    shared.clone.git("commit", "--quiet", "--allow-empty", "--message", "More")
+    commit = shared.clone.git("rev-parse", "--short", "HEAD").strip()
+    code, shown = shared.run("push")
+    assert code == 0
+    assert f"warning: no git remote has the commit {commit} yet; `git push`\n" in shown
