@@ -4,6 +4,7 @@
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
 # make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
 # make tutorial   paste anew what the commands of docs/tutorial.md write
+# make picture   draw anew the picture of the report that the README begins with
 # All set up .venv first where it is missing or its lock has changed. make lock renews the locks.
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --custom-compile
 # DVC runs the stages by the name of `python`.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro pull test test-slow bench tutorial lint style lock environment test-environment
+.PHONY: repro pull test test-slow bench tutorial picture lint style lock environment test-environment
 
 # A dvc.lock that was not written here is of a run elsewhere: what that has made is on the remote.
 repro: environment $(PLOTS)
@@ -47,6 +48,9 @@ bench: test-environment
 
 tutorial: test-environment
 	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 -m slow tests/test_tutorial.py
+
+picture: test-environment
+	REGENERATE=1 $(VENV)/bin/python -m pytest --quiet --numprocesses 0 tests/test_report.py -k readme_begins
 
 lint: style
 	$(VENV)/bin/mypy --no-error-summary

@@ -33,23 +33,23 @@ def pulled(compared: Clone, tmp_path: Path) -> Clone:
     return clone
 
 
-def test_its_report_has_the_metrics_and_whether_they_are_more_than_noise(pulled):
+def test_its_report_begins_with_the_verdict_and_says_what_is_more_than_noise(pulled):
     pulled.run("bash", "-e", "-c", RUN["Report"])
     report = pulled.read("report.md")
-    assert re.search(r"^\| metrics/evaluation.json +\| train.loss +\|", report, re.MULTILINE)
-    assert re.search(r"^\| loss .*\| worse +\|$", report, re.MULTILINE)
-    assert pulled.classifier("report", "--markdown").stdout in report
+    assert report.startswith("## species, predicted from 4 columns\n")
+    assert "- **worse**: loss " in report
+    assert pulled.classifier("report", "--against", "HEAD~1", "--markdown").stdout == report
     assert (pulled.path.parent / "summary.md").read_text() == report
 
 
-def test_its_report_says_why_there_is_nothing_to_compare(pulled):
+def test_its_report_has_the_verdict_where_there_is_nothing_to_compare(pulled):
     pulled.git("rm", "--quiet", "dvc.lock")
     pulled.commit("No results")
     pulled.git("checkout", "--quiet", "HEAD~1", "dvc.lock")
     pulled.environment["BASE"] = "HEAD"
-    [compare] = [line for line in RUN["Report"].splitlines() if " compare " in line]
-    shown = pulled.run("bash", "-e", "-c", compare).stdout
-    assert "error: HEAD: has no dvc.lock" in shown
+    shown = pulled.run("bash", "-e", "-c", "\n".join(RUN["Report"].splitlines()[3:]))
+    assert "error: HEAD: has no dvc.lock" in shown.stderr
+    assert pulled.read("report.md").startswith("## species, predicted from 4 columns\n")
 
 
 def test_it_ends_where_the_results_are_not_those_committed(pulled):

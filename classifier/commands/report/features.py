@@ -1,5 +1,6 @@
 """What the features of the training rows look like, class by class, from a sample of them."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from classifier.table.schema import Feature, NumberFeature, Schema
 
 SAMPLE_ROWS = 10_000
 SAMPLE_CELLS = 2_000_000
-OTHER = "(other)"  # categories, all in one
+OTHER, NO_VALUE = "(other)", "(no value)"  # categories, all in one; a gap, or one not known
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
 Inputs = npt.NDArray[np.float32]
@@ -37,6 +38,16 @@ def values(feature: Feature, inputs: Inputs) -> npt.NDArray[Any]:
     names = np.array([*feature.categories, ""], dtype=object)
     is_known = (inputs == 1).any(axis=1)
     return names[np.where(is_known, inputs.argmax(axis=1), -1)]
+
+
+def columns(schema: Schema, inputs: Inputs, places: Iterable[int]) -> Iterator[tuple[Feature, Any]]:
+    """Yield each feature at these places, with what it is in the table."""
+    starts = schema.first_inputs
+    for at in places:
+        yield (
+            schema.features[at],
+            values(schema.features[at], inputs[:, starts[at] : starts[at + 1]]),
+        )
 
 
 def telling(inputs: Inputs, classes: Classes) -> npt.NDArray[np.float64]:
@@ -73,16 +84,8 @@ def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
     ]
 
 
-def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> Records:
-    """Return class, category and its share of the class; beyond the limit they are one: other."""
-    frequent = pd.Series(column).value_counts().index[:limit]
-    shown = np.where(np.isin(column, frequent), column, OTHER)
-    return [
-        {
-            "class": name,
-            "category": category,
-            "share": float((shown[names == name] == category).mean()),
-        }
-        for name in pd.unique(names)
-        for category in [*frequent, *([OTHER] if OTHER in shown else [])]
-    ]
+def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> pd.DataFrame:
+    """Return the share of each category, in columns, of each class; beyond the limit: other."""
+    named = pd.Series(np.where(column == "", NO_VALUE, column))
+    frequent = named.value_counts().index[:limit]
+    return pd.crosstab(names, named.where(named.isin(frequent), OTHER), normalize="index")

@@ -1,106 +1,117 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from psutil import pid_exists
 
+from classifier.base import paths
 from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
-from classifier.base.errors import UserError, require_file, without_secrets
-from classifier.base.paths import (
-    CONFUSION,
-    CROSSVAL,
-    ENVIRONMENT,
-    EVALUATION,
-    FOLDS,
-    HISTORY,
-    LOCK,
-    PARAMS,
-    PREDICTIONS,
-    PREPARED,
-    RELIABILITY,
-    SCHEMA,
-)
-from classifier.base.progress import Progress
+from classifier.base.errors import UserError, without_secrets
 from classifier.commands.artifacts.reach import out_of_reach
 from classifier.commands.rebuild.digests import digest_of_file
+from classifier.commands.report.against import DRAWN, Against, compared_with
+from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots
+from classifier.commands.report.under_way import run_under_way
 from classifier.commands.revisions import git, lines_on_changes, repo_at
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
-from classifier.table.reader import BAR_BYTES
+from classifier.rows.dataset import open_dataset
+from classifier.scoring.intervals import Interval, share_interval, spread, wilson
+from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
-RWLOCK = Path(".dvc/tmp/rwlock")  # who reads and writes what, by DVC
-COLUMNS = ["row", "actual", "predicted", "probability"]
-CHUNK_ROWS = 200_000
+TEXTS = {"actual": str, "predicted": str}
+COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
 WRONG_ROWS = 10
-DRAWN_ROWS = 1_000  # of a curve, or of the folds
+MATRIX_CLASSES = 12  # more do not fit into a matrix that can be read on a phone
+Z95 = 1.959964  # of the normal distribution, two-sided
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """How often each class was taken for which, and the rows most surely taken for a wrong one.
+class Answers:
+    """What was answered for rows that were not trained on.
 
-    pairs: actual, predicted, rows, the most frequent first; wrong: row, actual, predicted,
-    probability, the most probable first.
+    pairs: actual, predicted, answers, the most frequent first; wrong: row, actual, predicted,
+    probability, the most probable first; per_class: precision, recall, F1 and rows of each class;
+    recalls: the intervals, of classes that have some.
     """
 
     pairs: pd.DataFrame
     wrong: pd.DataFrame
+    per_class: dict[str, dict[str, Any]]
+    recalls: dict[str, Interval]
 
     @property
     def mistakes(self) -> pd.DataFrame:
         return self.pairs[self.pairs.actual != self.pairs.predicted]
+
+    def matrix(self) -> Records:
+        """Return the pairs to draw, with a cell for each class on the diagonal; none if too many.
+
+        Without it a class that is never answered would have no column.
+        """
+        if len(self.per_class) > MATRIX_CLASSES:
+            return []
+        never = [{"actual": name, "predicted": name, "answers": 0} for name in self.per_class]
+        return self.pairs.to_dict("records") + never
 
 
 @dataclass(frozen=True)
 class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
-    outdated: a line for each param or file that is not as it was run; files: path, SHA-256, md5 and
-    bytes of each artifact.
+    tables: those to draw; left_out: answers of the cross-validation, if any; others: those for each
+    data set not trained on; outdated: a line for each param or file that is not as it was run;
+    files: path, SHA-256, md5 and bytes of each artifact.
     """
 
     schema: Schema
     lock: Lock
     evaluation: dict[str, Any]
     crossval: dict[str, Any]
-    history: pd.DataFrame
-    folds: pd.DataFrame
-    confusion: pd.DataFrame
-    reliability: pd.DataFrame
-    environment: dict[str, Any]
-    predictions: dict[str, Predictions]
+    tables: dict[Path, pd.DataFrame]
+    left_out: Answers | None
+    others: dict[str, Answers]
     findings: list[Finding]
     outdated: list[str]
     files: list[list[str]]
+    against: Against | None = None
 
-    @property
-    def params(self) -> dict[str, dict[str, Any]]:
-        """The sections of params.yaml that the stages were run with."""
-        params = {
-            name: stage.params[str(PARAMS)][name]
-            for name, stage in self.lock.stages.items()
-            if name in stage.params.get(str(PARAMS), {})
-        }
-        source = without_secrets(str(params.get("fetch", {}).get("source")))
-        return params | {"fetch": params.get("fetch", {}) | {"source": source}}
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """What the stages were run with, as `section.key`."""
+        found = self.lock.params()
+        if {key.split(".")[0] for key in found} != {*Params.of_stages()}:
+            raise UserError(f"{paths.LOCK}: is damaged; run `dvc repro`")
+        return found | {"fetch.source": without_secrets(str(found["fetch.source"]))}
+
+    @cached_property
+    def plots(self) -> dict[str, Spec]:
+        """The plots of dvc.yaml, with a revision that it is compared with laid over them."""
+        own = {str(path): drawn(table) for path, table in self.tables.items()}
+        own[str(paths.CONFUSION)] = self.left_out.matrix() if self.left_out else []
+        each = self.others.items()
+        own |= {f"{paths.PREDICTIONS}/{name}.csv": one.matrix() for name, one in each}
+        others = {self.against.revision: self.against.drawn} if self.against else {}
+        return dvc_plots({"workspace": own, **others})
 
 
-def load_run() -> Run:
+def load_run(against: str | None = None) -> Run:
     """Return the results of the run that dvc.lock records, and say if another is under way.
 
     Raises:
-        UserError: a file is missing, damaged or not of that run.
+        UserError: a file is missing, damaged or not of that run; or there is no such revision.
     """
     another = run_under_way()
     try:
-        run = recorded_run()
+        run = recorded_run(against)
     except UserError as error:
         if another:
             raise UserError(f"{another}; try again when it has ended ({error})") from error
@@ -110,51 +121,29 @@ def load_run() -> Run:
     return run
 
 
-def run_under_way() -> str:
-    """Say which process writes artifacts at this moment, as DVC has it, or "" if none does.
-
-    DVC notes no host, and what it noted of a process that was killed stays.
-    """
-    try:
-        noted = json.loads(RWLOCK.read_bytes())["write"].values()
-        process = next(one for one in noted if one)
-        program, *arguments = process["cmd"].split(" ")
-        pid, command = process["pid"], " ".join([Path(program).name, *arguments])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return ""
-    where = "here" if pid_exists(pid) else "on another machine, or was killed"
-    return f"`{command}` is at work {where} (process {pid})"
-
-
-def recorded_run() -> Run:
+def recorded_run(against: str | None) -> Run:
     """Return what `load_run` does, whatever else is under way."""
-    evaluation, lock = read_json(require_recorded(EVALUATION)), read_lock()
-    lock.require_one_run(str(LOCK), *TO_EVALUATE)
-    crossval = read_json(require_recorded(CROSSVAL))
-    schema = Schema.load(SCHEMA)
-    run = Run(
+    evaluation, lock = read_json(require_recorded(paths.EVALUATION)), read_lock()
+    lock.require_one_run(str(paths.LOCK), *TO_EVALUATE)
+    crossval, schema = read_json(require_recorded(paths.CROSSVAL)), Schema.load(paths.SCHEMA)
+    for folder in (paths.PREDICTIONS, paths.PREPARED):
+        require_recorded(folder)
+    if not lock.crossval_is_of_the_model():
+        crossval = {"models": 0}
+    others = {name: found["per_class"] for name, found in evaluation.items() if name != "train"}
+    return Run(
         schema=schema,
         lock=lock,
         evaluation=evaluation,
-        crossval=crossval if lock.crossval_is_of_the_model() else {"models": 0},
-        history=read_csv(require_recorded(HISTORY)),
-        folds=read_csv(require_recorded(FOLDS)),
-        confusion=read_csv(require_recorded(CONFUSION), texts=("actual", "predicted")),
-        reliability=read_csv(require_recorded(RELIABILITY)),
+        crossval=crossval,
+        tables={path: pd.read_csv(require_recorded(path)) for path in DRAWN},
+        left_out=left_out(crossval, schema.classes) if crossval["models"] else None,
+        others={name: other_answers(name, per_class) for name, per_class in others.items()},
         findings=recorded_findings(),
-        environment=read_json(ENVIRONMENT) if ENVIRONMENT.exists() else {},
-        predictions={
-            name: predictions_of(PREDICTIONS / f"{name}.csv", found["rows"])
-            for name, found in evaluation.items()
-        },
         outdated=lines_on_changes(None, lock),
         files=[row for out in lock.outs().values() for row in rows_of(out)],
+        against=None if against is None else compared_with(against, lock, evaluation),
     )
-    if run.params.keys() != Params.of_stages().keys():
-        raise damaged(LOCK)
-    require_recorded(PREDICTIONS)
-    require_recorded(PREPARED)
-    return run
 
 
 def rows_of(out: Entry) -> Iterator[list[str]]:
@@ -168,81 +157,46 @@ def rows_of(out: Entry) -> Iterator[list[str]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file of metrics holds; raise `UserError` if it holds none."""
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise damaged(path) from error
-    if not isinstance(content, dict):
-        raise damaged(path)
-    return content
+        return dict(json.loads(path.read_bytes()))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: is damaged; run `dvc repro`") from error
 
 
-def read_csv(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=not texts)
-    except ValueError as error:
-        raise damaged(path) from error
-
-
-def damaged(path: Path) -> UserError:
-    return UserError(f"{path}: is damaged; run `dvc repro`")
-
-
-def predictions_of(path: Path, rows: int) -> Predictions:
-    """Return what evaluate wrote of a data set with this number of rows.
-
-    Raises:
-        UserError: the file is missing, damaged or of another run.
-    """
-    require_file(path, "run `dvc repro`, or `classifier pull`, first")
-    try:
-        found = read_predictions(path)
-        fits = found.pairs["rows"].sum() == rows and found.wrong["row"].between(1, rows).all()
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise damaged(path) from error
-    if not fits:
-        raise UserError(f"{path}: is not of the run that dvc.lock names; run `dvc repro`")
-    return found
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Return what is needed of a file of predictions, no more than a chunk of it in memory."""
-    counts, wrong = [], []
-    for chunk in chunks(path):
-        counts.append(chunk.groupby(["actual", "predicted"], as_index=False).size())
-        mistakes = chunk[chunk["actual"] != chunk["predicted"]]
-        wrong.append(mistakes.nlargest(WRONG_ROWS, "probability"))
-    pairs = (
-        pd.concat(counts).groupby(["actual", "predicted"])["size"].sum().reset_index(name="rows")
-    )
-    return Predictions(
-        pairs.sort_values("rows", ascending=False, kind="stable"),
-        pd.concat(wrong).nlargest(WRONG_ROWS, "probability"),
+def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
+    """Return the answers of the cross-validation, with intervals of its recalls."""
+    found = read_out_of_fold(require_recorded(paths.OUT_OF_FOLD))
+    actual = open_dataset(paths.TRAINING_ROWS).labels[found.numbers].argmax(axis=1)
+    of_classes = {name: actual == place for place, name in enumerate(classes)}
+    pairs = pd.read_csv(require_recorded(paths.CONFUSION), dtype=TEXTS, keep_default_na=False)
+    wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
+    return Answers(
+        pairs.sort_values("answers", ascending=False, kind="stable"),
+        pd.DataFrame(wrong, columns=[*COLUMNS]),
+        crossval["per_class"],
+        {name: recall(found, rows) for name, rows in of_classes.items() if rows.sum() > 1},
     )
 
 
-def chunks(path: Path) -> Iterator[pd.DataFrame]:
-    classes = {"actual": str, "predicted": str}
-    size = path.stat().st_size
-    bar = Progress(
-        desc=f"report {path.stem}", total=size, unit="B", unit_scale=True, disable=size < BAR_BYTES
+def recall(found: OutOfFold, rows: Any) -> Interval:
+    """Return the share of right answers for some rows, a mask of (n,), with its interval."""
+    units = None if found.units is None else np.unique(found.units[rows], return_inverse=True)[1]
+    return share_interval(spread(found.scores("accuracy")[:, rows], found.models[:, rows], units))
+
+
+def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
+    """Return the answers for a data set; while they are read, they take 10 bytes a row."""
+    path = paths.PREDICTIONS / f"{name}.csv"
+    given = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS, keep_default_na=False)
+    pairs = given.value_counts([*TEXTS]).rename("answers").reset_index().astype(TEXTS)
+    wrong = given[given["actual"].astype(str) != given["predicted"].astype(str)]
+    return Answers(
+        pairs[pairs["answers"] > 0],
+        wrong.nlargest(WRONG_ROWS, "probability"),
+        {one["class"]: one for one in per_class},
+        {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in per_class if one["rows"]},
     )
-    with path.open("rb") as file, bar:
-        for chunk in pd.read_csv(
-            file, usecols=COLUMNS, dtype=classes, keep_default_na=False, chunksize=CHUNK_ROWS
-        ):
-            yield chunk
-            bar.update(file.tell() - bar.n)
-
-
-def drawn(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table to draw: all, or as many evenly spaced ones as can be seen."""
-    step = max(1, -(-len(table) // DRAWN_ROWS))
-    return records(table.iloc[::step])
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def commit() -> str:
@@ -257,4 +211,4 @@ def commit() -> str:
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()
-    return readable + ("; and changes not committed" if changed else "")
+    return readable + "; and changes not committed" * bool(changed)

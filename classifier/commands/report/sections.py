@@ -1,422 +1,346 @@
-"""What the report says of a run, section by section."""
+"""The sections of the report: each says one thing of a run."""
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
+from classifier.base import paths
 from classifier.base.errors import listed
-from classifier.base.paths import (
-    ABOUT_TABLES,
-    CONFUSION,
-    FOLDS,
-    HISTORY,
-    KERAS_MODEL,
-    ONNX_MODEL,
-    PREDICTIONS,
-    PREPARED,
-    RAW,
-    RELIABILITY,
-    SOURCES,
-    TRAINING_ROWS,
-)
+from classifier.commands.compare import WORKSPACE, Change
 from classifier.commands.report import features
-from classifier.commands.report.page import Block, Figure, Figures, Section, Table
-from classifier.commands.report.plots import (
-    Records,
-    boxes,
-    dvc_plots,
-    shares,
-    to_svg,
-    with_counts,
-    with_size,
+from classifier.commands.report.against import Against
+from classifier.commands.report.page import (
+    Estimate,
+    Estimates,
+    Figure,
+    Part,
+    Points,
+    Section,
+    Table,
+    Text,
 )
-from classifier.commands.report.results import (
-    Predictions,
-    Run,
-    drawn,
-    records,
-)
+from classifier.commands.report.plots import boxes, sized, to_svg
+from classifier.commands.report.results import COLUMNS, Z95, Answers, Run, commit, read_json
+from classifier.findings.finding import LEVELS
+from classifier.findings.of_table import FREQUENT
 from classifier.rows.dataset import open_dataset
-from classifier.scoring.intervals import wilson
+from classifier.scoring.intervals import Interval, wilson
 from classifier.scoring.scores import METRICS
 from classifier.table.cells import counted
 from classifier.table.schema import Feature, NumberFeature
 
-MATRIX_CLASSES = 25  # more do not fit into a matrix that can be read
-TABLE_CLASSES = 30  # of a data set, those with the lowest F1
+TABLE_CLASSES = 20  # of a data set, those with the lowest F1
 PLOT_CLASSES = 12  # in the plot of a feature, the most frequent ones
 PLOT_CATEGORIES = 8
 PLOT_FEATURES = 24  # those that tell the classes apart best
 ROW_FEATURES = 8  # that are shown of a row
-PAIRS = 10  # of classes, the one taken for the other
-ENVIRONMENT_CAPTION = "Environment of the last training here, which dvc.lock does not record"
-Z95 = 1.959964  # of the normal distribution, two-sided
+FACTS = ["name", "value"]  # the head of a table of them
+NAMED = 5  # classes, at the top
+PAIRS = 15  # of classes, the one taken for the other
+NAMES = {"accuracy": "accuracy", "loss": "loss", "macro_f1": "macro F1"}
+OTHER_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "roc_auc": "area under the ROC curve",
+    "brier": "Brier score (0 is best, 2 worst)",
+    "confidence": "mean confidence",
+    "calibration_error": "calibration error (0 is best)",
+}
+AHEAD = "recipe ahead by {ci95_low:.3f} to {ci95_high:.3f}"
+BESIDE = {
+    "shipped": ("The model that ships", "may score anywhere here"),
+    "one_network": ("One network of its mean", "± {std_by_start:.3f} by its start"),
+    "no_hidden_layer": ("Without hidden layers", AHEAD),
+    "majority": ("The most frequent class", AHEAD),
+}
 
 
-class Pictures:
-    """The plots of dvc.yaml for a run and, laid over it, a revision that it is compared with."""
+class Verdict(Section):
+    title = "How good it is"
 
-    def __init__(self, run: Run, others: Mapping[str, Mapping[str, Records]]) -> None:
-        own = {str(HISTORY): drawn(run.history), str(FOLDS): drawn(run.folds)}
-        own[str(RELIABILITY)] = records(run.reliability)
-        if len(run.schema.classes) <= MATRIX_CLASSES:
-            own[str(CONFUSION)] = records(run.confusion)
-        for name, predictions in run.predictions.items():
-            if len(run.schema.classes) <= MATRIX_CLASSES:
-                own[f"{PREDICTIONS}/{name}.csv"] = records(predictions.pairs)
-        self.specs = dvc_plots({"workspace": own, **others})
-        self.run, self.compared = run, bool(others)
-
-    def figure(self, plot: str, caption: str, alternative: str) -> list[Block]:
-        """Return the figure of a plot, none if there is nothing to draw."""
-        if plot not in self.specs:
-            return []
-        spec = self.specs[plot]
-        legend = self.compared or ("val_loss" in self.run.history and plot != str(FOLDS))
-        if plot == str(CONFUSION):
-            spec, legend = with_size(spec, len(self.run.schema.classes)), False
-        elif plot.startswith(str(PREDICTIONS)):
-            spec, legend = with_counts(spec, len(self.run.schema.classes)), False
-        return [Figure(caption, alternative, to_svg(spec, legend, alternative))]
+    def content(self) -> Iterator[Part]:
+        metric, rows = measure(self.run), estimates(self.run)
+        if rows:
+            words = f"{NAMES[metric]} on rows not trained on"
+            if ends := rows[0].interval:
+                words += f", 95%\u00a0interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
+            yield Text(words, f"{rows[0].value:.3f}")
+        yield Text(" ".join(conclusions(self.run)))
+        if rows:
+            caption = "Beside what less would do, with 95% intervals"
+            yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
-def sections(
-    run: Run, commit: str, changes: list[Section], others: Mapping[str, Mapping[str, Records]]
-) -> list[Section]:
-    """Return the report; with changes and the rows to draw of another revision, if any."""
-    pictures = Pictures(run, others)
-    return [
-        results(run),
-        Section("Findings", [*map(str, run.findings)] or ["There is nothing to say."]),
-        *changes,
-        curves(run, pictures),
-        cross_validation(run, pictures),
-        *(data_set(run, name, pictures) for name in run.evaluation),
-        data(run),
-        model_card(run),
-        what_was_run(run, commit),
-    ]
+def measure(run: Run) -> str:
+    """Return the metric to judge by: not accuracy where almost all rows are of one class."""
+    beside = run.crossval.get("beside", {}).get("majority")
+    return "macro_f1" if beside and beside["accuracy"]["mean"] >= FREQUENT else "accuracy"
 
 
-def results(run: Run) -> Section:
-    head = ["measured on", "rows", "accuracy", "loss", "macro F1"]
-    source = run.params["fetch"]["source"]
-    return Section(
-        "Results",
-        [
-            *run.outdated,
-            f"{source}: {len(run.schema.features)} features, {len(run.schema.classes)} classes.",
-            Table("Metrics, with 95% intervals", head, headline(run)),
-            "Judge the model by rows that it was not trained on: by cross-validation, whose "
-            "intervals are of other rows and other models (docs/statistics.md), and by test sets "
-            "(intervals of Wilson, 1927).",
-        ],
-    )
+def conclusions(run: Run) -> Iterator[str]:
+    """Yield what the next sections come to, in a sentence each."""
+    if measure(run) != "accuracy":
+        share = run.crossval["beside"]["majority"]["accuracy"]["mean"]
+        yield f"Not accuracy: always answering the most frequent class has {share:.3f}."
+    counts = Counter(one.level for one in run.findings)
+    found = [counted(counts[level], level) for level in LEVELS if counts[level]]
+    if counts["problem"]:
+        yield f"Do not use it as it is: {', '.join(found)}."
+    else:
+        yield f"No problem was found{', but ' * bool(found)}{' and '.join(found)}."
+    if run.against and run.against.changes:
+        (one,) = (each for each in run.against.changes if each.metric == measure(run))
+        yield f"Since {run.against.revision}: {NAMES[one.metric]} {one.verdict}, {gain(one)}."
 
 
-def headline(run: Run) -> list[list[str]]:
-    rows = []
+def estimates(run: Run) -> list[Estimate]:
+    """Return how good the recipe is, beside one model of it, less than it, and on other rows."""
+    metric, rows = measure(run), []
     if run.crossval["models"]:
-        intervals = [
-            "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**run.crossval[metric])
-            for metric in METRICS
-        ]
-        left_out = f"Rows left out, {run.crossval['models']} models"
-        rows.append([left_out, f"{run.evaluation['train']['rows']:,}", *intervals])
-        rows += other_answers(run)
-    for name, found in run.evaluation.items():
-        accuracy = f"{found['accuracy']:.3f}"
-        if name != "train":
-            interval = wilson(found["accuracy"], found["rows"], Z95)
-            accuracy += f" ({interval.low:.3f} to {interval.high:.3f})"
-        rows.append(
-            [
-                title_of(run, name),
-                f"{found['rows']:,}",
-                accuracy,
-                *formatted(found, "loss", "macro_f1"),
-            ]
-        )
+        note = f"{run.crossval['models']} models, on rows left out"
+        rows.append(estimate(run.crossval[metric], "The recipe", note))
+        for key, found in run.crossval["beside"].items():
+            rows.append(estimate(found[metric], *BESIDE[key]))
+    for name in run.others:
+        value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
+        interval = wilson(value, count, Z95) if metric == "accuracy" else None
+        rows.append(Estimate(title_of(name), value, interval, counted(count, "row")))
     return rows
 
 
-def other_answers(run: Run) -> list[list[str]]:
-    """Return what stands beside the cross-validated mean: one model of it, and what knows less."""
-    of_rows = f"{run.evaluation['train']['rows']:,}"
-    forms = {
-        "shipped": ("One such model, as the one that ships", "{ci95_low:.3f} to {ci95_high:.3f}"),
-        "one_network": (
-            "One network of its mean",
-            "{mean:.3f}, \u00b1 {std_by_start:.3f} by its start",
-        ),
-        "no_hidden_layer": ("Without hidden layers", "{mean:.3f}"),
-        "majority": ("Always the most frequent class", "{mean:.3f}"),
-    }
-    return [
-        [name, of_rows, *(form.format(**found[metric]) for metric in METRICS)]
-        for key, found in run.crossval["beside"].items()
-        for name, form in [forms[key]]
-    ]
+def estimate(found: dict[str, float], name: str = "", note: str = "") -> Estimate:
+    """Return a metric with its interval; that of a difference to it is none of it."""
+    value, interval = found.get("mean"), None
+    if "ci95_low" in found and "difference" not in found:
+        interval = Interval(value or 0, found["ci95_low"], found["ci95_high"])
+    return Estimate(name, value, interval, note.format(**found))
 
 
-def formatted(found: Mapping[str, float], *keys: str) -> list[str]:
-    return [f"{found[key]:.3f}" for key in keys]
+class Wrong(Section):
+    title = "What is wrong"
+
+    def content(self) -> Iterator[Part]:
+        outdated = (line.partition("; ") for line in self.run.outdated)
+        rows = [("outdated", what, advice) for what, _, advice in outdated]
+        rows += [(one.level, one.seen, one.advice) for one in self.run.findings]
+        yield Points(rows) if rows else Text("Nothing was found.")
 
 
-def title_of(run: Run, name: str) -> str:
-    """Return what a data set is called in the report."""
-    kept_aside = " or kept aside" if run.params["train"]["validation_fraction"] else ""
-    parts = {"train": f"Rows trained on{kept_aside}", "test": "Rows held out"}
-    return parts.get(name, f"Test set {name}")
+@dataclass(frozen=True)
+class Changes(Section):
+    against: Against
+
+    @property
+    def title(self) -> str:
+        return f"What changed since {self.against.revision}"
+
+    def content(self) -> Iterator[Part]:
+        since, changes = self.against, self.against.changes
+        told = [(one, f"{NAMES[one.metric]} {one.old:.3f}, now {one.new:.3f}") for one in changes]
+        outdated = [("outdated", line, "run `dvc repro` there") for line in since.outdated]
+        yield Points(outdated + [(one.verdict, words, gain(one)) for one, words in told])
+        yield Text(since.how)
+        head = ["name", since.revision, WORKSPACE]
+        yield Table("Parameters, and metrics on other rows", head, since.differences)
 
 
-def curves(run: Run, pictures: Pictures) -> Section:
-    first, last = run.history.iloc[0], run.history.iloc[-1]
-    blocks: list[Block] = []
-    for metric, plot in (("loss", str(HISTORY)), ("accuracy", "Accuracy while training")):
-        words = f"{metric.capitalize()} while training, {len(run.history)} epochs: "
-        words += f"{first[metric]:.3f} after the first, {last[metric]:.3f} after the last"
-        validation = f"val_{metric}"
-        if validation in run.history:
-            words += f"; on validation rows {last[validation]:.3f}"
-        blocks += pictures.figure(plot, f"{metric.capitalize()} while training", words + ".")
-    return Section("Learning curves", blocks)
+def gain(change: Change) -> str:
+    found = change.difference
+    return f"{found.mean:+.3f} ({found.low:+.3f}\u00a0to\u00a0{found.high:+.3f})"
 
 
-def cross_validation(run: Run, pictures: Pictures) -> Section:
-    title = "Cross-validation"
-    if not run.crossval["models"]:
-        stale = "It was run on other rows or with other settings; `dvc repro` runs it anew."
-        none = "There was none (crossval.folds: 0)."
-        return Section(title, [stale if run.params["crossval"]["folds"] else none])
-    settings = run.params["crossval"]
-    low, first, middle, third, high = run.folds["accuracy"].quantile([0, 0.25, 0.5, 0.75, 1])
-    words = (
-        f"Accuracy of {len(run.folds)} models, {settings['folds']} folds {settings['repeats']} "
-        f"times, each on the fold that it was not trained on: from {low:.3f} to {high:.3f}, half "
-        f"of them between {first:.3f} and {third:.3f}, median {middle:.3f}."
-    )
-    caption = "Accuracy fold by fold; the line is the mean"
-    head = ["metric", "mean", "95% interval", "standard deviation"]
+@dataclass(frozen=True)
+class ByClass(Section):
+    """Which classes are taken for which, in the cross-validation or in a data set of this name."""
+
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        return title_of(self.name) if self.name else "Which classes it mixes up"
+
+    def content(self) -> Iterator[Part]:
+        answers = self.run.others[self.name] if self.name else self.run.left_out
+        if not answers:
+            return
+        plot = str(paths.PREDICTIONS / f"{self.name}.csv" if self.name else paths.CONFUSION)
+        total, mistakes = int(answers.pairs["answers"].sum()), answers.mistakes
+        words = f"{int(mistakes['answers'].sum()):,} of {total:,} answers are wrong"
+        if len(mistakes):
+            words += "; most often {actual} is taken for {predicted}".format(**mistakes.iloc[0])
+        yield Text(f"{words}.")
+        if self.name:
+            yield Text(scores_in_words(self.run, self.name))
+        caption = "Actual class in rows, predicted in columns; darker: more of the actual class"
+        yield from figure(self.run, plot, caption, words)
+        if plot not in self.run.plots:
+            worst = mistakes.head(PAIRS)[["actual", "predicted", "answers"]]
+            rows = [[str(cell) for cell in pair] for pair in worst.itertuples(index=False)]
+            yield Table("Most frequent mistakes", ["actual class", "taken for", "answers"], rows)
+        yield recalls(answers)
+        if self.name:
+            yield wrong_rows(self.run, answers, paths.PREPARED / self.name)
+
+
+def recalls(answers: Answers) -> Estimates:
+    """Return the recall of each class, or of those with the lowest F1."""
+    some = [(name, found) for name, found in answers.per_class.items() if found["rows"]]
+    caption = "Share of each class that is right"
+    if len(some) > TABLE_CLASSES:
+        caption += f", of the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
+        some = sorted(some, key=lambda one: one[1]["f1"])[:TABLE_CLASSES]
+    note = "precision {precision:.3f}, F1 {f1:.3f}, {rows:,} rows"
     rows = [
-        [
-            metric.replace("_f1", " F1"),
-            f"{found['mean']:.3f}",
-            f"{found['ci95_low']:.3f} to {found['ci95_high']:.3f}",
-            f"{found['std']:.3f}",
-        ]
-        for metric, found in ((metric, run.crossval[metric]) for metric in METRICS)
+        Estimate(name, found["recall"], answers.recalls.get(name), note.format(**found))
+        for name, found in some
     ]
-    table = Table("Metrics on the folds left out", head, rows)
-    figures = pictures.figure(str(FOLDS), caption, words)
-    return Section(title, [*figures, table, *left_out_answers(run, pictures)])
+    return Estimates(caption, "recall", rows)
 
 
-def left_out_answers(run: Run, pictures: Pictures) -> list[Block]:
-    """Return what models answered for rows left out: which classes they mix up, how sure."""
-    scores, answers = run.crossval["out_of_fold"], int(run.confusion["answers"].sum())
-    wrong = run.confusion[run.confusion["actual"] != run.confusion["predicted"]]
-    mixed_up = f"Rows left out: {int(wrong['answers'].sum()):,} of {answers:,} answers are wrong"
-    if len(wrong):
-        (most,) = wrong.nlargest(1, "answers").to_dict("records")
-        mixed_up += f"; the most frequent is {most['predicted']} for {most['actual']}"
-    sure = (
-        f"Mean confidence is {scores['confidence']:.3f}, accuracy "
-        f"{run.crossval['accuracy']['mean']:.3f}."
-    )
-    head = ["balanced accuracy", "area under the ROC curve", "Brier score", "calibration error"]
-    keys = ("balanced_accuracy", "roc_auc", "brier", "calibration_error")
-    caption = "Which class is taken for which, on rows left out"
-    return [
-        *(pictures.figure(str(CONFUSION), caption, f"{mixed_up}.") or [f"{mixed_up}."]),
-        per_class("Rows left out", [*run.crossval["per_class"].items()]),
-        Table("Rows left out: more scores", head, [formatted(scores, *keys)]),
-        *pictures.figure(str(RELIABILITY), "Confidence and accuracy on rows left out", sure),
-    ]
+def figure(run: Run, plot: str, caption: str, words: str) -> Iterator[Figure]:
+    """Yield the figure of a plot of dvc.yaml, if there is something to draw."""
+    if plot in run.plots:
+        spec = sized(run.plots[plot], run.schema.classes, run.against is not None)
+        yield Figure(caption, f"{words}.", to_svg(spec, words))
 
 
-def data_set(run: Run, name: str, pictures: Pictures) -> Section:
-    title, predictions = title_of(run, name), run.predictions[name]
-    path = f"{PREDICTIONS}/{name}.csv"
-    words = confusion_in_words(title, predictions)
-    blocks = pictures.figure(path, f"{title}: confusion matrix", words) or [words]
-    return Section(
-        title,
-        [
-            *blocks,
-            per_class(title, [(one["class"], one) for one in run.evaluation[name]["per_class"]]),
-            *mistakes(title, predictions),
-            *wrong_rows(run, name),
-        ],
-    )
+class Confidence(Section):
+    title = "How sure it is"
+
+    def content(self) -> Iterator[Part]:
+        if not self.run.left_out:
+            stale = "It was run on other rows or with other settings; `dvc repro` runs it anew."
+            none = "There was no cross-validation (crossval.folds: 0)."
+            yield Text(stale if self.run.params["crossval.folds"] else none)
+            return
+        crossval, scores = self.run.crossval, self.run.crossval["out_of_fold"]
+        words = "Mean confidence is {confidence:.3f}".format(**scores)
+        words += f", accuracy {crossval['accuracy']['mean']:.3f}"
+        caption = "Confidence and accuracy; on the dashed line they are equal"
+        yield from figure(self.run, str(paths.RELIABILITY), caption, words)
+        rows = [[NAMES[key], estimate(crossval[key]).numbers] for key in METRICS]
+        rows += [[OTHER_NAMES[key], f"{value:.3f}"] for key, value in scores.items()]
+        yield Table("Scores on rows left out", ["score", "with 95% interval"], rows)
+        yield wrong_rows(self.run, self.run.left_out, paths.TRAINING_ROWS)
 
 
-def confusion_in_words(title: str, predictions: Predictions) -> str:
-    rows, wrong = int(predictions.pairs.rows.sum()), predictions.mistakes
-    words = f"{title}: {rows - int(wrong.rows.sum()):,} of {rows:,} rows right"
-    if len(wrong):
-        actual, predicted, count = wrong.iloc[0][["actual", "predicted", "rows"]]
-        words += f"; the most frequent mistake is {actual} taken for {predicted}, "
-        words += f"in {counted(count, 'row')}"
-    return words + "."
+def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
+    """Return the rows that are wrong and thought most probable, with their most telling features.
 
-
-def per_class(title: str, classes: Sequence[tuple[str, dict[str, Any]]]) -> Table:
-    chosen = sorted(range(len(classes)), key=lambda place: classes[place][1]["f1"])[:TABLE_CLASSES]
-    few = f", the {TABLE_CLASSES} of {len(classes)} classes with the lowest F1"
-    rows = [
-        [name, *class_scores(found), f"{found['rows']:,}"]
-        for name, found in (classes[place] for place in sorted(chosen))
-    ]
-    head = ["class", "precision", "recall", "F1", "rows"]
-    return Table(f"{title}: by class" + few * (len(classes) > TABLE_CLASSES), head, rows)
-
-
-def class_scores(found: dict[str, float]) -> list[str]:
-    """Return precision, recall and F1; the last two say nothing where no row is of the class."""
-    precision, recall, f1 = formatted(found, "precision", "recall", "f1")
-    return [precision, recall, f1] if found["rows"] else [precision, "none", "none"]
-
-
-def mistakes(title: str, predictions: Predictions) -> list[Block]:
-    """Return a table of the pairs of classes that are mixed up most often, if any are."""
-    rows = [
-        [str(pair.actual), str(pair.predicted), f"{pair.rows:,}"]
-        for pair in predictions.mistakes.head(PAIRS).itertuples()
-    ]
-    head = ["actual class", "taken for", "rows"]
-    return [Table(f"{title}: most frequent mistakes", head, rows)] if rows else []
-
-
-def wrong_rows(run: Run, name: str) -> list[Block]:
-    """Return a table of the rows that are wrong and thought most probable, if any are."""
-    wrong = run.predictions[name].wrong
-    if wrong.empty:
-        return []
-    shown = feature_cells(run, name, wrong.row.to_numpy() - 1)
-    head = ["row", "actual", "predicted", "probability", *shown]
-    rows = [
-        [f"{one.row}", str(one.actual), str(one.predicted), f"{one.probability:.3f}", *cells]
-        for one, *cells in zip(wrong.itertuples(), *shown.values(), strict=True)
-    ]
-    words = "Rows are counted within this data set, without those that were held out or left out."
-    return [Table(f"{title_of(run, name)}: most confidently wrong rows", head, rows), words]
-
-
-def feature_cells(run: Run, name: str, rows: Any) -> dict[str, list[str]]:
-    """Return some features of rows of a prepared split; of a test set nothing is kept."""
-    if name not in run.schema.counts:
-        return {}
-    inputs, _ = open_dataset(PREPARED / name).take(rows)
-    starts = run.schema.first_inputs
-    return {
-        feature.name: [
-            cell(value)
-            for value in features.values(feature, inputs[:, starts[at] : starts[at + 1]])
-        ]
-        for at, feature in enumerate(run.schema.features[:ROW_FEATURES])
-    }
+    split: the prepared rows that they are of; those of test sets are not kept.
+    """
+    wrong = answers.wrong.assign(probability=answers.wrong["probability"].map("{:.3f}".format))
+    shown = {name: [*map(cell, wrong[name].tolist())] for name in COLUMNS}
+    if split.exists():
+        inputs, _ = open_dataset(split).take(wrong["row"].to_numpy() - 1)
+        sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
+        chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)
+        columns = features.columns(run.schema, inputs, chosen)
+        shown |= {feature.name: [*map(cell, values)] for feature, values in columns}
+    rows = [*zip(*shown.values(), strict=True)]
+    return Table("Most confidently wrong rows, counted within their data set", [*shown], rows)
 
 
 def cell(value: Any) -> str:
     """Return a feature's value as text, nothing for a gap."""
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    return str(value)
+    return f"{value:.6g}".replace("nan", "") if isinstance(value, float) else str(value)
 
 
-def data(run: Run) -> Section:
-    totals = {
-        name: [f"{split.get(name, 0):,}" for split in run.schema.counts.values()]
-        for name in run.schema.classes
-    }
-    train = run.schema.counts["train"]
-    chosen = set(sorted(train, key=lambda name: -train[name])[:TABLE_CLASSES])
-    head = ["class", *(title_of(run, split).lower() for split in run.schema.counts)]
-    few = f", the {TABLE_CLASSES} most frequent of {len(totals)}" * (len(totals) > TABLE_CLASSES)
-    rows = [[name, *cells] for name, cells in totals.items() if name in chosen]
-    counts = Table(f"Rows of each class{few}", head, rows)
-    figures = feature_figures(run)
-    return Section(
-        "Data", [*about_source(run), counts, words_on_figures(run, figures), Figures(figures)]
-    )
+def title_of(name: str) -> str:
+    return "Rows held out" if name == "test" else f"Test set {name}"
 
 
-def words_on_figures(run: Run, figures: list[Figure]) -> str:
-    """Say what the figures of the features show, and what they leave out."""
-    words = (
-        "Features in the rows trained on, by class. Of a number: the line reaches from the 5th "
-        "to the 95th percentile, the box from the 25th to the 75th, the tick is the median. "
-        "Of a text: the share of the class that has each value."
-    )
-    if len(figures) < len(run.schema.features):
-        words += f" Drawn are the {len(figures)} of {len(run.schema.features)} features that "
-        words += "tell the classes apart best."
-    if len(run.schema.classes) > PLOT_CLASSES:
-        words += f" Drawn are the {PLOT_CLASSES} most frequent classes."
-    return words
+def scores_in_words(run: Run, name: str) -> str:
+    found = run.evaluation[name]
+    scores = ", ".join(f"{NAMES[metric]} {found[metric]:.3f}" for metric in METRICS)
+    return f"On {found['rows']:,} rows: {scores}."
 
 
-def feature_figures(run: Run) -> list[Figure]:
-    """Return a figure of each feature, from a sample of the rows trained on."""
-    schema = run.schema
-    inputs, index = features.sample(open_dataset(TRAINING_ROWS))
-    starts = schema.first_inputs
-    counts = np.bincount(index, minlength=len(schema.classes))
-    frequent = np.argsort(-counts, kind="stable")[:PLOT_CLASSES]
-    kept = np.isin(index, frequent)
-    names = np.array(schema.classes, dtype=object)[index[kept]]
-    classes = [schema.classes[place] for place in sorted(frequent) if counts[place]]
-    return [
-        feature_figure(
-            schema.features[place], inputs[kept, starts[place] : starts[place + 1]], names, classes
+class Learning(Section):
+    title = "How it learned"
+
+    def content(self) -> Iterator[Part]:
+        history, folds = self.run.tables[paths.HISTORY], self.run.tables[paths.FOLDS]
+        first, last = history.iloc[0], history.iloc[-1]
+        for metric, plot in (("loss", str(paths.HISTORY)), ("accuracy", "Accuracy while training")):
+            caption = f"{metric.capitalize()} while training"
+            words = f"{caption}: {first[metric]:.3f} after the first of {len(history)} epochs, "
+            words += f"{last[metric]:.3f} after the last"
+            if f"val_{metric}" in history:
+                words += f"; on rows kept aside {last[f'val_{metric}']:.3f}"
+            yield from figure(self.run, plot, caption, words)
+        if self.run.left_out:
+            low, middle, high = folds["accuracy"].quantile([0, 0.5, 1])
+            words = f"{len(folds)} models: from {low:.3f} to {high:.3f}, median {middle:.3f}"
+            caption = "How models differ: accuracy of each on its fold; the line is the mean"
+            yield from figure(self.run, str(paths.FOLDS), caption, words)
+
+
+class Features(Section):
+    title = "Features by class"
+
+    def content(self) -> Iterator[Part]:
+        pictures, schema = [*feature_pictures(self.run)], self.run.schema
+        words = (
+            "Rows trained on. Line: 5th to 95th percentile; box: 25th to 75th; tick: the median. "
+            "Of a text: how many of a class have each value."
         )
-        for place in features.most_telling(schema, inputs, index, PLOT_FEATURES)
-    ]
+        if len(pictures) < (total := len(schema.features)):
+            words += f" Drawn are the {len(pictures)} of {total:,} features that tell the classes "
+            words += "apart best. Pictures chosen from many flatter: of so many, some do by chance."
+        if len(schema.classes) > PLOT_CLASSES:
+            words += f" Drawn are the {PLOT_CLASSES} most frequent classes."
+        yield Text(words)
+        yield from pictures
 
 
-def feature_figure(feature: Feature, inputs: Any, names: Any, classes: list[str]) -> Figure:
-    """Return a figure of a feature from its inputs, (n, columns), and class names, (n,)."""
-    values = features.values(feature, inputs)
+def feature_pictures(run: Run) -> Iterator[Part]:
+    """Yield a picture of each feature, from a sample of the rows trained on."""
+    inputs, index = features.sample(open_dataset(paths.TRAINING_ROWS))
+    counts = np.bincount(index, minlength=len(run.schema.classes))
+    frequent = sorted(np.argsort(-counts, kind="stable")[:PLOT_CLASSES])
+    classes = [run.schema.classes[place] for place in frequent if counts[place]]
+    names, kept = np.array(run.schema.classes, dtype=object)[index], np.isin(index, frequent)
+    chosen = features.most_telling(run.schema, inputs, index, PLOT_FEATURES)
+    for feature, values in features.columns(run.schema, inputs[kept], chosen):
+        yield feature_picture(feature, values, names[kept], classes)
+
+
+def feature_picture(feature: Feature, values: Any, names: Any, classes: list[str]) -> Part:
+    """Return a picture of a feature from its values, (n,), and their class names, (n,)."""
     if isinstance(feature, NumberFeature):
         rows = features.quantiles(values, names)
-        spec, words = boxes(rows, classes), medians_in_words(rows)
-    else:
-        rows = features.category_shares(values, names, PLOT_CATEGORIES)
-        spec, words = shares(rows, classes), shares_in_words(rows)
-    words = f"{feature.name}: {words}."
-    return Figure(feature.name, words, to_svg(spec, legend=False, alternative=words))
+        medians = listed([f"{row['class']} {row['p50']:.4g}" for row in rows])
+        words = f"{feature.name}: median {medians}."
+        return Figure(feature.name, words, to_svg(boxes(rows, classes), words))
+    shares = features.category_shares(values, names, PLOT_CATEGORIES).map("{:.0%}".format)
+    cells = [[str(cell) for cell in row] for row in shares.itertuples()]
+    return Table(feature.name, ["class", *shares.columns], cells)
 
 
-def medians_in_words(rows: Records) -> str:
-    return "median " + listed([f"{row['class']} {row['p50']:.4g}" for row in rows])
+class Data(Section):
+    title = "Data and checks"
 
-
-def shares_in_words(rows: Records) -> str:
-    most = pd.DataFrame(rows).sort_values("share", ascending=False).drop_duplicates("class")
-    return "most frequent " + listed(
-        [
-            f"{row['class']} {row['category']} ({row['share']:.0%})"
-            for row in most.to_dict("records")
-        ]
-    )
-
-
-def about_source(run: Run) -> list[str]:
-    """Say which table it is and, where data/README.md has it, what it is, whose, its licence."""
-    source = run.params["fetch"]["source"]
-    raw = run.lock.outs()[str(RAW)]
-    known = library_row(source, raw.size)
-    sha256 = next((f"SHA-256 {row[1]}, " for row in run.files if row[0] == str(RAW)), "")
-    words = f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}."
-    return (
-        [words, f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}."] if known else [words]
-    )
+    def content(self) -> Iterator[Part]:
+        source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
+        sha256 = next((f"SHA-256 {row[1]}, " for row in self.run.files if row[0] == raw.path), "")
+        yield Text(f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
+        if known := library_row(source, raw.size):
+            yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
+        yield Text(
+            "Checked for: constant columns, unlike spans, one class with most rows, duplicates, "
+            "contradictions, columns that alone tell the class, unlike test sets."
+        )
+        train = self.run.schema.counts["train"]
+        rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
+        yield Text(f"Rows trained on, by class: {listed(rows)}.")
 
 
 def library_row(source: str, size: int | None) -> list[str] | None:
@@ -426,71 +350,115 @@ def library_row(source: str, size: int | None) -> list[str] | None:
     elsewhere, or one that has changed, may hold anything.
     """
     name = Path(source).name
-    if Path(source) != SOURCES / name or size is None:
+    if Path(source) != paths.SOURCES / name or size is None or not paths.ABOUT_TABLES.exists():
         return None
-    text = ABOUT_TABLES.read_text(encoding="utf-8") if ABOUT_TABLES.exists() else ""
-    pattern = rf"^\| `{re.escape(name)}` \| {size:,} \|(.*)\|$"
-    found = re.search(pattern, text, re.MULTILINE)
+    text = paths.ABOUT_TABLES.read_text(encoding="utf-8")
+    found = re.search(rf"(?m)^\| `{re.escape(name)}` \| {size:,} \|(.*)\|$", text)
     cells = [cell.strip() for cell in found[1].split("|")] if found else []
     return cells if len(cells) == 3 else None
 
 
-def model_card(run: Run) -> Section:
-    schema, layers = run.schema, run.params["train"]["hidden"]
-    names = listed([feature.name for feature in schema.features])
-    source = run.params["fetch"]["source"]
-    known = library_row(source, run.lock.outs()[str(RAW)].size)
-    fraction = run.params["train"]["validation_fraction"]
-    members = run.params["train"].get("members", 1)
-    networks = "dense network" if members == 1 else f"mean of {members} dense networks"
-    kept_aside = f", of which {fraction} kept aside to validate on" if fraction else ""
-    rows = [
-        [
-            "model",
-            f"{networks}, hidden layers {layers}, softmax over {len(schema.classes)} classes",
-        ],
-        ["predicts", f"{schema.label}: {listed(schema.classes)}"],
-        ["from", names],
-        ["trained on", f"{run.evaluation['train']['rows']:,} rows of {source}{kept_aside}"],
-        ["data licence", known[2] if known else f"not stated; {ABOUT_TABLES} can state it"],
-        *([f"accuracy: {row[0]}", row[2]] for row in headline(run)),
-        ["files", f"{KERAS_MODEL}, {ONNX_MODEL}"],
-    ]
-    return Section(
-        "Model card",
-        [
-            Table("The model", ["property", "value"], rows),
-            "Intended use: to classify rows drawn as those it was trained on were, with the same "
-            "columns in the same units, where a mistake as often as the intervals say does no "
-            "harm, or a person checks.",
-            "Not intended: rows of another origin or beyond the range of the data; classes that "
-            "are not listed, since it always answers with one of these; decisions about people. "
-            "Its probabilities have not been calibrated.",
-        ],
-    )
+class Parameters(Section):
+    title = "Parameters"
+
+    def content(self) -> Iterator[Part]:
+        found = self.run.params
+        rows = [[key, json.dumps(found[key], ensure_ascii=False)] for key in found]
+        yield Table("Of params.yaml, as the stages were run", FACTS, rows)
 
 
-def what_was_run(run: Run, commit: str) -> Section:
-    settings = [
-        [f"{section}.{key}", json.dumps(value, ensure_ascii=False)]
-        for section, keys in run.params.items()
-        for key, value in keys.items()
+class Environment(Section):
+    title = "Environment and files"
+
+    def content(self) -> Iterator[Part]:
+        yield Text(f"Commit {found}." if (found := commit()) else "There is no git commit.")
+        if paths.ENVIRONMENT.exists():
+            flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
+            rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
+            yield Table("Of the last training here, which dvc.lock does not record", FACTS, rows)
+        head = ["file", "SHA-256", "md5", "bytes"]
+        yield Table("Files that the run made", head, self.run.files)
+
+
+class ModelCard(Section):
+    """The fields of the cards of Hugging Face and of skops that are not sections of their own."""
+
+    title = "Model card"
+
+    def content(self) -> Iterator[Part]:
+        schema, params = self.run.schema, self.run.params
+        source, members = params["fetch.source"], params["train.members"]
+        known = library_row(source, self.run.lock.outs()[str(paths.RAW)].size)
+        values = {
+            "model": f"mean of {members} dense networks" if members > 1 else "dense network",
+            "architecture": f"hidden layers {params['train.hidden']}, softmax over the classes",
+            "predicts": f"{schema.label}: {listed(schema.classes)}",
+            "from": listed([feature.name for feature in schema.features]),
+            "intended use": "to classify rows drawn as those it was trained on were, in the same "
+            "units, where as many mistakes as the intervals say do no harm, or a person checks",
+            "out of scope": "rows of another origin, or beyond the range of the data; classes that "
+            "are not listed: it always answers with one of these; decisions about people",
+            "limitations": "those under “What is wrong”; probabilities that nobody has calibrated",
+            "training data": f"{self.run.evaluation['train']['rows']:,} rows of {source}",
+            "training procedure": f"{params['train.optimizer']}, {params['train.epochs']} epochs",
+            "get started": f'keras.saving.load_model("{paths.KERAS_MODEL}"), or classifier predict',
+            "licence of the data": known[2] if known else f"not stated in {paths.ABOUT_TABLES}",
+            "licence of the model": "not stated; LICENSE is that of the code",
+            "authors, citation": "not stated; CITATION.cff is that of the code",
+        }
+        yield Table("What to know before using it", FACTS, [*map(list, values.items())])
+
+
+class OwnRows(Section):
+    title = "On the rows trained on"
+
+    def content(self) -> Iterator[Part]:
+        words = "It has seen these rows: this says how well it learned them, not how good it is."
+        yield Text(f"{scores_in_words(self.run, 'train')} {words}")
+
+
+def first(run: Run) -> list[Section]:
+    return [Verdict(run), Wrong(run), *([Changes(run, run.against)] if run.against else [])]
+
+
+def rest(run: Run) -> list[Section]:
+    """Return what stands below the first screen; a section without parts is left out."""
+    others = [ByClass(run, name) for name in run.others]
+    below = (Learning, Features, Data, Parameters, Environment, ModelCard, OwnRows)
+    sections = [ByClass(run), Confidence(run), *others, *(kind(run) for kind in below)]
+    return [section for section in sections if section.parts]
+
+
+def card(run: Run) -> list[Section]:
+    """Return the sections of models/MODEL_CARD.md."""
+    kinds = (ModelCard, Verdict, Wrong, ByClass, Confidence, Data, Parameters, Environment)
+    return [section for kind in kinds if (section := kind(run)).parts]
+
+
+def title(run: Run) -> str:
+    """Return what is predicted from what; the table's name where the label has a number only."""
+    label = run.schema.label
+    name = Path(run.params["fetch.source"]).stem if label.isdigit() else label
+    return f"{name}, predicted from {counted(len(run.schema.features), 'column')}"
+
+
+def lead(run: Run) -> str:
+    rows, source = run.evaluation["train"]["rows"], run.params["fetch.source"]
+    classes = run.schema.classes
+    names = f": {listed(classes)}" * (len(classes) <= NAMED)
+    return f"{len(classes)} classes{names}. Trained on {rows:,} rows of {source}."
+
+
+def front_matter(run: Run) -> str:
+    """Return what Hugging Face reads of a model card, as YAML."""
+    task = "tabular-classification"
+    metrics = [
+        {"type": key, "value": run.crossval[key]["mean"], "name": f"{NAMES[key]} on rows left out"}
+        for key in METRICS
+        if run.crossval["models"]
     ]
-    blocks: list[Block] = [
-        f"Commit {commit}." if commit else "There is no git commit.",
-        Table("Parameters", ["parameter", "value"], settings),
-        Table("Files that the run made", ["file", "SHA-256", "md5", "bytes"], run.files),
-    ]
-    if run.environment:
-        flat = pd.json_normalize(run.environment).iloc[0].to_dict()
-        rows = [
-            [str(key), ", ".join(v) if isinstance(v, list) else str(v)] for key, v in flat.items()
-        ]
-        blocks.append(
-            Table(
-                "Environment of the last training here, which dvc.lock does not record",
-                ["property", "value"],
-                rows,
-            )
-        )
-    return Section("What was run", blocks)
+    data = {"type": "tabular", "name": Path(run.params["fetch.source"]).name}
+    result = {"task": {"type": task}, "dataset": data, "metrics": metrics}
+    model = {"name": title(run), "results": [result] * bool(metrics)}
+    fields = {"library_name": "keras", "pipeline_tag": task, "tags": ["keras", "onnx"]}
+    return yaml.safe_dump(fields | {"model-index": [model]}, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,88 @@
+"""What has changed since another revision: params, metrics, and whether that is noise."""
+
+import json
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from classifier.base.dvc_lock import Lock, parse_lock
+from classifier.base.errors import UserError, without_secrets
+from classifier.base.files import md5_of_bytes
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, OUT_OF_FOLD, RELIABILITY
+from classifier.commands.compare import WORKSPACE, Change, change_of, how_tested, side_of
+from classifier.commands.report.plots import Records, drawn
+from classifier.commands.revisions import files_at, lines_on_changes
+from classifier.scoring.scores import METRICS
+
+DRAWN = (HISTORY, FOLDS, RELIABILITY)
+
+
+@dataclass(frozen=True)
+class Against:
+    """A revision that a run is compared with.
+
+    outdated: a line for each param or file that its own results are not of; differences: name, old
+    and new of what differs; changes: of the cross-validated metrics, if both sides have them; how:
+    how these were tested, or why not; drawn: the rows to draw of each file.
+    """
+
+    revision: str
+    outdated: list[str]
+    differences: list[list[str]]
+    changes: list[Change]
+    how: str
+    drawn: dict[str, Records]
+
+
+def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Against:
+    """Return what has changed since a revision, to a run with this lock and evaluation.
+
+    Raises:
+        UserError: there is no such revision, or its results are not those that its dvc.lock names.
+    """
+    if not revision:
+        raise UserError("an empty name is not a revision")
+    files = files_at(revision, LOCK, EVALUATION, OUT_OF_FOLD, *DRAWN)
+    if LOCK not in files:
+        raise UserError(f"{revision}: has no {LOCK}; `dvc repro` writes it")
+    before = parse_lock(files[LOCK], f"{revision}: {LOCK}")
+    for path in (path for path in files if path != LOCK):
+        recorded = before.outs().get(str(path))
+        if recorded is None or md5_of_bytes(files[path]) != recorded.md5:
+            raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
+    outdated = lines_on_changes(revision, before)
+    old = before.params() | metrics(json.loads(files.get(EVALUATION, b"{}")))
+    new = lock.params() | metrics(evaluation)
+    records = {
+        str(path): drawn(pd.read_csv(BytesIO(files[path]))) for path in DRAWN if path in files
+    }
+    return Against(revision, outdated, differences(old, new), *tested(revision, files), records)
+
+
+def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics on rows that were not trained on, as `test.accuracy`."""
+    others = {name: found for name, found in evaluation.items() if name != "train"}
+    return {f"{name}.{key}": found[key] for name, found in others.items() for key in METRICS}
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[list[str]]:
+    """Return name, old and new of what differs; what one side does not have is empty."""
+    names = (name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
+    return [[name, cell(old.get(name)), cell(new.get(name))] for name in names]
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else without_secrets(str(value))
+
+
+def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str]:
+    """Return what `compare` says of the cross-validations, or why it says nothing."""
+    try:
+        before = side_of(revision, files)
+        after = side_of(WORKSPACE, files_at(None, OUT_OF_FOLD, LOCK))
+    except UserError as error:
+        return [], f"Cross-validations are not compared. {error}."
+    return [change_of(metric, before, after) for metric in METRICS], how_tested(before, after)
