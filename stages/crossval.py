@@ -169,7 +169,8 @@ def summary(
     if of_members["loss"].shape[1] > 1:
         beside["one_network"] = by_metric(lambda metric: by_start(of_members[metric]))
     for name, baseline in baselines.items():
-        beside[name] = by_metric(partial(difference, found, baseline))
+        of = partial(difference, found, baseline)
+        beside[name] = by_metric(of) | {"balanced_accuracy": of("balanced_accuracy")}
     return result | {
         "beside": beside,
         "out_of_fold": answers.scores(),

@@ -117,7 +117,8 @@ def test_two_revisions_folds_are_laid_over_each_other_in_a_plot(compared):
     spec = plot["content"]
     shown = pd.DataFrame(spec["data"]["values"])
     assert shown.rev.value_counts().to_dict() == {"HEAD~1": 100, "workspace": 100}
-    assert spec["layer"][0]["encoding"]["x"]["field"] == "accuracy"
+    assert "'accuracy'" in spec["layer"][0]["transform"][0]["calculate"]
+    assert spec["layer"][1]["encoding"]["x"]["field"] == "accuracy"
     assert spec["layer"][0]["encoding"]["y"]["stack"] is None
     assert spec["encoding"]["color"]["field"] == "rev"
 

@@ -387,6 +387,10 @@ def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):
     shipped, most, plain = summary["beside"].items()
     assert (shipped[0], most[0], plain[0]) == ("shipped", "majority", "no_hidden_layer")
     assert most[1]["accuracy"]["mean"] == 0.333333
+    balanced = most[1]["balanced_accuracy"]
+    assert balanced["difference"] == pytest.approx(
+        summary["out_of_fold"]["balanced_accuracy"] - 1 / 3, abs=2e-6
+    )
     for part in (each["accuracy"] for _, each in (most, plain)):
         gain = summary["accuracy"]["mean"] - part["mean"]
         assert part["difference"] == pytest.approx(gain, abs=2e-6)

@@ -209,7 +209,7 @@ def ends(low: float, high: float, mean: float = 0.5) -> dict[str, float]:
 @pytest.fixture
 def good() -> Results:
     """What is known of a classifier of which there is nothing to say."""
-    better = {metric: ends(0.2, 0.4) for metric in ("accuracy", "macro_f1")}
+    better = {metric: ends(0.2, 0.4) for metric in ("accuracy", "balanced_accuracy")}
     crossval: dict[str, Any] = {
         "models": 20,
         "accuracy": ends(0.85, 0.95, 0.9),
@@ -262,7 +262,7 @@ def test_a_class_that_is_never_answered(good):
 
 def test_no_better_than_the_most_frequent_class(good):
     nothing = ends(-0.01, 0.01, 0.897)
-    (line,) = told(beside(good, "majority", accuracy=nothing, macro_f1=nothing))
+    (line,) = told(beside(good, "majority", accuracy=nothing, balanced_accuracy=nothing))
     assert line == (
         "problem: it is not shown to be better than always answering the most frequent class: "
         "accuracy 0.900 on rows left out, against 0.897, the difference -0.010 to +0.010; "

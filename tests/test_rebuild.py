@@ -15,6 +15,7 @@ from in_toto_attestation.v1.statement import Statement
 
 from classifier.base.dvc_lock import read_lock
 from classifier.commands.rebuild.command import environment_lines
+from classifier.commands.rebuild.statement import PROVENANCE, STATEMENT
 from tests.conftest import Clone
 from tests.sharing import flip_a_bit
 from tests.sweeping import wait_until
@@ -281,7 +282,16 @@ def test_artifacts_are_verified_by_a_statement(attested):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"subject": [1]}', '{"subject": [{"name": 1}]}']
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"subject": [1]}',
+        '{"subject": [{"name": 1}]}',
+        '{"subject": []}',
+        json.dumps({"_type": STATEMENT, "predicateType": PROVENANCE, "subject": []}),
+    ],
 )
 def test_what_is_no_statement_is_one_line(clone, text):
     (clone.path / "statement").write_text(text)

@@ -44,7 +44,7 @@ from classifier.findings.finding import Finding
 from classifier.rows.dataset import open_dataset
 from classifier.scoring.intervals import Interval
 from classifier.scoring.out_of_fold import OutOfFold
-from classifier.table.schema import Schema
+from classifier.table.schema import NumberFeature, Schema
 from tests.conftest import ROOT, Clone
 from tests.sharing import MODEL
 from tests.sweeping import wait_until
@@ -403,6 +403,17 @@ def test_groups_of_rows_make_intervals_wider():
     alone, together = (results.recall(one, half) for one in (found, replace(found, units=units)))
     assert together.low < alone.low
     assert together.high > alone.high
+
+
+def test_dates_are_shown_as_the_table_has_them():
+    date = NumberFeature(name="day", date="%d.%m.%Y", lowest=0, highest=20_000)
+    names = np.array(["a"] * 5 + ["b"] * 5, dtype=object)
+    days = np.concatenate([np.full(5, 18_628.0), np.full(5, 19_000.0)])
+    picture = content.feature_picture(date, days, names, ["a", "b"])
+    assert isinstance(picture, page_of.Figure)
+    assert picture.alternative == "day: median a 01.01.2021, b 08.01.2022."
+    assert "2021" in picture.svg
+    assert content.cell(float("nan"), date) == ""
 
 
 def drawn_picture(run: results.Run) -> str:

@@ -76,6 +76,10 @@ class OutOfFold:
             return self.losses
         if metric == "accuracy":
             return self.is_right.astype(float)
+        if metric == "balanced_accuracy":
+            rows = np.bincount(self.actual)
+            weights = len(self.actual) / (rows > 0).sum() / rows[self.actual]
+            return np.asarray(self.is_right * weights)
         return self._influence_on_macro_f1()
 
     def _influence_on_macro_f1(self) -> Scores:

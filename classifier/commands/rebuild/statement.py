@@ -63,8 +63,11 @@ def differences(path: Path) -> list[str]:
         UserError: it is not a statement.
     """
     try:
-        subject = json.loads(require_file(path).read_bytes())["subject"]
-        wanted = {one["name"]: one["digest"]["sha256"] for one in subject}
+        read = json.loads(require_file(path).read_bytes())
+        wanted = {one["name"]: one["digest"]["sha256"] for one in read["subject"]}
+        if (read["_type"], read["predicateType"]) != (STATEMENT, PROVENANCE):
+            raise ValueError(path)
+        _ = wanted[str(LOCK)]  # which names all others by md5
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: is not a statement of `classifier rebuild --attest`") from error
     found = {name: sha256(Path(name)) for name in wanted}

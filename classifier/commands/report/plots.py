@@ -19,6 +19,7 @@ NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 340, 190  # pixels of a plot, so that its text can be read on a phone
 CELL, LEAST = 30, 220  # pixels of a class in a matrix, and of the whole
+DAY = 86_400_000  # milliseconds
 SHORT = 4  # characters that fit below a cell
 DRAWN_ROWS = 1_000  # of a curve, or of the folds
 MEASURED = 12.5  # pixels of text; page.css draws 11: fonts differ in width
@@ -89,10 +90,18 @@ def sized(spec: Spec, classes: list[str], compared: bool) -> Spec:
     return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}
 
 
-def boxes(values: Records, classes: list[str]) -> Spec:
-    """Return a plot of a feature's quantiles by class: rows of class, p5, p25, p50, p75, p95."""
-    axis = {"tickCount": 4, "labelExpr": "format(datum.value, '.6~g')"}
+def boxes(values: Records, classes: list[str], are_days: bool = False) -> Spec:
+    """Return a plot of a feature's quantiles by class: rows of class, p5, p25, p50, p75, p95.
+
+    are_days: whether they are days after 1970-01-01.
+    """
+    axis: Spec = {"tickCount": 4}
     x: Spec = {"type": "quantitative", "scale": {"zero": False}, "title": None, "axis": axis}
+    if are_days:
+        values = [{k: v if k == "class" else v * DAY for k, v in row.items()} for row in values]
+        x |= {"type": "temporal", "scale": {"type": "utc"}}
+    else:
+        axis["labelExpr"] = "format(datum.value, '.6~g')"
     y: Spec = {"field": "class", "type": "nominal", "sort": classes, "title": None}
     y["axis"] = {"labelLimit": 110, "labelOverlap": False}
     tick: Spec = {"type": "tick", "color": INK, "size": 13, "thickness": 2}

@@ -138,7 +138,7 @@ def recorded_run(against: str | None) -> Run:
         crossval=crossval,
         tables={path: pd.read_csv(require_recorded(path)) for path in DRAWN},
         left_out=left_out(crossval, schema.classes) if crossval["models"] else None,
-        others={name: other_answers(name, per_class) for name, per_class in others.items()},
+        others={name: other_answers(name, found, lock) for name, found in others.items()},
         findings=recorded_findings(),
         outdated=lines_on_changes(None, lock),
         files=[row for out in lock.outs().values() for row in rows_of(out)],
@@ -185,9 +185,16 @@ def recall(found: OutOfFold, rows: Any) -> Interval:
     return share_interval(spread(found.scores("accuracy")[:, rows], found.models[:, rows], units))
 
 
-def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
+def vary_alone(lock: Lock) -> bool:
+    """Whether no rows belong together, as the intervals of a share of rows have it."""
+    settings = lock.params("prepare")
+    return settings.get("prepare.group") is None and settings.get("prepare.time") is None
+
+
+def other_answers(name: str, per_class: list[dict[str, Any]], lock: Lock) -> Answers:
     """Return the answers for a data set; while they are read, they take 10 bytes a row."""
     path = paths.PREDICTIONS / f"{name}.csv"
+    counted = [one for one in per_class if one["rows"] and vary_alone(lock)]
     given = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS, keep_default_na=False)
     pairs = given.value_counts([*TEXTS]).rename("answers").reset_index().astype(TEXTS)
     wrong = given[given["actual"].astype(str) != given["predicted"].astype(str)]
@@ -195,7 +202,7 @@ def other_answers(name: str, per_class: list[dict[str, Any]]) -> Answers:
         pairs[pairs["answers"] > 0],
         wrong.nlargest(WRONG_ROWS, "probability"),
         {one["class"]: one for one in per_class},
-        {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in per_class if one["rows"]},
+        {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in counted},
     )
 
 

@@ -28,7 +28,15 @@ from classifier.commands.report.page import (
     Text,
 )
 from classifier.commands.report.plots import boxes, sized, to_svg
-from classifier.commands.report.results import COLUMNS, Z95, Answers, Run, commit, read_json
+from classifier.commands.report.results import (
+    COLUMNS,
+    Z95,
+    Answers,
+    Run,
+    commit,
+    read_json,
+    vary_alone,
+)
 from classifier.findings.finding import LEVELS
 from classifier.findings.of_table import FREQUENT
 from classifier.rows.dataset import open_dataset
@@ -110,8 +118,11 @@ def estimates(run: Run) -> list[Estimate]:
             rows.append(estimate(found[metric], *BESIDE[key]))
     for name in run.others:
         value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
-        interval = wilson(value, count, Z95) if metric == "accuracy" else None
-        rows.append(Estimate(title_of(name), value, interval, counted(count, "row")))
+        are_alone, note = vary_alone(run.lock), counted(count, "row")
+        interval = wilson(value, count, Z95) if metric == "accuracy" and are_alone else None
+        rows.append(
+            Estimate(title_of(name), value, interval, note + ", not independent" * (not are_alone))
+        )
     return rows
 
 
@@ -237,20 +248,27 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
     split: the prepared rows that they are of; those of test sets are not kept.
     """
     wrong = answers.wrong.assign(probability=answers.wrong["probability"].map("{:.3f}".format))
-    shown = {name: [*map(cell, wrong[name].tolist())] for name in COLUMNS}
+    columns = [(name, [*map(cell, wrong[name].tolist())]) for name in COLUMNS]
     if split.exists():
         inputs, _ = open_dataset(split).take(wrong["row"].to_numpy() - 1)
         sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
         chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)
-        columns = features.columns(run.schema, inputs, chosen)
-        shown |= {feature.name: [*map(cell, values)] for feature, values in columns}
-    rows = [*zip(*shown.values(), strict=True)]
-    return Table("Most confidently wrong rows, counted within their data set", [*shown], rows)
+        found = features.columns(run.schema, inputs, chosen)
+        columns += [(each.name, [cell(value, each) for value in values]) for each, values in found]
+    head, cells = zip(*columns, strict=True)
+    rows = [*zip(*cells, strict=True)]
+    return Table("Most confidently wrong rows, counted within their data set", head, rows)
 
 
-def cell(value: Any) -> str:
-    """Return a feature's value as text, nothing for a gap."""
-    return f"{value:.6g}".replace("nan", "") if isinstance(value, float) else str(value)
+def cell(value: Any, feature: Feature | None = None) -> str:
+    """Return a value as text, a date as the table has it, nothing for a gap."""
+    if not isinstance(value, float):
+        return str(value)
+    if np.isnan(value):
+        return ""
+    if isinstance(feature, NumberFeature) and feature.date:
+        return feature.notation.text(value)
+    return f"{value:.6g}"
 
 
 def title_of(name: str) -> str:
@@ -317,9 +335,12 @@ def feature_picture(feature: Feature, values: Any, names: Any, classes: list[str
     """Return a picture of a feature from its values, (n,), and their class names, (n,)."""
     if isinstance(feature, NumberFeature):
         rows = features.quantiles(values, names)
-        medians = listed([f"{row['class']} {row['p50']:.4g}" for row in rows])
-        words = f"{feature.name}: median {medians}."
-        return Figure(feature.name, words, to_svg(boxes(rows, classes), words))
+        medians = listed([f"{row['class']} {cell(row['p50'], feature)}" for row in rows])
+        words, spec = (
+            f"{feature.name}: median {medians}.",
+            boxes(rows, classes, feature.date is not None),
+        )
+        return Figure(feature.name, words, to_svg(spec, words))
     shares = features.category_shares(values, names, PLOT_CATEGORIES).map("{:.0%}".format)
     cells = [[str(cell) for cell in row] for row in shares.itertuples()]
     return Table(feature.name, ["class", *shares.columns], cells)
