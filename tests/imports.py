@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 DEFINES = (
-    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Try,
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
+    ast.Assign, ast.AnnAssign, ast.Try,
 )  # fmt: skip
 CODE = sorted(path for top in ("classifier", "stages") for path in (ROOT / top).rglob("*.py"))
 

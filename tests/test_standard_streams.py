@@ -100,11 +100,10 @@ def test_standard_output_obeys_nothing(text):
 
 def test_what_is_written_does_not_depend_on_the_locale(tulips):
     (tulips.path / "größe.csv").write_text("5.1,3.5,1.4,0.2\n")
-    tulips.git("commit", "--quiet", "--allow-empty", "--message", "Größe")
     predicted = tulips.classifier("predict", "größe.csv").stdout
     reported = tulips.classifier("report", "--markdown").stdout
     assert "🌷" in predicted
-    assert "Größe" in reported
+    assert "🌷" in reported
     for environment in (ASCII, {"PYTHONIOENCODING": "latin-1"}):
         other = Clone(tulips.path, **environment)
         assert other.run(*PREDICT.split(), "größe.csv", encoding="utf-8").stdout == predicted

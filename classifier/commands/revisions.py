@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dvc.config import Config
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -119,12 +120,15 @@ class GitOfWholeBlobs(Git):  # type: ignore[misc]
 def repo_at(revision: str | None) -> Iterator[Repo]:
     """Yield DVC's repository with the files of a revision, or as they are.
 
+    Remotes are those of today: keys stand in `.dvc/config.local`, which has no revisions.
+
     Raises:
         UserError: there is no such revision.
     """
     with ExitStack() as stack:
         try:
-            repo = stack.enter_context(Repo(scm=GitOfWholeBlobs()))
+            remotes = {"remote": Config.from_cwd().get("remote", {})}
+            repo = stack.enter_context(Repo(scm=GitOfWholeBlobs(), config=remotes))
             if revision is not None:
                 stack.enter_context(repo.switch(revision))
         except DvcException as error:
