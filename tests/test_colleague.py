@@ -98,6 +98,17 @@ def test_what_the_remote_lacks_is_named_and_the_rest_is_brought(bare):
     assert not (bare.clone.path / MODEL).exists()
 
 
+def test_what_was_edited_here_is_not_called_missing(bare):
+    assert bare.run("pull")[0] == 0
+    rows = bare.clone.path / "metrics/out_of_fold.csv"
+    text = rows.read_text()
+    rows.unlink()
+    rows.write_text(text + "1,1\n")
+    assert bare.run("pull", "--missing") == (
+        0, "changed here: metrics/out_of_fold.csv; `dvc repro` makes anew what it has to\n",
+    )  # fmt: skip
+
+
 def test_after_a_list_that_leads_out_of_its_folder_no_stage_is_run(bare):
     outside = {"relpath": "../../outside", "md5": bare.md5s[RAW]}
     bare.relist(lambda entries: [*entries, outside])
@@ -143,6 +154,18 @@ def test_a_table_that_git_lacks_is_told_with_what_helps_and_nothing_is_pushed(ow
     assert not list(own.remote.rglob("files/md5/*/*"))
     committed(own)
     assert own.run("push") == (0, PUSHED)
+
+
+def test_a_table_that_is_a_link_to_what_git_lacks_is_told(own):
+    real = "data/source/real.csv"
+    (own.clone.path / TABLE).rename(own.clone.path / real)
+    (own.clone.path / TABLE).symlink_to("real.csv")
+    own.clone.dvc("repro", "fetch")
+    own.clone.git("add", TABLE)
+    own.clone.git("commit", "--quiet", "--all", "--message", "A link")
+    code, shown = own.run("push")
+    assert code == 1
+    assert shown.startswith(f"{real}: not in git; `git add {real}`")
 
 
 def test_a_private_table_reaches_the_colleague_through_the_remote(own, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,15 @@ def test_what_is_the_same_in_all_rows_of_a_group_tells_nothing_of_others(in_time
     assert share_told(inputs, classes, *halves(classes, None)) > 0.9
     parts = halves(classes, Groups(of_rows, in_time))
     assert share_told(inputs, classes, *parts) < 0.7
+
+
+def test_a_weekday_that_gives_the_class_away_is_found(prepared):
+    days = [date(2024, 1, 1) + timedelta(n) for n in range(200)]
+    rows = "".join(f"{day},{'ab'[day.weekday() > 4]}\n" for day in days)
+    folder = prepared(f"day,y\n{rows}", header=True, label="y",
+                      dates={"day": ["%Y-%m-%d", "weekday"]})  # fmt: skip
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    assert any("column day alone tells" in one.seen for one in of_table(schema, train, [], True))
 
 
 def test_copies_within_a_group_are_in_no_other_fold():

@@ -213,7 +213,7 @@ def test_comments_and_all_other_lines_stay():
 def test_any_setting_is_read_as_it_was_meant():
     settings = {"prepare": {
         "delimiter": "\t", "na_values": ["", "-", "no", "1e5", "null", "#N/A"],
-        "dates": {"a: b": "%Y-%m-%d", "#c": "%d.%m.%y"}, "numbers": {"x": "1 234,5"},
+        "dates": {"a: b": "%Y-%m-%d", "#c": "%d.%m.%Y"}, "numbers": {"x": "1 234,5"},
         "exclude": ["yes", "0", "id:row", "12:30", "http://x", "a?", "?a", ":a", "a\x85b", "- a"],
         "label": 3, "text": ["since?", "null", "{x}", "a, b", "größe"],
     }}  # fmt: skip

@@ -128,6 +128,13 @@ def test_a_blank_line_and_a_number_that_stands_for_no_value(prepared):
     assert np.array_equal(stored[:, 1], [-2, np.nan, 5], equal_nan=True)
 
 
+def test_a_unit_in_what_stands_for_a_gap_is_not_that_of_the_column(prepared):
+    table = "price,y\nEUR?,a\n$5,b\n$6,a\n"
+    settings = {"header": True, "label": "y", "missing": "impute", "na_values": ["EUR?"]}
+    schema = Schema.load(prepared(table, **settings, numbers={"price": "1,234.5"}) / "schema.json")
+    assert schema.numbers[0].unit == "$"
+
+
 def test_a_column_of_dates_may_be_left_out_and_times_may_have_zones(prepared):
     settings = SHAPE | {"exclude": ["day"], "dates": {"day": "%Y-%m-%dT%H:%M:%S%z"}}
     schema = Schema.load(prepared(TABLE, **settings) / "schema.json")
@@ -171,6 +178,8 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
         (TABLE, {"numbers": {"day": "1,234.5"}}, "prepare.numbers: day is declared twice"),
         (TABLE, {"dates": {"day": "%d.%m."}},
          "prepare.dates: '%d.%m.': should say year, month and day, as %Y-%m-%d does"),
+        (TABLE, {"dates": {"day": "%d.%m.%y"}}, "as %Y-%m-%d does, and years in four digits"),
+        (TABLE, {"dates": {"day": "%d.%m.%Y %I:%M"}}, "'%d.%m.%Y %I:%M': should say year, month "),
         (TABLE, {"numbers": {"price": "1"}}, "prepare.numbers: '1': should be '1,234.5', "),
     ],
 )  # fmt: skip

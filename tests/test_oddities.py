@@ -131,6 +131,8 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 }  # fmt: skip
 
 PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "long ids that float makes one": (
+        "x,y\n" + "1.5,9007199254740992\n2.5,9007199254740993\n" * 3, NAMED),
     "text without a header": (TEXT.removeprefix("c,y\n"), {"header": False, "label": 1}),
     "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
     "numbers that grow, a category in several rows": (

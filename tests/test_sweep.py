@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
@@ -22,6 +23,8 @@ from classifier.base.errors import UserError
 from classifier.base.files import md5_of, md5_of_bytes
 from classifier.base.paths import PARAMS
 from classifier.base.progress import Progress
+from classifier.commands.compare import Change
+from classifier.commands.sweep import command
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
     Results,
@@ -36,6 +39,7 @@ from classifier.commands.sweep.override_syntax import Range, parse_overrides
 from classifier.commands.sweep.search import Search
 from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
 from classifier.params import written_params
+from classifier.scoring.intervals import Interval
 from tests.conftest import ROOT, Clone
 from tests.sharing import flip_a_bit
 from tests.sweeping import SWEEP, Swept, documented, living, wait_until
@@ -70,6 +74,16 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     )
     shown = swept.dvc("exp", "show", "--csv", "--only-changed")
     assert all(name in shown for name in swept.experiments())
+
+
+def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch):
+    change = Change("accuracy", 0.5, 0.6, Interval(0.1, 0.05, 0.15))
+    monkeypatch.setattr(command, "best_of", lambda _: command.Best(change, 2, None))
+    trial = Trial("sweep-1", {"prepare.group": "p", "train.seed": 1}, ())
+    results: Any = SimpleNamespace(
+        baseline=SimpleNamespace(commit="a" * 40), best_first=lambda: [(trial, {})]
+    )
+    assert "in other folds, by prepare.group: what differs" in command.verdict(results)
 
 
 def test_the_first_line_is_what_trials_are_to_be_better_than(grid):

@@ -29,13 +29,14 @@ def _encoding(name: str) -> str:
 
 
 def _date_format(written: str) -> str:
-    day = datetime(2001, 2, 28, 13, 45, tzinfo=UTC)
+    time = datetime(1931, 2, 28, 13, 45, tzinfo=UTC)  # %y has 2031, %I without %p the night
     try:
-        if datetime.strptime(day.strftime(written), written).date() == day.date():
+        found = datetime.strptime(time.strftime(written), written)
+        if found.date() == time.date() and found.hour in (0, time.hour):
             return written
     except (ValueError, re.error):
         pass
-    raise ValueError("should say year, month and day, as %Y-%m-%d does")
+    raise ValueError("should say year, month and day, as %Y-%m-%d does, and years in four digits")
 
 
 def _dates(entry: str | list[str]) -> str | list[str]:

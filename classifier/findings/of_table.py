@@ -1,6 +1,7 @@
 """What of a table makes its numbers look better than they are, or its model worse."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -105,8 +106,9 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     most = np.bincount(classes).max() / len(classes)
     starts = schema.first_inputs
     for place, feature in enumerate(schema.features):
-        end = starts[place] + 1 if isinstance(feature, NumberFeature) else starts[place + 1]
-        told = share_told(features[:, starts[place] : end], classes, *parts)
+        widths = [1] * isinstance(feature, NumberFeature) + feature.one_hot_widths
+        spans = pairwise(accumulate(widths, initial=starts[place]))
+        told = max(share_told(features[:, slice(*span)], classes, *parts) for span in spans)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
@@ -117,13 +119,14 @@ def halves(
     classes: npt.NDArray[np.intp], groups: Groups | None
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the numbers of the rows of each half: of rows, of groups, or the earlier and later."""
-    if groups is None:  # in the table, every other row may be of one class
-        order = np.argsort(classes, kind="stable")
+    rng = np.random.default_rng(0)
+    if groups is None:  # drawn: in the table, every other row may be of one class, or a Sunday
+        order = np.lexsort((rng.permutation(len(classes)), classes))
         return order[::2], order[1::2]
     _, places = np.unique(groups.of_rows, return_inverse=True)
     count = int(places.max()) + 1
     if not groups.in_time:
-        places = np.random.default_rng(0).permutation(count)[places]
+        places = rng.permutation(count)[places]
     return np.flatnonzero(places < count / 2), np.flatnonzero(places >= count / 2)
 
 

@@ -121,7 +121,7 @@ def in_one_unit(
     amounts = {name: one for name, one in notations.items() if isinstance(one, Amounts)}
     rows = [row for _, row in islice(rows_below_header(path, layout), SAMPLE_ROWS * bool(amounts))]
     cells = {
-        name: [cell for row in rows for cell in row[at : at + 1]]
+        name: [cell for row in rows for cell in row[at : at + 1] if not layout.is_missing(cell)]
         for name in amounts
         for at in [names.index(name)]
     }

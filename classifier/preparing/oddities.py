@@ -5,6 +5,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from itertools import islice
 from typing import Literal, NamedTuple
 from unicodedata import normalize
@@ -224,7 +225,7 @@ def told_apart(one: str, other: str) -> list[str]:
 def as_read(value: str) -> str:
     """Return what people read: the number, or the letters without case, width, space and marks."""
     if is_number(value):
-        return str(float(value))
+        return str(Decimal(value.strip()).normalize())  # of long ids, float makes one
     folded = normalize("NFKC", normalize("NFKC", value).casefold())
     return "".join(c for c in folded if c.isprintable() and not c.isspace())
 

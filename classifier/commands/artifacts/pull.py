@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from classifier.commands.artifacts.integrity import Finding
 
 ALL = "all artifacts that dvc.lock names are here"
+MADE = "`dvc repro` makes what is missing"
 HINT = "not all artifacts are here; `classifier verify --remote --repair` may bring them"
 REFUSED = "the commit or the remote is not to be trusted; no stage was run"
 
@@ -76,7 +77,7 @@ def remote_optional(missing: bool) -> Iterator[None]:
         if not missing:
             raise
         why = one_line(str(error)).removeprefix("error: ")
-        print(f"no artifacts pulled: {why}; `dvc repro` makes what is missing")
+        print(f"no artifacts pulled: {why}; {MADE}")
         raise typer.Exit(0) from error
 
 
@@ -84,6 +85,18 @@ def origin(source: str, left: list["Finding"]) -> str:
     """Say in a line where the artifacts are from, and how much is left for `dvc repro`."""
     if not left:
         return f"{ALL}, from {source}"
+    from classifier.commands.artifacts.integrity import CHANGED, UNNAMED
+    from classifier.commands.artifacts.transfer import UNSAVED
+
+    changed = [one for one in left if one.problem in (CHANGED, UNNAMED, UNSAVED)]
+    missing, told = [one for one in left if one not in changed], []
+    if changed:
+        told.append(f"changed here: {names_of(changed)}; `dvc repro` makes anew what it has to")
+    if missing:
+        told.append(f"not on {source}, or damaged there: {names_of(missing)}; {MADE}")
+    return "\n".join(told)
+
+
+def names_of(left: list["Finding"]) -> str:
     paths = [*dict.fromkeys(finding.file.path for finding in left)]
-    names = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
-    return f"not on {source}, or damaged there: {names}; `dvc repro` makes what is missing"
+    return ", ".join(paths[:3]) + ", ..." * (len(paths) > 3)

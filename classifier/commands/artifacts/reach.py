@@ -3,6 +3,7 @@
 Artifacts on a remote are of little use to somebody who has not the table, or not the dvc.lock.
 """
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     source = str(lock.params("fetch").get("fetch.source", ""))
     if source.lower().startswith("file://"):
         yield f"fetch.source: {source}: is on this machine only; copy it into {SOURCES}"
-    files = [str(LOCK), *tables_and_code(repo, source)]
+    files = [str(LOCK), *tables_and_code(repo, source), *linked_table(source)]
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
         if out.status():
@@ -41,6 +42,12 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     yield from missing
     if not missing and (changed := [*changed_in_commit(lock, source)]):
         yield f"{listed(changed)}: the commit has another; commit what was run, or `dvc repro`"
+
+
+def linked_table(source: str) -> Iterator[str]:
+    """Yield the file that a table is a link to; git keeps the link only."""
+    if Path(source).is_symlink():
+        yield os.path.relpath(os.path.realpath(source))
 
 
 def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:

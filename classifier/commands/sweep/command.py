@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from classifier.commands.sweep.trial import Outcome, Setup
 
 BEST = 10  # rows of the table
+# Params that say which rows, in which folds, a trial is tested on.
+OF_THE_TEST = (
+    "crossval.", "fetch.", "prepare.group", "prepare.label", "prepare.missing", "prepare.seed",
+    "prepare.test_size", "prepare.time",
+)  # fmt: skip
 MOST_ANSWERS = 100_000_000  # of all trials, that are read to tell what the best is worth
 LAST_LINES = 4  # of the log of a trial that has failed
 Direction = Literal["minimize", "maximize"]
@@ -403,6 +408,10 @@ def verdict(results: Results) -> str:
     )
     if found.worth is not None:
         words += f"\nCorrected for having been chosen, the best of them is worth {found.worth:.4f}."
+    swept = results.best_first()[0][0].params
+    if others := [key for key in swept if key.startswith(OF_THE_TEST)]:
+        words += f"\nTrials were tested on other rows or in other folds, by {', '.join(others)}: "
+        words += "what differs may be how hard the test is, not how good the model is."
     return words
 
 
