@@ -52,7 +52,7 @@ from tests.sweeping import wait_until
 SCRIPT = "<script>alert(1)</script>"
 BELL = "<b>\a"  # which XML cannot hold
 PHONE, DESK = 375, 1280
-PICTURE, PICTURE_SIZE = ROOT / "docs/report.svg", (1160, 560)
+PICTURE, PICTURE_SIZE = ROOT / "docs/report.svg", (1160, 590)
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +233,8 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     for words in ("CC BY 4.0", "train.epochs", "AVX2", "rows trained on</text>"):
         assert words in text
     assert re.findall(r"<figcaption>(.*)</figcaption>", text) == [
-        "Beside what less would do, with 95% intervals",
-        "Actual class in rows, predicted in columns; darker: more of the actual class",
+        "Beside what less would do; a bar is a 95% interval, where there is one",
+        "Actual class in rows, predicted in columns; colour: share of the actual class",
         "Share of each class that is right",
         "Confidence and accuracy; on the dashed line they are equal",
         "Loss while training", "Accuracy while training",
@@ -252,9 +252,9 @@ def test_it_concludes_at_the_top_and_problems_come_first():
     assert isinstance(headline, Text)
     assert isinstance(shares, Estimates)
     assert headline.number == f"{run.crossval['accuracy']['mean']:.3f}"
-    assert "accuracy on rows not trained on, 95%\u00a0interval" in headline.words
+    assert "models on rows not trained on, 95%\u00a0interval" in headline.words
     words = conclusion.markdown()
-    assert words.startswith("Do not use it as it is: 1 problem, 1 note.")
+    assert words.startswith("Do not use it as it is: it fails. It has 1 problem and 1 note.")
     assert re.search(r"Since HEAD\\~1: accuracy worse, -0\.\d{3} \(-.* to -.*\)\.$", words)
     assert [one.name for one in shares.rows] == [
         "The recipe", "The model that ships", "The most frequent class", "Without hidden layers"

@@ -224,7 +224,7 @@ def how_tested(before: Side, after: Side) -> str:
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):
         test += f"\nThe labels differ, {before.label} and {after.label}: these are two tasks."
-    return f"{test}\nNo more than noise: the interval holds 0. That does not prove them equal."
+    return f"{test}\nNo more than noise means that the interval holds 0, not that both are equal."
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:

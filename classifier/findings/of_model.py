@@ -112,8 +112,10 @@ def of_baselines(results: Results) -> Iterator[Finding]:
             yield Finding("warning", "model", seen, "look at balanced accuracy and at each class")
     plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
+        worse = plain["accuracy"]["ci95_high"] < 0
+        what = "hidden layers make it worse" if worse else "no gain by hidden layers is shown"
         seen = (
-            f"no gain by hidden layers is shown: accuracy {results.accuracy['mean']:.3f} on rows "
+            f"{what}: accuracy {results.accuracy['mean']:.3f} on rows "
             f"left out, without them {plain['accuracy']['mean']:.3f}, the difference "
             f"{ends_of(plain)}"
         )

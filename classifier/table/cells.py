@@ -131,4 +131,4 @@ def gap_advice(cell: str) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")

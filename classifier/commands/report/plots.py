@@ -81,10 +81,12 @@ def sized(spec: Spec, classes: list[str], compared: bool) -> Spec:
     """
     if "facet" in spec:  # by revision, of which there is one
         side = max(LEAST, CELL * len(classes))
-        angle = -45 if max(map(len, classes)) > SHORT else 0
+        fitting = SHORT * side / (CELL * len(classes))
+        angle = -45 if max(map(len, classes)) > fitting else 0
         config: Spec = {"legend": {"disable": True}, "axisX": {"labelAngle": angle}}
         plain: Spec = spec["spec"] | {"width": side, "height": side, "config": config}
-        return plain | {"data": spec["data"]}
+        axes = {axis: plain["encoding"][axis] | {"sort": classes} for axis in "xy"}
+        return plain | {"data": spec["data"], "encoding": plain["encoding"] | axes}
     encoding = spec.get("encoding", {})
     color = encoding.get("color", {}) | ({} if compared else {"legend": None})
     return spec | {"width": WIDTH, "height": HEIGHT, "encoding": encoding | {"color": color}}

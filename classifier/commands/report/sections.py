@@ -61,10 +61,11 @@ OTHER_NAMES = {
     "confidence": "mean confidence",
     "calibration_error": "calibration error (0 is best)",
 }
-AHEAD = "recipe ahead by {ci95_low:.3f} to {ci95_high:.3f}"
+ENDS = "{ci95_low:.3f}\u00a0to\u00a0{ci95_high:.3f}"
+AHEAD, NOT_AHEAD = f"recipe ahead by {ENDS}", f"recipe not shown to be ahead: {ENDS}"
 BESIDE = {
     "shipped": ("The model that ships", "may score anywhere here"),
-    "one_network": ("One network of its mean", "± {std_by_start:.3f} by its start"),
+    "one_network": ("One network, not their mean", "± {std_by_start:.3f} by its start"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
 }
@@ -77,12 +78,14 @@ class Verdict(Section):
         metric, rows = measure(self.run), estimates(self.run)
         if rows:
             words = f"{NAMES[metric]} on rows not trained on"
+            if models := self.run.crossval["models"]:
+                words = f"mean {NAMES[metric]} of {models} models on rows not trained on"
             if ends := rows[0].interval:
                 words += f", 95%\u00a0interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
             yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
-            caption = "Beside what less would do, with 95% intervals"
+            caption = "Beside what less would do; a bar is a 95% interval, where there is one"
             yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
@@ -99,8 +102,10 @@ def conclusions(run: Run) -> Iterator[str]:
         yield f"Not accuracy: always answering the most frequent class has {share:.3f}."
     counts = Counter(one.level for one in run.findings)
     found = [counted(counts[level], level) for level in LEVELS if counts[level]]
-    if counts["problem"]:
-        yield f"Do not use it as it is: {', '.join(found)}."
+    if counts["problem"] or counts["warning"]:
+        worst = run.findings[0]
+        advice = "Do not use it as it is" if counts["problem"] else "Look at this first"
+        yield f"{advice}: {worst.seen}. It has {' and '.join(found)}."
     else:
         yield f"No problem was found{', but ' * bool(found)}{' and '.join(found)}."
     if run.against and run.against.changes:
@@ -115,7 +120,10 @@ def estimates(run: Run) -> list[Estimate]:
         note = f"{run.crossval['models']} models, on rows left out"
         rows.append(estimate(run.crossval[metric], "The recipe", note))
         for key, found in run.crossval["beside"].items():
-            rows.append(estimate(found[metric], *BESIDE[key]))
+            name, note = BESIDE[key]
+            if note == AHEAD and found[metric]["ci95_low"] <= 0:
+                note = NOT_AHEAD
+            rows.append(estimate(found[metric], name, note))
     for name in run.others:
         value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
         are_alone, note = vary_alone(run.lock), counted(count, "row")
@@ -157,9 +165,9 @@ class Changes(Section):
         told = [(one, f"{NAMES[one.metric]} {one.old:.3f}, now {one.new:.3f}") for one in changes]
         outdated = [("outdated", line, "run `dvc repro` there") for line in since.outdated]
         yield Points(outdated + [(one.verdict, words, gain(one)) for one, words in told])
-        yield Text(since.how)
         head = ["name", since.revision, WORKSPACE]
         yield Table("Parameters, and metrics on other rows", head, since.differences)
+        yield Text(since.how)
 
 
 def gain(change: Change) -> str:
@@ -189,7 +197,7 @@ class ByClass(Section):
         yield Text(f"{words}.")
         if self.name:
             yield Text(scores_in_words(self.run, self.name))
-        caption = "Actual class in rows, predicted in columns; darker: more of the actual class"
+        caption = "Actual class in rows, predicted in columns; colour: share of the actual class"
         yield from figure(self.run, plot, caption, words)
         if plot not in self.run.plots:
             worst = mistakes.head(PAIRS)[["actual", "predicted", "answers"]]
