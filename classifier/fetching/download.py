@@ -52,7 +52,7 @@ def download(settings: Fetch, target: Path) -> None:
 
 def require_local_source(path: Path) -> None:
     require_under_sources(path)
-    require_file(path, f"fetch.source names it; put it under {SOURCES}")
+    require_file(path, f"put the table under {SOURCES}")
 
 
 def require_under_sources(path: Path) -> None:

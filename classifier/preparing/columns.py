@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
@@ -160,7 +161,9 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
     known |= {position: names[position] for position in range(-len(names), len(names))}
     for column in wanted:
         if column not in known:
-            hint = "; is prepare.delimiter right?" if len(names) == 1 else ""
+            alike = get_close_matches(str(column), names, 1)
+            hint = f", did you mean {shown(alike[0])}?" if alike else ""
+            hint = "; is prepare.delimiter right?" if len(names) == 1 else hint
             raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
         if str(column) in names and known[column] != str(column):
             raise UserError(

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import product
 from typing import Literal, NamedTuple, get_args
 
@@ -216,7 +217,9 @@ def with_label(columns: Sequence[Column], wanted: str | None, rows: int) -> list
             raise UserError("no column has few values; name the one to predict with --label")
         chosen, why = fitting[-1], "the last column of few values; --label names another"
     elif wanted not in names:
-        raise UserError(f"--label: no column {quoted(wanted)} among {listed(names)}")
+        alike = get_close_matches(wanted, names, 1)
+        hint = f", did you mean {shown(alike[0])}?" if alike else ""
+        raise UserError(f"--label: no column {quoted(wanted)} among {listed(names)}{hint}")
     else:
         chosen, why = wanted, "as --label says"
     (label,) = [column for column in columns if column.name == chosen]

@@ -121,9 +121,7 @@ def estimates(run: Run) -> list[Estimate]:
         rows.append(estimate(run.crossval[metric], "The recipe", note))
         for key, found in run.crossval["beside"].items():
             name, note = BESIDE[key]
-            if note == AHEAD and found[metric]["ci95_low"] <= 0:
-                note = NOT_AHEAD
-            rows.append(estimate(found[metric], name, note))
+            rows.append(estimate(found[metric], name, note_of(note, found[metric])))
     for name in run.others:
         value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
         are_alone, note = vary_alone(run.lock), counted(count, "row")
@@ -132,6 +130,15 @@ def estimates(run: Run) -> list[Estimate]:
             Estimate(title_of(name), value, interval, note + ", not independent" * (not are_alone))
         )
     return rows
+
+
+def note_of(note: str, found: dict[str, float]) -> str:
+    """Return the note on a baseline: whether the recipe is ahead of it, behind, or neither."""
+    if note != AHEAD or found["ci95_low"] > 0:
+        return note
+    if found["ci95_high"] >= 0:
+        return NOT_AHEAD
+    return f"recipe behind by {-found['ci95_high']:.3f} to {-found['ci95_low']:.3f}"
 
 
 def estimate(found: dict[str, float], name: str = "", note: str = "") -> Estimate:
