@@ -254,7 +254,7 @@ def test_it_concludes_at_the_top_and_problems_come_first():
     assert headline.number == f"{run.crossval['accuracy']['mean']:.3f}"
     assert "models on rows not trained on, 95%\u00a0interval" in headline.words
     words = conclusion.markdown()
-    assert words.startswith("Do not use it as it is: it fails. It has 1 problem and 1 note.")
+    assert words.startswith("1 problem and 1 note. Do not use it as it is: it fails.")
     assert re.search(r"Since HEAD\\~1: accuracy worse, -0\.\d{3} \(-.* to -.*\)\.$", words)
     assert [one.name for one in shares.rows] == [
         "The recipe", "The model that ships", "The most frequent class", "Without hidden layers"

@@ -62,10 +62,13 @@ OTHER_NAMES = {
     "calibration_error": "calibration error (0 is best)",
 }
 ENDS = "{ci95_low:.3f}\u00a0to\u00a0{ci95_high:.3f}"
-AHEAD, NOT_AHEAD = f"recipe ahead by {ENDS}", f"recipe not shown to be ahead: {ENDS}"
+AHEAD, NOT_AHEAD = (
+    f"recipe ahead by {ENDS}",
+    "lead unclear: {ci95_low:+.3f}\u00a0to\u00a0{ci95_high:+.3f}",
+)
 BESIDE = {
     "shipped": ("The model that ships", "may score anywhere here"),
-    "one_network": ("One network, not their mean", "± {std_by_start:.3f} by its start"),
+    "one_network": ("One network alone", "± {std_by_start:.3f} by its start"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
 }
@@ -99,13 +102,16 @@ def conclusions(run: Run) -> Iterator[str]:
     """Yield what the next sections come to, in a sentence each."""
     if measure(run) != "accuracy":
         share = run.crossval["beside"]["majority"]["accuracy"]["mean"]
-        yield f"Not accuracy: always answering the most frequent class has {share:.3f}."
+        yield (
+            "Judged by macro F1: always answering the most frequent class already has an accuracy "
+            f"of {share:.3f}."
+        )
     counts = Counter(one.level for one in run.findings)
     found = [counted(counts[level], level) for level in LEVELS if counts[level]]
     if counts["problem"] or counts["warning"]:
         worst = run.findings[0]
         advice = "Do not use it as it is" if counts["problem"] else "Look at this first"
-        yield f"{advice}: {worst.seen}. It has {' and '.join(found)}."
+        yield f"{' and '.join(found)}. {advice}: {worst.seen}."
     else:
         yield f"No problem was found{', but ' * bool(found)}{' and '.join(found)}."
     if run.against and run.against.changes:
@@ -222,7 +228,7 @@ def recalls(answers: Answers) -> Estimates:
     if len(some) > TABLE_CLASSES:
         caption += f", of the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
         some = sorted(some, key=lambda one: one[1]["f1"])[:TABLE_CLASSES]
-    note = "precision {precision:.3f}, F1 {f1:.3f}, {rows:,} rows"
+    note = "precision {precision:.2f}, F1 {f1:.2f}, {rows:,} rows"
     rows = [
         Estimate(name, found["recall"], answers.recalls.get(name), note.format(**found))
         for name, found in some
