@@ -1,7 +1,6 @@
 """params.yaml as typed sections, one model per stage; a mistake is one line naming the key."""
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -16,7 +15,7 @@ from pydantic import (
 )
 
 from classifier.base.csv_dialect import DatesEntry, Delimiter, Encoding, NumberFormat
-from classifier.base.errors import UserError, quoted, require_file
+from classifier.base.errors import UserError, did_you_mean, quoted, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import PARAMS
 from classifier.base.standard_streams import CONTROL
@@ -200,8 +199,7 @@ def _expected(mistake: Any, keys: list[str]) -> str:
 
 def _suggestion(keys: list[str]) -> str:
     known = _section(keys[:-1]).model_fields
-    close = get_close_matches(keys[-1], known, n=1)
-    return f", did you mean {close[0]}?" if close else f", known are {', '.join(known)}"
+    return did_you_mean(keys[-1], known) or f", known are {', '.join(known)}"
 
 
 def _section(keys: list[str]) -> type[Section]:

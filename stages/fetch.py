@@ -17,8 +17,6 @@ from classifier.fetching.parts import find_parts, join
 from classifier.params import Fetch, Prepare, load_params
 from classifier.table.cells import Layout
 
-PIECE = 2**20  # bytes that are read at a time
-
 
 def main() -> None:
     params = load_params()
@@ -49,8 +47,7 @@ def check_sha256(settings: Fetch, paths: Iterable[Path]) -> None:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
+            hashlib.file_digest(file, lambda: digest)
     if settings.sha256 not in (None, digest.hexdigest()):
         raise UserError(
             f"fetch.source: {without_secrets(settings.source)}: its sha256 is "

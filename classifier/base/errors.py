@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 NO_DATABASE = "DVC cannot use its database in .dvc/tmp/site-cache; if it is damaged, remove it"
@@ -100,3 +100,11 @@ def listed(names: Sequence[str]) -> str:
     """Return the first of the names, with commas between them, and how many more there are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(map(shown, names[:LISTED])) + more
+
+
+def did_you_mean(wanted: str, known: Iterable[str]) -> str:
+    """Return the end of a message that names what is most like it, an empty text if nothing is."""
+    from difflib import get_close_matches  # which a start need not wait for
+
+    close = get_close_matches(wanted, [*known], n=1)
+    return f", did you mean {shown(close[0])}?" if close else ""

@@ -4,11 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from classifier.base.errors import UserError, listed, quoted, shown
+from classifier.base.errors import UserError, did_you_mean, listed, quoted, shown
 from classifier.params import Column, Prepare
 from classifier.table.cells import Layout, are_positions, counted, is_meant_as_number
 from classifier.table.csv_text import first_row, rows_below_header
@@ -161,8 +160,7 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
     known |= {position: names[position] for position in range(-len(names), len(names))}
     for column in wanted:
         if column not in known:
-            alike = get_close_matches(str(column), names, 1)
-            hint = f", did you mean {shown(alike[0])}?" if alike else ""
+            hint = did_you_mean(str(column), names)
             hint = "; is prepare.delimiter right?" if len(names) == 1 else hint
             raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
         if str(column) in names and known[column] != str(column):

@@ -33,8 +33,9 @@ def split_table(
     check_classes(columns, totals)
     index = class_index(rows, columns.label, [*totals])
     splits = assign_splits(columns, rows, index, totals, settings)
-    counts = count_splits(rows, index, totals, splits)
+    counts = {"train": totals}
     if settings.test_size:
+        counts = count_splits(rows, index, totals, splits)
         check_test_rows(columns, totals, counts.get("test"), settings)
     return index, splits, counts
 
@@ -140,7 +141,7 @@ def count_splits(
     counts: the rows of each class in both.
     """
     held_out = np.zeros(len(counts), np.intp)
-    for block in rows.blocks() if splits.flags.writeable else ():
+    for block in rows.blocks():
         of_test = index[rows.labels[block][splits[block] == TEST]]
         held_out += np.bincount(of_test, minlength=len(counts))
     test = dict(zip(counts, held_out.tolist(), strict=True))

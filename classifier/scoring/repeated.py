@@ -54,12 +54,12 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
     and all rows are counted.
     """
     share = np.uint64(max(1, len(data) // SAMPLED))
-    hashes, classes, groups = drawn_rows(data, share)
+    hashes, classes, rows = drawn_rows(data, share)
     if abs(len(hashes) * int(share) - len(data)) > UNEVEN * len(data):
         share = np.uint64(1)
-        hashes, classes, groups = drawn_rows(data, share)
+        hashes, classes, rows = drawn_rows(data, share)
     order = np.lexsort((classes, hashes))
-    hashes, classes, groups = hashes[order], classes[order], groups[order]
+    hashes, classes = hashes[order], classes[order]
     other_features = np.append(True, hashes[1:] != hashes[:-1])
     other_rows = np.append(True, other_features[1:] | (classes[1:] != classes[:-1]))
     copies, alike = group_sizes(other_rows), group_sizes(other_features)
@@ -67,6 +67,7 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
     contradictory = alike[classes_of_group > 1].sum()
     are_apart = copies > 1
     if data.groups is not None:
+        groups = data.groups.of_rows[rows[order]]
         are_apart = groups_of_sets(np.cumsum(other_rows) - 1, groups) > 1
     found = copies[are_apart].sum(), contradictory
     of_all, of_contradictory = (min(len(data), int(count * share)) for count in found)
@@ -76,18 +77,14 @@ def count_like_others(data: Dataset) -> tuple[int, int]:
 def drawn_rows(
     data: Dataset, share: np.uint64
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the hashes of features, the classes and the groups of one row in `share`.
-
-    Where rows do not belong together, each is a group.
-    """
+    """Return the hashes of features, the classes and the numbers of one row in `share`."""
     drawn = [
         (hashes[is_drawn], classes[is_drawn], is_drawn)
         for hashes, classes in feature_hashes(data)
         for is_drawn in [hashes % share == 0]
     ]
     hashes, classes, are_drawn = (np.concatenate(each) for each in zip(*drawn, strict=True))
-    rows = np.flatnonzero(are_drawn)
-    return hashes, classes, data.groups.of_rows[rows].astype(np.intp) if data.groups else rows
+    return hashes, classes, np.flatnonzero(are_drawn)
 
 
 def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

@@ -99,7 +99,7 @@ class Dates(Notation):
             return super().text(number)
 
     def why_not(self, cell: str) -> str:
-        example = self.text((EXAMPLE - EPOCH) / timedelta(days=1))
+        example = EXAMPLE.strftime(self.written)
         return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
 
 

@@ -109,8 +109,9 @@ class Table:
         broken = broken_cells(chunk.lines, delimiter)
         for _, row in numbered_rows(text, self.layout, self.path):
             for name, cell in zip(self.names, row, strict=True):
-                is_row = cell.count(delimiter) >= delimiters or cell.startswith(broken)
-                if "\n" in cell and is_row:
+                if "\n" not in cell:
+                    continue
+                if cell.count(delimiter) >= delimiters or cell.startswith(broken):
                     return f"column {shown(name)}: {quoted(cell)}"
         return ""
 

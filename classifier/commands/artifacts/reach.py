@@ -32,7 +32,7 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     source = str(lock.params("fetch").get("fetch.source", ""))
     if source.lower().startswith("file://"):
         yield f"fetch.source: {source}: is on this machine only; copy it into {SOURCES}"
-    files = [str(LOCK), *tables_and_code(repo, source), *linked_table(source)]
+    files = [str(LOCK), *tables_and_code(repo, lock, source), *linked_table(source)]
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
         if out.status():
@@ -63,9 +63,9 @@ def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
             yield str(path)
 
 
-def tables_and_code(repo: Repo, source: str) -> list[str]:
+def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     """Return the files that the stages have read, apart from what other stages have written."""
-    written = read_lock().outs()
+    written = lock.outs()
     deps = (dep for stage in repo.index.stages if stage.cmd for dep in stage.deps)
     read = {
         relative(dep.fs_path, dep)

@@ -4,14 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import product
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from classifier.base.csv_dialect import NumberFormat
-from classifier.base.errors import UserError, listed, quoted, shown
+from classifier.base.errors import UserError, did_you_mean, listed, quoted, shown
 from classifier.preparing.numbering import way_of_numbering
 from classifier.preparing.storing import name_the_rows, words_for_gaps
 from classifier.table.cells import (
@@ -217,8 +216,7 @@ def with_label(columns: Sequence[Column], wanted: str | None, rows: int) -> list
             raise UserError("no column has few values; name the one to predict with --label")
         chosen, why = fitting[-1], "the last column of few values; --label names another"
     elif wanted not in names:
-        alike = get_close_matches(wanted, names, 1)
-        hint = f", did you mean {shown(alike[0])}?" if alike else ""
+        hint = did_you_mean(wanted, names)
         raise UserError(f"--label: no column {quoted(wanted)} among {listed(names)}{hint}")
     else:
         chosen, why = wanted, "as --label says"

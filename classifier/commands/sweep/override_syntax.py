@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import inf
 from typing import Any
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, did_you_mean
 from classifier.base.paths import PARAMS
 from classifier.params import Params
 
@@ -51,8 +50,7 @@ def _require_param(key: str) -> None:
     sections = Params.of_stages()
     known = [f"{name}.{leaf}" for name in sections for leaf in sections[name].model_fields]
     if key not in known:
-        close = get_close_matches(key, known, n=1)
-        hint = f", did you mean {close[0]}?" if close else f"; {PARAMS} has them all"
+        hint = did_you_mean(key, known) or f"; {PARAMS} has them all"
         raise UserError(f"{key}: unknown param{hint}")
 
 
