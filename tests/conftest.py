@@ -53,8 +53,10 @@ OUTS = {
 
 
 def pytest_configure() -> None:
-    """Let tests find the commands of this environment."""
+    """Let tests find the commands of this environment, and be in no `make` that runs them."""
     os.environ["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ["PATH"]])
+    for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a `make` of a test would write more
+        os.environ.pop(variable, None)
 
 
 @pytest.fixture(scope="session", autouse=True)
