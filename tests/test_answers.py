@@ -61,16 +61,30 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(answers):
     assert answers.scores()["roc_auc"] == pytest.approx(np.mean(areas), abs=1e-9)
 
 
-def test_a_class_that_no_row_has_has_no_area():
-    model = np.zeros((1, 2), np.int32)
-    actual = np.array([0, 1], np.int32)
-    found = OutOfFold(
-        actual, actual[None], model.astype(float), model, np.arange(2, dtype=np.int32)
+def answers_for(actual: list[int], probabilities: list[list[float]]) -> Answers:
+    """One repeat, in which each row gets the class that is most probable."""
+    of_rows, model = np.array(actual, np.int32), np.zeros((1, len(actual)), np.int32)
+    chances = np.array([probabilities], np.float32)
+    predicted, numbers = (
+        chances.argmax(axis=-1).astype(np.int32),
+        np.arange(len(actual), dtype=np.int32),
     )
-    answers = Answers(found, np.array([[[0.8, 0.1, 0.1], [0.1, 0.9, 0]]], np.float32), CLASSES)
+    return Answers(
+        OutOfFold(of_rows, predicted, model.astype(float), model, numbers), chances, CLASSES
+    )
+
+
+def test_a_class_that_no_row_has_has_no_area():
+    answers = answers_for([0, 1], [[0.8, 0.1, 0.1], [0.1, 0.9, 0]])
     scores = answers.scores()
     assert (scores["roc_auc"], scores["balanced_accuracy"]) == (1, 1)
     assert [one["rows"] for one in answers.per_class.values()] == [1, 1, 0]
+
+
+def test_one_class_alone_has_no_area():
+    scores = answers_for([1, 1], [[0.8, 0.1, 0.1], [0.1, 0.9, 0]]).scores()
+    assert "roc_auc" not in scores
+    assert scores["balanced_accuracy"] == 0.5
 
 
 def test_the_calibration_error_is_the_gap_in_each_tenth_of_confidence(answers):

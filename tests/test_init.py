@@ -188,7 +188,8 @@ def test_settings_follow_and_the_table_is_prepared(project):
     assert settings["prepare"] | {"na_values": None} == {
         "delimiter": ",", "encoding": "utf-8", "header": True, "label": "churned",
         "features": None, "exclude": ["id", "name"], "text": ["zip"],
-        "dates": {"signed_up": "%d.%m.%Y"}, "numbers": {"price": "1,234.5"}, "na_values": None,
+        "dates": {"signed_up": "%d.%m.%Y"}, "numbers": {"price": "1,234.5"}, "group": None,
+        "time": None, "na_values": None,
         "missing": "impute", "unknown": "ignore", "max_categories": 1000, "test_size": 0.0,
     }  # fmt: skip
     assert {"N/A", "n/a"} < {*settings["prepare"]["na_values"]}
@@ -199,6 +200,15 @@ def test_settings_follow_and_the_table_is_prepared(project):
         "signed_up", "price", "zip", "plan", "age",
     ]  # fmt: skip
     assert found.inputs == np.load(folder / "data/prepared/train/features.npy").shape[1]
+
+
+def test_nothing_but_the_seeds_stays_of_another_table(project):
+    table = project() / "table.csv"
+    table.write_text("x,y\n1.5,a\n2.5,b\n")
+    settings = look_at_table(table, "y").settings()
+    params = yaml.safe_load(PARAMS)
+    kept = {section: params[section].keys() - settings[section].keys() for section in settings}
+    assert kept == {key: {"seed"} for key in ("prepare", "crossval", "train")}
 
 
 def test_comments_and_all_other_lines_stay():

@@ -49,7 +49,7 @@ def test_signs_currencies_and_percents(like, cell, number):
         ("1,234.5", "12,34"), ("1,234.5", "1,2345"), ("1,234.5", "--5"), ("1,234.5", "(-5)"),
         ("1,234.5", "5 kg"), ("1,234.5", ""), ("1,234.5", "\u0663"), ("1,234.5", "1" * 40),
         ("1.234,5", "1.5"), ("1234,5", "1.234,5"), ("1 234.5", "1  234"),
-        ("1,234.5", "NAN5"), ("1,234.5", "."),
+        ("1.234,5", "1.234E-07"), ("1,234.5", "1,234E-07"), ("1,234.5", "NAN5"), ("1,234.5", "."),
         ("1,234.5", "JAN 2020"), ("1,234.5", "EURUSD 5"), ("1,234.5", "DLH123"),
     ],
 )  # fmt: skip
@@ -180,6 +180,8 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
          "prepare.dates: '%d.%m.': should say year, month and day, as %Y-%m-%d does"),
         (TABLE, {"dates": {"day": "%d.%m.%y"}}, "as %Y-%m-%d does, and years in four digits"),
         (TABLE, {"dates": {"day": "%d.%m.%Y %I:%M"}}, "'%d.%m.%Y %I:%M': should say year, month "),
+        (TABLE, {"dates": {"day": "%d.%m.%Y %H:%M %Z"}},
+         "'%d.%m.%Y %H:%M %Z': %Z reads other zones on each machine; write out UTC, or take %z"),
         (TABLE, {"numbers": {"price": "1"}}, "prepare.numbers: '1': should be '1,234.5', "),
     ],
 )  # fmt: skip

@@ -76,14 +76,23 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     assert all(name in shown for name in swept.experiments())
 
 
-def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch):
+@pytest.mark.parametrize(
+    ("missing", "swept", "named"),
+    [
+        ("impute", ["prepare.group", "prepare.exclude", "train.seed"], ["prepare.group"]),
+        ("drop", ["prepare.exclude", "train.seed"], ["prepare.exclude"]),
+        ("error", ["prepare.exclude"], []),
+    ],
+)
+def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch, missing, swept, named):
     change = Change("accuracy", 0.5, 0.6, Interval(0.1, 0.05, 0.15))
     monkeypatch.setattr(command, "best_of", lambda _: command.Best(change, 2, None))
-    trial = Trial("sweep-1", {"prepare.group": "p", "train.seed": 1}, ())
-    results: Any = SimpleNamespace(
-        baseline=SimpleNamespace(commit="a" * 40), best_first=lambda: [(trial, {})]
-    )
-    assert "in other folds, by prepare.group: what differs" in command.verdict(results)
+    trial = Trial("sweep-1", dict.fromkeys(swept), ())
+    baseline = Baseline("a" * 40, {"prepare.missing": missing})
+    results: Any = SimpleNamespace(baseline=baseline, best_first=lambda: [(trial, {})])
+    said = command.verdict(results)
+    assert (f"in other folds, by {', '.join(named)}: what" in said) == bool(named)
+    assert ("other rows" in said) == bool(named)
 
 
 def test_the_first_line_is_what_trials_are_to_be_better_than(grid):

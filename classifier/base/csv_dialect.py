@@ -29,6 +29,10 @@ def _encoding(name: str) -> str:
 
 
 def _date_format(written: str) -> str:
+    if "%Z" in written.replace("%%", ""):
+        raise ValueError(
+            "%Z reads other zones on each machine; write out UTC, or take %z for +0100"
+        )
     time = datetime(1931, 2, 28, 13, 45, tzinfo=UTC)  # %y has 2031, %I without %p the night
     try:
         found = datetime.strptime(time.strftime(written), written)

@@ -31,11 +31,17 @@ class Answers:
     classes: list[str]
 
     def scores(self) -> dict[str, float]:
-        """Return what is worth knowing of all answers, over every repeat."""
+        """Return what is worth knowing of all answers, over every repeat.
+
+        No `roc_auc` where all rows are of one class: there is no rest to tell it from.
+        """
         recalls = [one["recall"] for one in self.per_class.values() if one["rows"]]
+        of_pairs = {}
+        if len(recalls) > 1:
+            of_pairs = {"roc_auc": roc_auc(self.probabilities, self.found.actual)}
         return {
             "balanced_accuracy": float(np.mean(recalls)),
-            "roc_auc": roc_auc(self.probabilities, self.found.actual),
+            **of_pairs,
             "brier": brier(self.probabilities, self.found.actual),
             "confidence": float(self.confidence.mean(dtype=float)),
             "calibration_error": calibration_error(self.reliability),

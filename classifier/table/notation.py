@@ -134,11 +134,12 @@ class Amounts(Notation):
         found = self.pattern.fullmatch(text[1:-1] if is_negative else text)
         if not found or sum(map(found["sign"].count, "-+\u2212")) + is_negative > 1:
             return None
-        if not self.is_in_unit(text):
-            return None
+        whole = found["whole"] or "0"
+        if not self.is_in_unit(text) or (found["power"] and not whole.isdigit()):
+            return None  # nobody separates thousands before a power of ten
         is_negative = is_negative or "-" in found["sign"] or "\u2212" in found["sign"]
-        whole = re.sub("[^0-9]", "", found["whole"] or "0")
-        size = float(f"{whole}.{found['part'] or 0}{found['power'] or ''}")
+        digits = re.sub("[^0-9]", "", whole)
+        size = float(f"{digits}.{found['part'] or 0}{found['power'] or ''}")
         return None if size >= FLOAT32_LIMIT else -size if is_negative else size
 
     def is_in_unit(self, cell: str) -> bool:

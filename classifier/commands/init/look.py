@@ -62,6 +62,8 @@ class Look:
             "text": [self.key(column) for column in self.of_kind("digits")],
             "dates": {self.key(each): each.meaning.written for each in self.of_kind("date")},
             "numbers": {self.key(each): each.meaning.written for each in self.of_kind("amount")},
+            "group": None,
+            "time": None,
             "na_values": [*self.layout.na_values, *words],
             "missing": "impute" if any(column.gaps for column in self.features) else "error",
             "unknown": "ignore",

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import product
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import numpy as np
 import typer
 
+from classifier.base.dvc_lock import OF_GAPS
 from classifier.base.errors import UserError
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress, say
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 BEST = 10  # rows of the table
 # Params that say which rows, in which folds, a trial is tested on.
 OF_THE_TEST = (
-    "crossval.", "fetch.", "prepare.group", "prepare.label", "prepare.missing", "prepare.seed",
-    "prepare.test_size", "prepare.time",
+    "crossval.", "fetch.", "prepare.group", "prepare.header", "prepare.label", "prepare.missing",
+    "prepare.seed", "prepare.test_size", "prepare.time",
 )  # fmt: skip
 MOST_ANSWERS = 100_000_000  # of all trials, that are read to tell what the best is worth
 LAST_LINES = 4  # of the log of a trial that has failed
@@ -408,11 +409,17 @@ def verdict(results: Results) -> str:
     )
     if found.worth is not None:
         words += f"\nCorrected for having been chosen, the best of them is worth {found.worth:.4f}."
-    swept = results.best_first()[0][0].params
-    if others := [key for key in swept if key.startswith(OF_THE_TEST)]:
+    if others := of_the_test(results.best_first()[0][0].params, results.baseline):
         words += f"\nTrials were tested on other rows or in other folds, by {', '.join(others)}: "
         words += "what differs may be how hard the test is, not how good the model is."
     return words
+
+
+def of_the_test(swept: Iterable[str], baseline: "Baseline") -> list[str]:
+    """Return the swept params that decide on which rows, in which folds, a trial is tested."""
+    drops = baseline.params["prepare.missing"] == "drop"  # the rows with gaps in some columns
+    those = (*OF_THE_TEST, *(f"prepare.{key}" for key in OF_GAPS if drops))
+    return [key for key in swept if key.startswith(those)]
 
 
 def to_json(results: Results) -> str:
