@@ -181,7 +181,9 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
         (TABLE, {"dates": {"day": "%d.%m.%y"}}, "as %Y-%m-%d does, and years in four digits"),
         (TABLE, {"dates": {"day": "%d.%m.%Y %I:%M"}}, "'%d.%m.%Y %I:%M': should say year, month "),
         (TABLE, {"dates": {"day": "%d.%m.%Y %H:%M %Z"}},
-         "'%d.%m.%Y %H:%M %Z': %Z reads other zones on each machine; write out UTC, or take %z"),
+         "'%d.%m.%Y %H:%M %Z': should have %z, for .0100, or a plain UTC: %Z depends on"),
+        (TABLE, {"dates": {"day": "%d.%m.%Y %H:%M %p"}},
+         "should have %I beside %p: with %H, PM is "),
         (TABLE, {"numbers": {"price": "1"}}, "prepare.numbers: '1': should be '1,234.5', "),
     ],
 )  # fmt: skip

@@ -51,6 +51,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
         ["column y: N/A, None may stand for no value; see prepare.na_values"]),
+    "empty cells, where na_values leaves them out": (
+        "x,y\n1,a\n3,\n4,b\n5,\n", NAMED | {"na_values": ["-999"]},
+        ["column y: '' may stand for no value; see prepare.na_values"]),
     "rows that are left out": (
         "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
         ["rows with gaps left out: 1 of 3; prepare.missing: impute"]),

@@ -29,10 +29,11 @@ def _encoding(name: str) -> str:
 
 
 def _date_format(written: str) -> str:
-    if "%Z" in written.replace("%%", ""):
-        raise ValueError(
-            "%Z reads other zones on each machine; write out UTC, or take %z for +0100"
-        )
+    directives = {*re.findall("%(.)", written)}
+    if "Z" in directives:
+        raise ValueError("should have %z, for +0100, or a plain UTC: %Z depends on the machine")
+    if "p" in directives and "I" not in directives:
+        raise ValueError("should have %I beside %p: with %H, PM is read as AM")
     time = datetime(1931, 2, 28, 13, 45, tzinfo=UTC)  # %y has 2031, %I without %p the night
     try:
         found = datetime.strptime(time.strftime(written), written)

@@ -113,6 +113,7 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
     def __init__(self, folder: Path, inputs: int, classes: int, kinds: Kinds = NUMBERS) -> None:
         self.features = ArrayWriter(folder / "features.npy", inputs, np.float32)
         self.labels = ArrayWriter(folder / "labels.npy", classes, np.uint8)
+        self.one_hot = np.eye(classes, dtype=np.uint8)
         write_text(folder / "kinds.json", kinds.model_dump_json() + "\n")
 
     def append(
@@ -124,7 +125,7 @@ class DatasetWriter(AbstractContextManager["DatasetWriter"]):
 
     def append_labels(self, class_index: npt.NDArray[np.integer[Any]]) -> None:
         """Write the classes of rows whose features come from elsewhere."""
-        self.labels.append(class_index[:, None] == np.arange(self.labels.columns))
+        self.labels.append(self.one_hot.take(class_index, axis=0))
 
     def __exit__(self, *_: object) -> None:
         self.features.__exit__()

@@ -31,7 +31,7 @@ WRITTEN = re.compile(
 NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # those that params.yaml ships with
 # What else may stand for no value, in any case; all but the last line does for pandas.
 WORDS_FOR_GAPS = {
-    "n/a", "na", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "none", "null",
+    "", "n/a", "na", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "none", "null",
     "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
     "-", "--", ".",
 }  # fmt: skip
