@@ -6,6 +6,7 @@ Where a test waits for a random time, its output names the seed; KILL_SEED=... r
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ SHORT = {"fetch": 0.3, "prepare": 0.6}  # seconds that a stage runs at least, of
 RWLOCK = ".dvc/tmp/rwlock"
 # DVC writes these two in place: a kill at that moment cuts one.
 CURES = {"dvc.lock": "git checkout dvc.lock", RWLOCK: f"rm {RWLOCK}"}
+OF_DVC = re.compile(r"/\.[\w-]{22}\.tmp$")  # a copy that it has not renamed yet
 
 
 class Repro:
@@ -142,6 +144,11 @@ def mend_what_dvc_was_writing(clone: Clone, whole: Clone) -> None:
             clone.run(*CURES[path].split())
 
 
+def files_but_dvcs(clone: Clone) -> dict[str, bytes]:
+    """Return the files of a clone but for what DVC leaves where it is killed as it copies one."""
+    return {path: content for path, content in clone.files().items() if not OF_DVC.search(path)}
+
+
 def is_json(text: str) -> bool:
     try:
         json.loads(text)
@@ -162,7 +169,7 @@ def kill_and_run_again(
     mend_what_dvc_was_writing(clone, whole)
     again = clone.dvc("repro")
     assert clone.stages_run(again) in ([stage], []), "none if it was killed behind its end"
-    assert clone.files() == whole.files()
+    assert files_but_dvcs(clone) == whole.files()
     assert clone.read("dvc.lock") == whole.read("dvc.lock")
 
 
@@ -209,6 +216,31 @@ def test_what_dvc_was_writing_when_it_was_killed_is_told(copied, reproduced, pat
     assert copied.read(path).endswith("half")
     mend_what_dvc_was_writing(copied, reproduced)
     assert copied.stages_run(copied.dvc("repro")) == []
+
+
+# Where DVC copies an artifact back from the cache, it is killed before it renames the copy.
+KILLED_AS_DVC_COPIES = """
+import os, signal, sys
+from dvc.repo import Repo
+from dvc_objects.fs import local
+
+def copy(source, target, **_):
+    open(target, "wb").write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+local.copyfile = copy
+Repo().reproduce("train", force=True)
+"""
+
+
+def test_what_dvc_was_copying_when_it_was_killed_is_no_artifact(undone, reproduced):
+    clone = undone("prepare")
+    killed = clone.run(sys.executable, "-c", KILLED_AS_DVC_COPIES, "dvc", check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    [left] = [path for path in clone.files() if OF_DVC.search(path)]
+    assert clone.run("git", "check-ignore", left).stdout.strip() == left
+    clone.dvc("repro")
+    assert files_but_dvcs(clone) == reproduced.files()
 
 
 def test_a_second_run_is_told_who_holds_the_lock(undone, reproduced):
