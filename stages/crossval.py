@@ -6,6 +6,7 @@ would do: the most frequent class, or a network without hidden layers.
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from classifier.base.process import run
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
+from classifier.rows.groups import NEVER, Groups
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
 from classifier.scoring.baselines import majority
 from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
@@ -49,7 +51,7 @@ def main() -> None:
         write_nothing()
         return
     data = open_dataset(TRAINING_ROWS)
-    say_how_many_are_copies(data)
+    say_how_many_are_copies(data, settings)
     say_if_models_are_hardly_tested(data, settings)
     found, probabilities, of_members = cross_validate(data, settings, recipe)
     baselines = {"majority": majority(found, known_classes(data, settings))}
@@ -96,7 +98,9 @@ def say_if_models_are_hardly_tested(data: Dataset, settings: Crossval) -> None:
         )
 
 
-def say_how_many_are_copies(data: Dataset) -> None:
+def say_how_many_are_copies(data: Dataset, settings: Crossval) -> None:
+    if data.groups and data.groups.in_time:  # those of one stretch are apart from no other
+        data = replace(data, groups=Groups(fold_of_rows(data, settings, repeat=1) - NEVER))
     if copies := count_copies(data):
         print(
             f"crossval: {copies:,} of {len(data):,} rows are duplicates; a "

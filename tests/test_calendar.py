@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from classifier.base.errors import UserError
 from classifier.evaluating.forward import network_of, prepared_inputs
+from classifier.evaluating.unfamiliar import count_unfamiliar, unfamiliar_lines
 from classifier.model.fill_and_scale import NOTHING, learn
 from classifier.model.network import dense_layers
 from classifier.params import load_params
@@ -76,6 +77,16 @@ def test_days_stay_and_a_gap_has_no_month(prepared):
     ]
     assert np.array_equal(rows[:, 0], [19722, 19782, np.nan, 19783], equal_nan=True)
     assert np.array_equal(schema.encode(schema.row(["2024-03-01", "4"])), rows[3:])
+
+
+def test_a_weekday_that_no_row_trained_on_has_is_told(prepared):
+    schema = Schema.load(prepared(TABLE, **SETTINGS, dates={"day": BOTH}) / "schema.json")
+    assert (schema.numbers[0].untrained or [])[-4:] == [f"weekday={n}" for n in (1, 2, 3, 6)]
+    monday, thursday, gap = (schema.row([day, "2"]) for day in ("2024-02-26", "2024-02-29", ""))
+    [told] = unfamiliar_lines(schema, count_unfamiliar(schema, monday))
+    assert told.startswith("column day: the row has a month or weekday that the model was not tra")
+    for familiar in (thursday, gap):
+        assert [*unfamiliar_lines(schema, count_unfamiliar(schema, familiar))] == []
 
 
 @pytest.mark.parametrize("parts", [["weekday"], ["weekday", "month"]])

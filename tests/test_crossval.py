@@ -23,6 +23,7 @@ from classifier.model.network import build_network, compile_network
 from classifier.model.runtime import keras, tf
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, Kinds, open_dataset
+from classifier.rows.groups import Groups
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
 from classifier.scoring.answers import Answers
@@ -458,11 +459,27 @@ def test_of_models_that_are_tested_on_one_row_nothing_is_said_of_one(iris, shipp
     assert "nothing tells how much models differ" in capsys.readouterr().err
 
 
-def test_rows_that_stand_more_than_once_are_told(iris, capsys):
-    crossval.say_how_many_are_copies(Dataset(iris.features[[0, 1, 0, 2, 0]], iris.labels[:5]))
-    crossval.say_how_many_are_copies(Dataset(iris.features[:3], iris.labels[:3]))
+def test_rows_that_stand_more_than_once_are_told(iris, ten, capsys):
+    copied = Dataset(iris.features[[0, 1, 0, 2, 0]], iris.labels[:5])
+    crossval.say_how_many_are_copies(copied, ten)
+    crossval.say_how_many_are_copies(Dataset(iris.features[:3], iris.labels[:3]), ten)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("crossval: 3 of 5 rows are duplicates; a model that")
+
+
+@pytest.mark.parametrize(("distance", "copies"), [(1, 0), (20, 2)])
+def test_copies_within_a_stretch_of_time_are_known_to_no_model_that_is_tested_on_them(
+    iris, capsys, distance, copies
+):
+    rows = np.arange(40)
+    rows[15 + distance] = 15
+    times = Groups(np.arange(40, dtype=np.int32), in_time=True)
+    features = rows[:, None].astype(np.float32)
+    data = Dataset(features, iris.labels[:40], groups=times)
+    folds = Crossval(folds=3, repeats=1, probabilities=True, seed=1)
+    crossval.say_how_many_are_copies(data, folds)
+    told = capsys.readouterr().err
+    assert (f"crossval: {copies} of 40 rows are duplicates" in told) == bool(told) == bool(copies)
 
 
 def test_long_work_is_announced(capsys):

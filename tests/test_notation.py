@@ -79,6 +79,24 @@ def test_any_day_is_so_many_after_1970(days, written):
     assert Dates(written).text(days) == day.strftime(written)
 
 
+@pytest.mark.parametrize(
+    ("written", "cell", "is_date"),
+    [
+        ("%d.%m.%Y %H:%M", " 1.2.2010  9:05 ", True),
+        ("%d %b %Y", "01 jan 2010", True),
+        ("%Y-%m-%dT%H:%M:%S%z", "2010-01-01T09:05:00Z", True),
+        ("%H:%M:%S.%f %d.%m.%Y", "09:05:00.5 1.1.2010", True),
+        ("%Y-%m-%d", "0001-01-01", True),
+        ("%m/%d/%Y %I%M %p", "03/21/2021 0115 PM", True),
+        ("%m/%d/%Y %I%M %p", "03/21/2021 115 PM", False),
+        ("%m/%d/%Y %H:%M %p", "03/21/2021 04:30 PM", False),
+        ("%a %Y-%m-%d", "Mon 2021-03-02", False),
+    ],
+)
+def test_a_date_is_read_only_as_it_would_be_written(written, cell, is_date):
+    assert (Dates(written).number(cell) is not None) == is_date
+
+
 @pytest.mark.parametrize("cell", ["201011", "2010111", "20101", "2010-01-01"])
 def test_digits_alone_are_a_date_only_if_all_are_there(cell):
     assert Dates("%Y%m%d").number(cell) is None

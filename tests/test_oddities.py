@@ -136,6 +136,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "long ids that float makes one": (
         "x,y\n" + "1.5,9007199254740992\n2.5,9007199254740993\n" * 3, NAMED),
+    "longer ids, which a decimal number of usual length makes one": (
+        "x,y\n" + "".join(f"{n}.5,{'3' * 35}{n % 2}\n" for n in (1, 3, 2, 4)), NAMED),
+    "hashes that look like zero times a power of ten": (
+        "x,y\n" + "1.5,0e46209743190650901956\n2.5,0e83040045199349405802\n" * 3, NAMED),
     "text without a header": (TEXT.removeprefix("c,y\n"), {"header": False, "label": 1}),
     "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
     "numbers that grow, a category in several rows": (

@@ -19,12 +19,14 @@ NAMED = 3  # columns in a line
 class Unfamiliar:
     """How many rows there are, and how many of them have what no row trained on had.
 
-    unknown: with an unknown category, (texts,); outside: with a number below the lowest or above
+    unknown: with an unknown category, (texts,); untrained: with a month or weekday of which no row
+    trained on is, (number features,); outside: with a number below the lowest or above
     the highest, (number features,), and in any of them; empty: without any value.
     """
 
     rows: int
     unknown: npt.NDArray[np.intp]
+    untrained: npt.NDArray[np.intp]
     outside: npt.NDArray[np.intp]
     outside_in_any: int
     empty: int
@@ -35,11 +37,12 @@ class Unfamiliar:
 
 def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
     """Return what of the rows is unfamiliar."""
-    outside = schema.outside(rows.numbers)
+    outside, dated = schema.outside(rows.numbers), zip(schema.numbers, rows.numbers.T, strict=True)
     empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
     return Unfamiliar(
         rows=len(rows.numbers),
         unknown=(rows.codes == UNKNOWN).sum(axis=0),
+        untrained=np.array([date.is_untrained(days).sum() for date, days in dated], np.intp),
         outside=outside.sum(axis=0),
         outside_in_any=int(outside.any(axis=1).sum()),
         empty=int(empty.sum()),
@@ -59,6 +62,12 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
             yield (
                 f"column {shown(text.name)}: {part(count, found.rows)} a value that the model was "
                 f"not trained on (known: {listed(text.categories)})"
+            )
+    for date, count in zip(schema.numbers, found.untrained.tolist(), strict=True):
+        if count:
+            yield (
+                f"column {shown(date.name)}: {part(count, found.rows)} a month or weekday that the "
+                f"model was not trained on ({listed(date.untrained or [])})"
             )
     if found.outside_in_any:
         of_columns = zip(schema.numbers, found.outside.tolist(), strict=True)

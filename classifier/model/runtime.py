@@ -60,6 +60,7 @@ with _quiet_import():
     import keras
     import tensorflow as tf
 
+tf.get_logger().setLevel("ERROR")  # it warns of folds whose sizes differ
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 # Operations of a small network are shorter than a change of threads.
 tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -11,6 +11,7 @@ from classifier.base.errors import UserError, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import TRAIN
 from classifier.preparing.storing import StoredRows
+from classifier.table.calendar import DatePart, inputs_of, names_of
 from classifier.table.notation import Amounts, Dates
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
@@ -33,12 +34,17 @@ def find_features(
     require_told_apart(columns.table, numbers_close_together(columns, rows))
     lowest, highest = np.full((2, len(columns.table.numbers)), np.nan, np.float32)
     found = {name: np.empty(0, np.int32) for name in columns.texts}
+    parts = {name: parts_of(columns.table, name) for name in columns.table.numbers}
+    trained = {name: np.zeros(len(names_of(parts[name])), bool) for name in parts if parts[name]}
     for block in rows.blocks():
         chosen = splits[block] == TRAIN
-        part = rows.features[block] if chosen.all() else rows.features[block][chosen]
-        lowest = np.fmin(lowest, reduced(np.fmin, part.numbers))
-        highest = np.fmax(highest, reduced(np.fmax, part.numbers))
-        for (name, known), codes in zip(found.items(), part.codes.T, strict=True):
+        these = rows.features[block] if chosen.all() else rows.features[block][chosen]
+        lowest = np.fmin(lowest, reduced(np.fmin, these.numbers))
+        highest = np.fmax(highest, reduced(np.fmax, these.numbers))
+        for name, were in trained.items():
+            days = these.numbers[:, columns.table.numbers.index(name)]
+            trained[name] = were | inputs_of(days, parts[name]).any(axis=0)
+        for (name, known), codes in zip(found.items(), these.codes.T, strict=True):
             if len(known) < len(rows.vocabularies[name].places):
                 found[name] = pd.unique(np.append(known, codes[codes != MISSING]))
     limits = zip(columns.table.numbers, map(written, lowest), map(written, highest), strict=True)
@@ -47,7 +53,19 @@ def find_features(
     categories = {
         n: [values[n][code] for code in codes] for n, codes in found.items() if len(codes)
     }
-    return [feature_of(name, columns.table, ranges, categories) for name in columns.features]
+    untrained = {
+        name: [each for each, is_in in zip(names_of(parts[name]), some, strict=True) if not is_in]
+        for name, some in trained.items()
+    }
+    return [
+        feature_of(name, columns.table, ranges, categories, untrained) for name in columns.features
+    ]
+
+
+def parts_of(table: Table, name: str) -> tuple[DatePart, ...]:
+    """Return the parts of a column of dates that are inputs too."""
+    notation = table.notation(name)
+    return notation.parts if isinstance(notation, Dates) else ()
 
 
 def reduced(function: np.ufunc, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -100,7 +118,11 @@ def require_told_apart(table: Table, names: Iterable[str]) -> None:
 
 
 def feature_of(
-    name: str, table: Table, ranges: dict[str, list[float]], categories: dict[str, list[str]]
+    name: str,
+    table: Table,
+    ranges: dict[str, list[float]],
+    categories: dict[str, list[str]],
+    untrained: dict[str, list[str]],
 ) -> Feature:
     """Return a number with its range, or a text with its categories.
 
@@ -112,7 +134,8 @@ def feature_of(
         return NumberFeature(
             name=name,
             date=notation.written if isinstance(notation, Dates) else None,
-            parts=([*notation.parts] or None) if isinstance(notation, Dates) else None,
+            parts=[*parts_of(table, name)] or None,
+            untrained=untrained.get(name) or None,
             like=notation.written if isinstance(notation, Amounts) else None,
             unit=notation.unit if isinstance(notation, Amounts) else None,
             lowest=lowest,

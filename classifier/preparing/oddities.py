@@ -5,7 +5,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from decimal import Decimal
+from decimal import Context
 from itertools import islice
 from typing import Literal, NamedTuple
 from unicodedata import normalize
@@ -29,6 +29,7 @@ LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 DELIMITERS = ",;\t|"
+MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
 
 class Oddity(NamedTuple):
@@ -224,8 +225,10 @@ def told_apart(one: str, other: str) -> list[str]:
 
 def as_read(value: str) -> str:
     """Return what people read: the number, or the letters without case, width, space and marks."""
-    if is_number(value):
-        return str(Decimal(value.strip()).normalize())  # of long ids, float makes one
+    exact = Context(prec=len(value) + 1, traps=[])  # of long ids, float makes one
+    number = exact.create_decimal(value.strip() if is_number(value) else "nan")
+    if number.is_finite() and abs(number.adjusted()) < MOST_DIGITS:
+        return str(number.normalize(exact))
     folded = normalize("NFKC", normalize("NFKC", value).casefold())
     return "".join(c for c in folded if c.isprintable() and not c.isspace())
 

@@ -1,5 +1,6 @@
 """Month and weekday of a day as one-hot inputs, of which January and Monday are the first."""
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -7,6 +8,16 @@ import numpy.typing as npt
 
 DatePart = Literal["month", "weekday"]
 WIDTHS: dict[DatePart, int] = {"month": 12, "weekday": 7}  # inputs of each
+
+
+def names_of(parts: Iterable[DatePart]) -> list[str]:
+    """Return what each input of the parts is, as month=1."""
+    return [f"{part}={place + 1}" for part in parts for place in range(WIDTHS[part])]
+
+
+def inputs_of(days: npt.NDArray[np.float32], parts: Sequence[DatePart]) -> npt.NDArray[np.float32]:
+    """Return the inputs of all the parts side by side, as `one_hot` returns those of one."""
+    return np.hstack([one_hot(days, part) for part in parts])
 
 
 def one_hot(days: npt.NDArray[np.float32], part: DatePart) -> npt.NDArray[np.float32]:

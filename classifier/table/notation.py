@@ -25,7 +25,7 @@ CODES = (
 )
 CURRENCY = rf"(?:[$€£¥₹₩₽]|{CODES})"
 UNIT = re.compile(f"{CURRENCY}|%")
-ADJACENT = re.compile("%[YymdjHMS]%[YymdjHMS]")  # digits of which nothing tells where they end
+LOOSE = re.compile("%[fz]")  # of which 5 and 500000, or Z and +00:00, are the same
 
 
 class Notation(ABC):
@@ -82,12 +82,14 @@ class Dates(Notation):
 
     def number(self, cell: str) -> float | None:
         """Return how many days after 1970-01-01 00:00 UTC it is, None where it is no date."""
+        text = cell.strip()
         try:
-            found = datetime.strptime(cell.strip(), self.written)
+            found = datetime.strptime(text, self.written)
         except ValueError:
             return None
-        if ADJACENT.search(self.written) and found.strftime(self.written) != cell.strip():
-            return None  # of 201011, strptime makes 2010-01-01
+        again = text if LOOSE.search(self.written) else found.strftime(self.written)
+        if again != text and but_zeros(again) != but_zeros(text):
+            return None  # of 201011, strptime makes 2010-01-01, and it passes over a wrong weekday
         return (
             (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
         ).total_seconds() / DAY
@@ -101,6 +103,11 @@ class Dates(Notation):
     def why_not(self, cell: str) -> str:
         example = EXAMPLE.strftime(self.written)
         return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
+
+
+def but_zeros(time: str) -> str:
+    """Return a written time without zeros in front of its numbers, in small letters."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(time.split())).casefold()
 
 
 @dataclass(frozen=True)

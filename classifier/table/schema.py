@@ -16,7 +16,7 @@ from classifier.base.csv_dialect import DateFormat, NumberFormat
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file, shortened, shown
 from classifier.base.files import write_text
 from classifier.rows.dataset import Kinds
-from classifier.table.calendar import WIDTHS, DatePart, one_hot
+from classifier.table.calendar import WIDTHS, DatePart, inputs_of, names_of
 from classifier.table.cells import Layout, counted, gap_advice, missing_value, unknown_value
 from classifier.table.notation import PLAIN, Amounts, Dates, Notation
 
@@ -90,6 +90,7 @@ class NumberFeature(_Model):
     name: str
     date: DateFormat | None = None  # as in prepare.dates
     parts: list[DatePart] | None = None  # as there
+    untrained: list[str] | None = None  # of month=1, weekday=7 and so on, what no such row has
     like: NumberFormat | None = None  # as in prepare.numbers
     unit: str | None = None  # of those: a currency, %, or none
     lowest: FiniteFloat  # of the rows trained on
@@ -114,8 +115,14 @@ class NumberFeature(_Model):
 
     @property
     def input_names(self) -> list[str]:
-        parts = self.parts or ()
-        return [self.name, *(f"{self.name} {p}={n + 1}" for p in parts for n in range(WIDTHS[p]))]
+        return [self.name, *(f"{self.name} {part}" for part in names_of(self.parts or ()))]
+
+    def is_untrained(self, days: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which days are of a month or weekday that no row trained on is of, (rows,)."""
+        if not self.parts or not self.untrained:
+            return np.zeros(len(days), bool)
+        are_untrained = [name in self.untrained for name in names_of(self.parts)]
+        return np.array(inputs_of(days, self.parts)[:, are_untrained].any(axis=1))
 
 
 class TextFeature(_Model):
@@ -184,6 +191,8 @@ class Schema(_Model):
         for number in self.numbers:
             yield f"range of {shown(number.name)}", number.lowest <= number.highest
             yield f"parts of {shown(number.name)}", number.date is not None or not number.parts
+            untrained, parts = {*(number.untrained or ())}, {*names_of(number.parts or ())}
+            yield f"untrained of {shown(number.name)}", untrained <= parts
         yield "classes", self._are_values(self.classes) and len(self.classes) > 1
         yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
         for split in self.counts.values():
@@ -329,7 +338,7 @@ class Schema(_Model):
         for date, days in zip(self.numbers, rows.numbers.T, strict=True):
             if date.parts:
                 first, end = self.spans[date.name]
-                inputs[:, first + 1 : end] = np.hstack([one_hot(days, p) for p in date.parts])
+                inputs[:, first + 1 : end] = inputs_of(days, date.parts)
         for text, codes in zip(self.texts, rows.codes.T, strict=True):
             first, end = self.spans[text.name]
             known = np.flatnonzero(codes >= 0)
