@@ -49,6 +49,7 @@ def measure(command: list[str], folder: Path, clone: Path, part: bool = False) -
     environment = os.environ | {
         "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join([str(WITHOUT_EXTRAS), str(clone)]),
+        "PYTHONDONTWRITEBYTECODE": "",  # whoever has run it before has its modules compiled
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(

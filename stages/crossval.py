@@ -25,7 +25,7 @@ from classifier.base.paths import (
     RELIABILITY,
     TRAINING_ROWS,
 )
-from classifier.base.process import run
+from classifier.base.process import run_stage
 from classifier.base.progress import Progress
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -194,4 +194,4 @@ def by_start(scores: Scores) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

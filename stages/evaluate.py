@@ -31,7 +31,7 @@ from classifier.base.paths import (
     SUMMARY,
     TRAINING_ROWS,
 )
-from classifier.base.process import run
+from classifier.base.process import run_stage
 from classifier.evaluating.forward import load_network
 from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
@@ -107,4 +107,4 @@ def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -10,7 +10,7 @@ from pathlib import Path
 from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import replaced_file
 from classifier.base.paths import RAW
-from classifier.base.process import run
+from classifier.base.process import run_stage
 from classifier.fetching.as_csv import become_csv
 from classifier.fetching.download import download
 from classifier.fetching.parts import find_parts, join
@@ -56,4 +56,4 @@ def check_sha256(settings: Fetch, paths: Iterable[Path]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

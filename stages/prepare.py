@@ -16,7 +16,7 @@ import pandas as pd
 
 from classifier.base.files import quoting, replaced_folder, write_json
 from classifier.base.paths import ODDITIES, PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
-from classifier.base.process import reuse_freed_memory, run
+from classifier.base.process import reuse_freed_memory, run_stage
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
@@ -116,4 +116,4 @@ def first_rows(column: npt.NDArray[np.uint8], wanted: int) -> npt.NDArray[np.int
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -15,7 +15,7 @@ from classifier.base.paths import (
     SCHEMA,
     TRAINING_ROWS,
 )
-from classifier.base.process import run
+from classifier.base.process import run_stage
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
 from classifier.table.schema import Schema
@@ -56,4 +56,4 @@ def environment() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)
