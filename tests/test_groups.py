@@ -190,7 +190,7 @@ def test_a_row_without_a_group_is_refused_or_dropped(prepared):
 
 def test_a_group_that_is_written_in_two_ways_is_told(prepared, capsys):
     prepared(GAP.replace("\n,", "\nP1,"), header=True, label="outcome", group="patient")
-    assert "column patient: 'p1' and 'P1' are two values of it" in capsys.readouterr().err
+    assert "column patient: 'p1' and 'P1' count as two values" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
