@@ -178,7 +178,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     ("path", "content", "words"),
     [
         ("metrics/out_of_fold.csv", "a\n1\n",
-         "metrics/out_of_fold.csv: is not of this dvc.lock; run `dvc repro`"),
+         "metrics/out_of_fold.csv: does not match this dvc.lock; run `dvc repro`"),
         ("dvc.lock", "a: [\n", "dvc.lock: line "),
         ("dvc.lock", "a: 1\n", "dvc.lock: is damaged"),
         ("dvc.lock", None, "has no dvc.lock; `dvc repro` writes it"),

@@ -161,7 +161,7 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     lock.require_one_run(f"{name}: {LOCK}")
     if md5_of_bytes(files[OUT_OF_FOLD]) != lock.outs()[str(OUT_OF_FOLD)].md5:
-        raise UserError(f"{name}: {OUT_OF_FOLD}: is not of this {LOCK}; run `dvc repro`")
+        raise UserError(f"{name}: {OUT_OF_FOLD}: does not match this {LOCK}; run `dvc repro`")
     lock.table()  # raises where the lock does not say
     try:
         found = read_out_of_fold(io.BytesIO(files[OUT_OF_FOLD]))
