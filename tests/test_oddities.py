@@ -37,20 +37,20 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column y: every class contains ';'; is that the delimiter?"]),
     "a quote that is closed too late": (
         'x,c,y\n1,"p,a\n2,q",a\n3,q,b\n4,q,a\n', NAMED,
-        ["column c: 'p,a\\n2,q' is several rows; is a quote not closed?"]),
+        ["column c: 'p,a\\n2,q' spans several rows; is a quote left open?"]),
     "quotes that are not closed, in a column that is no feature": (
         "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
         NAMED | {"features": ["x"]},
-        ["column note: 'size 0,a\\n1,size 1' is several rows; is a quote not closed?"]),
+        ["column note: 'size 0,a\\n1,size 1' spans several rows; is a quote left open?"]),
     "a row that is cut off within quotes, before the last column": (
         'x,note,y\n1,"p",a\n2,"q\n3,"r",b\n4,"p",a\n5,"r",b\n', NAMED,
-        ["column note: 'q\\n3,r\"' is several rows; is a quote not closed?"]),
+        ["column note: 'q\\n3,r\"' spans several rows; is a quote left open?"]),
     "a row that is cut off within quotes in the first column": (
         'note,x,y\n"p",1,a\n"q\n"r",3,b\n"p",4,a\n"r",5,b\n', NAMED,
-        ["column note: 'q\\nr\"' is several rows; is a quote not closed?"]),
+        ["column note: 'q\\nr\"' spans several rows; is a quote left open?"]),
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
-        ["column y: N/A, None may stand for missing values; see prepare.na_values"]),
+        ["column y: N/A, None may mean no value; see prepare.na_values"]),
     "rows that are left out": (
         "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
         ["rows with gaps left out: 1 of 3; prepare.missing: impute"]),
@@ -199,9 +199,7 @@ def test_a_word_for_gaps_is_a_gap_by_default_or_said(prepared, capsys, word, col
     table = "c,y\np,a\nq,b\nq,a\np,b\n{c},{y}\n".format(**cells)
     prepared(table, header=True, label="y", missing="drop")
     left_out = "rows with gaps left out: 1 of 5; "
-    expected = (
-        left_out if word in NA_VALUES else f"column {column}: {word} may stand for missing values"
-    )
+    expected = left_out if word in NA_VALUES else f"column {column}: {word} may mean no value"
     assert capsys.readouterr().err.startswith(f"data/raw.csv: {expected}")
 
 

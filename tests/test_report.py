@@ -255,11 +255,11 @@ def test_it_concludes_at_the_top_and_problems_come_first():
     assert "models on rows not trained on, 95%\u00a0interval" in headline.words
     words = conclusion.markdown()
     assert words.startswith("1 problem and 1 note. Do not use it as it is: it fails.")
-    assert re.search(
-        r"Change in accuracy since HEAD\\~1: worse, -0\.\d{3} \(-.* to -.*\)\.$", words
-    )
+    changed = r"Change in accuracy since HEAD\\~1: worse, -0\.\d{3} \(-.* to -.*\)\.$"
+    assert re.search(changed, words)
     assert [one.name for one in shares.rows] == [
-        "The recipe", "The model that ships", "Always the most frequent class", "Without hidden layers"
+        "The recipe", "The model that ships", "Always the most frequent class",
+        "Without hidden layers",
     ]  # fmt: skip
     assert points.markdown() == "- **problem**: it fails; mend it\n- **note**: a; b"
 
@@ -300,9 +300,8 @@ def test_every_picture_is_told_in_numbers(page):
     told = re.findall(r'<svg [^>]*aria-label="([^"]*)"', page.read_text())
     assert len(told) == page.read_text().count("<svg") == 9
     assert all(re.search(r"\d", words) for words in told)
-    assert re.match(
-        r"\d+ of 1,500 predictions are wrong; most often Iris-v\w+ is taken for", told[0]
-    )
+    wrong = r"\d+ of 1,500 predictions are wrong; most often Iris-v\w+ is taken for"
+    assert re.match(wrong, told[0])
     assert told[2].startswith("Loss while training: 2.648 after the first of 20 epochs, ")
     assert told[7] == (
         "petal_length: median Iris-setosa 1.5, Iris-versicolor 4.35, Iris-virginica 5.55."
@@ -605,7 +604,7 @@ def test_results_of_other_params_in_the_other_revision_are_told(own, capsys):
     own.commit("Another start")
     (own.path / "params.yaml").write_text(whole)
     report(against="HEAD", markdown=True)
-    assert "HEAD: its results are of another train.seed\n" in capsys.readouterr().err
+    assert "HEAD: its results were made with another train.seed\n" in capsys.readouterr().err
 
 
 def test_predictions_of_another_run_are_not_shown(own):
@@ -663,9 +662,8 @@ def test_nothing_that_git_or_dvc_keeps_is_replaced(own):
         ".dvc/config", ".git/config", ".dvc/cache/report.html",
         "link", "folder/params.yaml", "hard link",
     ):  # fmt: skip
-        with pytest.raises(
-            UserError, match=f"^{place}: belongs to the project; choose another file$"
-        ):
+        words = f"^{place}: belongs to the project; choose another file$"
+        with pytest.raises(UserError, match=words):
             refuse_to_replace(Path(place))
     with pytest.raises(UserError, match=r"^params\.yaml: belongs to the project"):
         report(output=Path("params.yaml"))

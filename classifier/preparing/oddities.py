@@ -126,7 +126,7 @@ def odd_gaps(rows: StoredRows) -> Iterator[Oddity]:
     for column, vocabulary in rows.vocabularies.items():
         words = [value for value in vocabulary.places if value.casefold() in WORDS_FOR_GAPS]
         if words:
-            seen = f"column {shown(column)}: {listed(words)} may stand for missing values"
+            seen = f"column {shown(column)}: {listed(words)} may mean no value"
             yield Oddity(seen, "see prepare.na_values")
 
 

@@ -79,7 +79,7 @@ class Look:
             for each in self.columns
         ]
         if self.looked_at < self.rows:
-            yield f"the first {self.looked_at:,} rows, by which the columns are told:"
+            yield f"the first {self.looked_at:,} rows, by which the columns are judged:"
         yield tabulate(table, tablefmt="plain", disable_numparse=True)
         layout, (label,) = self.layout, self.of_kind("label")
         header = "a header" if layout.header else "no header"
