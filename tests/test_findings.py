@@ -344,7 +344,7 @@ def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, g
     )
     lines = summary(schema, {"train": {"rows": ROWS, "accuracy": 0.9}}, good.crossval, findings)
     assert lines == [
-        "200 rows: predicts label (2 classes) from 2 columns",
+        "predicts label (2 classes) from 2 columns; trained on 200 rows",
         "accuracy on rows left out: 0.900 (0.850 to 0.950); 0.500 for always predicting "
         "the most frequent class, 0.500 without hidden layers",
         "problem: e; f",
@@ -361,7 +361,9 @@ def test_the_last_words_of_a_run_are_those_of_the_summary(reproduced, copied):
     said = copied.stage("evaluate").stdout
     written = copied.read("metrics/summary.md").replace("\u00a0", " ")
     assert "".join(f"- {line}\n" for line in said.splitlines()) == written
-    assert said.splitlines()[0] == "150 rows: predicts species (3 classes) from 4 columns"
+    assert (
+        said.splitlines()[0] == "predicts species (3 classes) from 4 columns; trained on 150 rows"
+    )
     assert len(said.splitlines()) == 5
     findings = json.loads(reproduced.read("metrics/findings.json"))
     assert {finding["level"] for finding in findings} == {"note"}

@@ -233,7 +233,7 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     for words in ("CC BY 4.0", "train.epochs", "AVX2", "rows trained on</text>"):
         assert words in text
     assert re.findall(r"<figcaption>(.*)</figcaption>", text) == [
-        "Compared with simpler models; bars show 95% intervals, where there are any",
+        "Compared with simpler models; bars are 95% intervals",
         "Rows: actual class; columns: predicted class; colour: share of the actual class",
         "Share of each class that is predicted correctly",
         "Confidence and accuracy; on the dashed line they are equal",
@@ -258,8 +258,7 @@ def test_it_concludes_at_the_top_and_problems_come_first():
     changed = r"Change in accuracy since HEAD\\~1: worse, -0\.\d{3} \(-.* to -.*\)\.$"
     assert re.search(changed, words)
     assert [one.name for one in shares.rows] == [
-        "The recipe", "The model that ships", "Always the most frequent class",
-        "Without hidden layers",
+        "The recipe", "The model that ships", "The most frequent class", "Without hidden layers"
     ]  # fmt: skip
     assert points.markdown() == "- **problem**: it fails; mend it\n- **note**: a; b"
 

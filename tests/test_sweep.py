@@ -65,9 +65,7 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     assert best.split()[0] in swept.experiments()
     assert best.split()[2:] == ["0.1000", "to", "0.9000", "0.2", "42"]
     assert "2 finished, 2 failed. The best of 2 compared with the default, " in done.stdout
-    assert (
-        "), worse.\nCorrected for having been picked as the best, it is worth 0." in done.stdout
-    )
+    assert "), worse.\nCorrected for having been picked as the best, it is worth 0." in done.stdout
     last = done.stdout.splitlines()[-1]
     assert (
         last == f"`dvc exp apply {best.split()[0]}` adopts the best: its params and its artifacts."

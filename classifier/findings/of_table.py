@@ -83,7 +83,7 @@ def of_rows(train: Dataset) -> Iterator[Finding]:
     copies, contradictory = count_like_others(train)
     if copies:
         seen = f"{copies:,} of {len(train):,} rows are duplicates"
-        advice = "remove any that are copies: rows trained on may also be among those tested on"
+        advice = "remove any that are copies: models may be tested on rows they were trained on"
         yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
         seen = (

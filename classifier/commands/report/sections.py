@@ -67,10 +67,10 @@ AHEAD, NOT_AHEAD = (
     "no clear lead: {ci95_low:+.3f}\u00a0to\u00a0{ci95_high:+.3f}",
 )
 BESIDE = {
-    "shipped": ("The model that ships", "may score anywhere in this range"),
-    "one_network": ("One network alone", "± {std_by_start:.3f}, depending on its start"),
+    "shipped": ("The model that ships", "may score in this range"),
+    "one_network": ("One network alone", "± {std_by_start:.3f} between starts"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
-    "majority": ("Always the most frequent class", AHEAD),
+    "majority": ("The most frequent class", AHEAD),
 }
 
 
@@ -88,7 +88,7 @@ class Verdict(Section):
             yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
-            caption = "Compared with simpler models; bars show 95% intervals, where there are any"
+            caption = "Compared with simpler models; bars are 95% intervals"
             yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
