@@ -1,4 +1,4 @@
-"""What the metrics say of a classifier that a person would have to work out."""
+"""What the metrics say about a classifier that a person would otherwise have to work out."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Results:
 
     @property
     def beside(self) -> Mapping[str, Any]:
-        """What stands beside the cross-validated model: one such model, and what knows less."""
+        """What the cross-validated model is compared with: one such model, and simpler ones."""
         found: Mapping[str, Any] = self.crossval["beside"]
         return found
 
@@ -78,7 +78,7 @@ def of_model(results: Results) -> Iterator[Finding]:
 
 
 def of_answers(results: Results) -> Iterator[Finding]:
-    """Yield which classes it never answers on rows it was trained on."""
+    """Yield which classes it never predicts for rows it was trained on."""
     answered = results.confusion.sum(axis=0) > 0
     names = [name for name, is_one in zip(results.classes, answered, strict=True) if is_one]
     if len(names) == 1:
@@ -93,7 +93,7 @@ def of_answers(results: Results) -> Iterator[Finding]:
 
 
 def of_baselines(results: Results) -> Iterator[Finding]:
-    """Yield whether less would do as well, on the same folds."""
+    """Yield whether a simpler model would do as well, on the same folds."""
     majority = results.beside.get("majority")
     if majority:
         # Not macro F1: whoever guesses has more than one answer for all has.

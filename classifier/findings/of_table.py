@@ -1,4 +1,4 @@
-"""What of a table makes its numbers look better than they are, or its model worse."""
+"""What in a table makes a model look better than it is, or makes it worse."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
@@ -79,7 +79,7 @@ def of_classes(schema: Schema) -> Iterator[Finding]:
 
 
 def of_rows(train: Dataset) -> Iterator[Finding]:
-    """Yield rows that stand more than once, and those that contradict each other."""
+    """Yield rows that are duplicates, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
     if copies:
         seen = f"{copies:,} of {len(train):,} rows are duplicates"

@@ -1,4 +1,4 @@
-"""The last words of a run: what was trained on what, how good it is, and what is wrong."""
+"""The summary of a run: what was trained on what, how good it is, and what is wrong."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
+"""What is odd about a table but may be intended: a line says so, and the table is prepared."""
 
 import re
 import string
@@ -32,7 +32,7 @@ DELIMITERS = ",;\t|"
 
 
 class Oddity(NamedTuple):
-    """What was seen in a table, and what to do, if it is not meant."""
+    """What was seen in a table, and what to do if it is not intended."""
 
     seen: str
     advice: str = "is that intended?"
@@ -43,7 +43,7 @@ class Oddity(NamedTuple):
 
 
 def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
-    """Yield what in a table is seldom meant."""
+    """Yield what in a table is rarely intended."""
     yield from odd_header(columns, rows)
     yield from odd_encoding(columns, rows)
     yield from odd_cuts(columns, rows)

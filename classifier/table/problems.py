@@ -1,4 +1,4 @@
-"""What is wrong with a table: of each column the first cell, and how many there are."""
+"""What is wrong with a table: for each column the first bad cell, and how many there are."""
 
 from dataclasses import dataclass
 from pathlib import Path

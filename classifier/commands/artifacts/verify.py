@@ -1,4 +1,4 @@
-"""verify: whether all artifacts are as dvc.lock says; what is not, brought back."""
+"""verify: whether all artifacts match dvc.lock, and repairs of those that do not."""
 
 import logging
 import os

@@ -41,7 +41,7 @@ FEW_CLASSES, ROWS_OF_A_CLASS = 20, 4
 
 
 class Meaning(NamedTuple):
-    """What a column holds, how it is written where that has to be said, and why one thinks so."""
+    """What a column holds, why, and how it is written if the params have to say so."""
 
     kind: Kind
     why: str

@@ -24,7 +24,7 @@ MOST_CATEGORIES = 1_000  # as prepare.max_categories
 class Look:
     """What was seen of a table: how it is written, how many rows it has, what its columns hold.
 
-    looked_at: the first rows, by which the columns are told.
+    looked_at: the first rows, by which the columns are judged.
     """
 
     layout: Layout

@@ -1,4 +1,4 @@
-"""rebuild: whether what is shared is what the commit makes, as anybody can see for themselves."""
+"""rebuild: whether what is shared is what the commit makes, so that anyone can check it."""
 
 import json
 from collections.abc import Iterator
