@@ -210,7 +210,7 @@ def test_a_table_of_dvc_add_is_brought(clone):
     done = clone.classifier("rebuild", "--same-environment", check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: data/source/iris.data: missing (cache); `classifier pull` may bring it\n"
+        "error: data/source/iris.data: missing (cache); `classifier pull` may get it\n"
     )
 
 

@@ -36,8 +36,8 @@ def init(
 ) -> None:
     """Write params.yaml for a table, and say what each column is taken for, and why.
 
-    `dvc repro` then runs with it. These are ordinary settings, and the comments stay: correct them
-    where you know better. Columns that seem to number or to name the rows are left out, as
+    `dvc repro` then runs with it. The comments stay, and the settings are ordinary ones: correct
+    them where you know better. Columns that seem to number or to name the rows are left out, as
     are those whose dates or amounts can be read in two ways.
 
     \b
