@@ -1,11 +1,11 @@
-# make repro   run what has changed in the pipeline; after `git clone` or `git pull`, get what the remote has of it
-# make pull    get the artifacts from the remote, and run nothing
+# make repro   run what has changed in the pipeline; after `git clone` or `git pull`, first get what the remote has
+# make pull    get the artifacts from the remote; run nothing
 # make test    lint, then run the test suite
 # make test-slow   what takes minutes: kills, full disks, another CPU, a cluster, all documents' commands, sweep
-# make bench   compare with what people would write instead; make bench QUICK=1 in three minutes
-# make tutorial   paste anew what the commands of docs/tutorial.md write
-# make picture   draw anew the picture of the report that the README begins with
-# All set up .venv first where it is missing or its lock has changed. make lock renews the locks.
+# make bench   compare with what people would write instead; make bench QUICK=1 takes three minutes
+# make tutorial   run the commands of docs/tutorial.md and paste their output into it
+# make picture   redraw the picture of the report at the top of the README
+# All set up .venv first if it is missing or its lock has changed. make lock updates the locks.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -85,7 +85,7 @@ test-environment: environment
 
 .PHONY: $(VENV)
 $(VENV):
-	@test ! -L $(VENV) || { echo "$(VENV) is a link to an environment of another lock" >&2; exit 1; }
+	@test ! -L $(VENV) || { echo "$(VENV) is a link to an environment with another lock" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)

@@ -188,7 +188,7 @@ COMPARISONS = [
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
-    parser.add_argument("--only", metavar="WORDS", help="measure anew what has these words in it")
+    parser.add_argument("--only", metavar="WORDS", help="measure again what has these words in it")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         clone = clone_in(Path(folder))

@@ -1,4 +1,4 @@
-"""What `classifier init` comes to, beside scikit-learn: `python -m benchmarks.own_table`.
+"""How good `classifier init` is, compared with scikit-learn: `python -m benchmarks.own_table`.
 
 Each table goes through `classifier init` and the cross-validation that it suggests, in a clone of
 the last commit, and scikit-learn's models as they come through the same folds. The table in

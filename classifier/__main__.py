@@ -56,7 +56,7 @@ class CommandOfValues(TyperCommand):
 def require_top_folder() -> None:
     """End with exit code 2, as a wrong option does, unless the current folder is the project's."""
     if not Path("dvc.yaml").exists():
-        print("error: run it in the project's top folder, where dvc.yaml is", file=sys.stderr)
+        print("error: run this in the project's top folder, where dvc.yaml is", file=sys.stderr)
         raise typer.Exit(2)
 
 
@@ -68,7 +68,7 @@ for command in (init, check, sweep, compare, report, verify, push, pull, rebuild
 
 def use() -> None:
     if sys.stdout is None:
-        raise UserError("standard output is closed, there is nowhere to write to")
+        raise UserError("standard output is closed: there is nowhere to write to")
     try:
         app()
     except sqlite3.DatabaseError as error:

@@ -118,7 +118,9 @@ def cross_validate(
         UserError: there are fewer rows or groups than folds, or the models cannot be trained.
     """
     if len(data) < settings.folds:
-        raise UserError(f"crossval.folds: {settings.folds} folds of {len(data)} rows; use fewer")
+        raise UserError(
+            f"crossval.folds: {settings.folds} folds, but only {len(data)} rows; use fewer"
+        )
     networks = settings.repeats * settings.folds * recipe.members
     folds = fold_of_rows(data, settings, repeat=1)
     last, _, _ = rows_of_model(settings.folds - 1, folds, data, settings, recipe)
@@ -136,7 +138,7 @@ def announce(networks: int, epochs: int, rows: int) -> None:
     if networks * epochs * rows >= LONG_WORK:
         print(
             f"crossval: {networks} networks, {epochs} epochs, {rows:,} rows each; "
-            "`crossval.folds: 0` leaves it out",
+            "`crossval.folds: 0` skips it",
             file=sys.stderr,
         )
 

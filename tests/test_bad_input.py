@@ -25,7 +25,7 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "header only": ("x,y\n", {}, "data/raw.csv: has no rows"),
     "one class only": ("x,y\n1,a\n2,a\n", {}, "column y: has one class, a; expected two or more"),
     "a class with a single row under stratification": (
-        "x,y\n1,a\n2,a\n3,a\n4,b\n", {"test_size": 0.3}, "class b has one row; prepare.test_size"),
+        "x,y\n1,a\n2,a\n3,a\n4,b\n", {"test_size": 0.3}, "class b has only one row; prepare."),
     "a test_size that leaves no row of a class": (
         "x,y\n1,a\n2,a\n3,b\n4,b\n", {"test_size": 0.9}, "leaves no row of class a to train on"),
     "a row too short": ("x,c,y\n1,p,a\n2,q\n", {}, "row 3: has 2 columns, expected 3"),
@@ -65,19 +65,20 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         GOOD, {"label": 3}, "prepare.label: no column 3 among x, c, y"),
     "a feature that is missing": (GOOD, {"features": ["q"]}, "prepare.features: no column 'q'"),
     "the label among the features": (
-        GOOD, {"features": ["x", "y"]}, "prepare.features: has the label"),
+        GOOD, {"features": ["x", "y"]}, "prepare.features: includes the label"),
     "an excluded column that is missing": (
         GOOD, {"exclude": ["q"]}, "prepare.exclude: no column 'q' among x, c, y"),
     "a pattern that no column matches": (
         GOOD, {"exclude": ["/q/"]}, "prepare.exclude: '/q/' matches none of x, c, y"),
     "a pattern that is none": (
         GOOD, {"exclude": ["/(/"]}, "prepare.exclude: '/(/': missing ), unterminated subpattern"),
-    "the label among the excluded": (GOOD, {"exclude": ["/./"]}, "prepare.exclude: has the label"),
+    "the label among the excluded": (
+        GOOD, {"exclude": ["/./"]}, "prepare.exclude: includes the label"),
     "no column but the label and what is excluded": (
         GOOD, {"exclude": ["x", 1]},
-        "there is no column besides the label y and those in prepare.exclude"),
+        "there are no columns besides the label y and those in prepare.exclude"),
     "a text column that is missing": (GOOD, {"text": ["q"]}, "prepare.text: no column 'q'"),
-    "no column but the label": ("y\na\nb\n", {}, "there is no column besides the label"),
+    "no column but the label": ("y\na\nb\n", {}, "there are no columns besides the label"),
     "more columns than names": (
         GOOD, {"header": ["x", "y"]}, "has 3 columns, prepare.header names 2"),
     "a header that prepare.header names too": (
@@ -89,30 +90,30 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "0,1,2\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]}, "row 1: is a header, set prepare"),
     "a position that is another column's name": (
         "id,0,1,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [0, 1]},
-        "prepare.features: 0 is the position of id, and the name of another column"),
+        "prepare.features: 0 is the position of id, but also the name of another"),
     "a header of which prepare.header names the label": (
         "400,410,y\n1,2,a\n2,3,b\n", {"header": ["u", "v", "y"]}, "row 1: is a header, set"),
     "a word in most rows of a column of numbers": (
         "x,c,y\n" + "".join(f"{n},{n if n % 3 == 0 else 'N/A'},{'ab'[n % 2]}\n" for n in range(9)),
-        {}, "column c: is numbers but for 'N/A', which most rows have; if it stands for no value"),
+        {}, "column c: has numbers except for 'N/A', which most rows have; if it means no value"),
     "words that most rows of a column of numbers have, up to row 1,001": (
         "x,c,y\n" + "".join(f"{n},{n if n > 1100 else ['-', 'n/a'][n % 2]},{'ab'[n % 2]}\n"
                             for n in range(1200)),
-        {}, "column c: is numbers but for '-', 'n/a', which most rows have; if it stands for no"),
+        {}, "column c: has numbers except for '-', 'n/a', which most rows have; if it means no"),
     "a row taken for a header": (
-        "5.1,a\n4.9,b\n4.7,a\n", {"label": -1}, "column a: a class has its name; is row 1"),
+        "5.1,a\n4.9,b\n4.7,a\n", {"label": -1}, "column a: a class has the name of the"),
     "times that float32 does not tell apart": (
         "".join(f"{1_790_000_000 + n if n else 'x'},{'yab'[n and 1 + n % 2]}\n" for n in range(9)),
-        {}, "column x: float32 makes one number of '1790000001' and '1790000002', and fewer than"),
+        {}, "column x: float32 rounds '1790000001' and '1790000002' to the same"),
     "times of which float32 leaves a handful": (
         "x,y\n" + "".join(f"{1_790_000_000 + n},{'ab'[n % 2]}\n" for n in range(600)),
-        {}, "column x: float32 makes one number of '1790000000' and '1790000001', and fewer than"),
+        {}, "column x: float32 rounds '1790000000' and '1790000001' to the same"),
     "times of which float32 leaves a handful, and a zero": (
         "x,y\n0,a\n" + "".join(f"{1_790_000_000 + n},{'ab'[n % 2]}\n" for n in range(600)),
-        {}, "column x: float32 makes one number of '1790000000' and '1790000001', and fewer than"),
+        {}, "column x: float32 rounds '1790000000' and '1790000001' to the same"),
     "numbers too small for float32": (
         "x,y\n1.1e-45,a\n1.2e-45,b\n9e-45,b\n", {},
-        "column x: float32 makes one number of '1.1e-45' and '1.2e-45', and fewer than 100 of al"),
+        "column x: float32 rounds '1.1e-45' and '1.2e-45' to the same number, and all"),
     "an all-missing column": ("x,z,y\n1,,a\n2,NA,b\n", {}, "column z: has no values"),
     "a gap": ("x,y\n1,a\n,b\n", {}, "row 3, column x: has no value (found '')"),
     "a gap that is a number": (
@@ -120,10 +121,10 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "row 3, column x: has no value (found '-999.0')"),
     "a column of text without a value to train on": (
         "x,c,y\n" + "".join(f"{n},{'p' * (n == 3)},{'ab'[n % 2]}\n" for n in range(20)),
-        {"missing": "impute", "test_size": 0.9}, "column c: has no value in a training row"),
+        {"missing": "impute", "test_size": 0.9}, "column c: has no value in any training row"),
     "a column of numbers without a value to train on": (
         "x,z,y\n" + "".join(f"{n},{'7' * (n == 3)},{'ab'[n % 2]}\n" for n in range(20)),
-        {"missing": "impute", "test_size": 0.9}, "column z: has no value in a training row"),
+        {"missing": "impute", "test_size": 0.9}, "column z: has no value in any training row"),
     "a gap in text": ("x,c,y\n1,p,a\n2,?,b\n", {}, "row 3, column c: has no value (found '?')"),
     "a gap in the label": (
         "x,y\n1,a\n2,\n", {"missing": "impute"}, "row 3, column y: has no value (found '')"),
@@ -134,7 +135,7 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "more than float32 holds": (
         "x,y\n1,a\n1e39,b\n", {}, "row 3, column x: found '1e39', expected"),
     "a first number too large": ("x,y\n1e39,a\n1,b\n", {}, "row 2, column x: found '1e39'"),
-    "a test_size that holds out no row": (GOOD, {"test_size": 0.01}, "holds out no row of 4"),
+    "a test_size that holds out no row": (GOOD, {"test_size": 0.01}, "holds out none of 4"),
     "decimal commas": (
         "x;y\n1,5;a\n2,5;b\n", {"delimiter": ";"},
         "row 2, column x: found '1,5', expected a number written like -1234.5 or 6.4e-05"),
@@ -162,7 +163,7 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "full-width digits": ("x,y\n1,a\n\uff12,b\n", {}, "row 3, column x: found '\uff12', expected"),
     "text before numbers": (
         "x,y\nN/A,a\n1,b\n2,a\n", {},
-        "row 2, column x: found 'N/A', expected a number; if it stands for no value, see "
+        "row 2, column x: found 'N/A', expected a number; if it means no value, see "
         "prepare.na_values; if the column is text, prepare.text"),
     "hexadecimal": ("x,y\n1,a\n0x10,b\n", {}, "row 3, column x: found '0x10', expected a number"),
     "text among numbers in row 9,999": (
@@ -170,7 +171,7 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "10,001 categories": (
         NAMES, {}, "column c: has more than 1000 different values (prepare.max_categories); if it"),
     "10,001 classes": (
-        NAMES, {"label": "c"}, "(prepare.max_categories); is it the column to predict, prepare.la"),
+        NAMES, {"label": "c"}, "(prepare.max_categories); is this the column to predict (prepare."),
     "a delimiter that is not the file's": (
         GOOD, {"delimiter": ";"}, "prepare.label: no column 'y'"),
 }  # fmt: skip
@@ -198,13 +199,13 @@ def test_all_that_is_wrong_with_a_table_is_told_at_once(prepared):
     with pytest.raises(UserError) as raised:
         prepared(f"name,price,age,ok,y\n{rows}", **SHAPE)
     assert raised.value.lines().splitlines() == [
-        "error: data/raw.csv: column name: has 40 different values in 40 rows; if it names them, "
-        "prepare.exclude leaves it out; if it is text, see prepare.text",
+        "error: data/raw.csv: column name: has 40 different values in 40 rows; if it names the "
+        "rows, prepare.exclude leaves it out; if it is text, see prepare.text",
         "  row 2, column price: found '$0', expected a number written like -1234.5 or 6.4e-05; if "
-        "it stands for no value, see prepare.na_values; if the column is text, prepare.text; if "
-        "dates or numbers are written so, prepare.dates, prepare.numbers (so in 40 rows)",
+        "it means no value, see prepare.na_values; if the column is text, prepare.text; if "
+        "dates or numbers are written like this, prepare.dates or prepare.numbers (as in 40 rows)",
         "  row 4, column age: has no value (found ''); prepare.missing says what to do about gaps "
-        "(so in 10 rows)",
+        "(as in 10 rows)",
     ]
 
 

@@ -9,7 +9,7 @@ from tests.conftest import Clone
 from tests.sharing import FEATURES, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
 
 TABLE = "data/source/ours.csv"
-PUSHED = "remote beside has all that dvc.lock names\n"
+PUSHED = "remote beside has everything that dvc.lock names\n"
 ALL = "all artifacts that dvc.lock names are here"
 
 
@@ -105,7 +105,7 @@ def test_what_was_edited_here_is_not_called_missing(bare):
     rows.unlink()
     rows.write_text(text + "1,1\n")
     assert bare.run("pull", "--missing") == (
-        0, "changed here: metrics/out_of_fold.csv; `dvc repro` makes anew what it has to\n",
+        0, "changed here: metrics/out_of_fold.csv; `dvc repro` makes again what it has to\n",
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_a_table_that_git_lacks_is_told_with_what_helps_and_nothing_is_pushed(ow
     assert (code, shown.splitlines()[0]) == (
         1,
         f"{TABLE}: not in git; `git add {TABLE}`, then commit, "
-        f"or keep it out of git by `dvc add {TABLE}`",
+        f"or keep it out of git with `dvc add {TABLE}`",
     )
     assert not list(own.remote.rglob("files/md5/*/*"))
     committed(own)
@@ -187,7 +187,7 @@ def test_a_private_table_reaches_the_colleague_through_the_remote(own, tmp_path)
     ("path", "old", "new", "stages", "words"),
     [
         ("params.yaml", "retries: 3", "retries: 2", ["fetch"],
-         "fetch.retries: the commit has another; commit what was run, or `dvc repro`"),
+         "fetch.retries: the commit has another version; commit what was run, or run `dvc repro`"),
         ("classifier/fetching/download.py", "A table", "The table", ["fetch"],
          "classifier/fetching/download.py: not committed; "
          "`git commit classifier/fetching/download.py`"),
@@ -220,7 +220,9 @@ def test_what_was_edited_after_the_run_and_committed_is_told(shared, path, old, 
     shared.clone.git("commit", "--quiet", "--all", "--message", "An edit")
     code, shown = shared.run("push")
     assert code == 1
-    assert shown.startswith(f"{told}: the commit has another; commit what was run, or `dvc repro`")
+    assert shown.startswith(
+        f"{told}: the commit has another version; commit what was run, or run `dvc repro`"
+    )
 
 
 def test_a_new_lock_that_is_not_committed_is_told(shared):

@@ -44,7 +44,7 @@ def test_ctrl_c_while_tensorflow_is_imported_leaves_no_traceback(reproduced):
 def test_elsewhere_it_says_where_it_can_be_run(tmp_path, command):
     elsewhere = Clone(tmp_path)
     done = elsewhere.run(*command.split(), "verify", check=False)
-    line = "error: run it in the project's top folder, where dvc.yaml is\n"
+    line = "error: run this in the project's top folder, where dvc.yaml is\n"
     assert (done.returncode, done.stderr) == (2, line)
     assert "Examples:" in elsewhere.run(*command.split(), "--help").stdout
 

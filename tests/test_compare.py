@@ -59,9 +59,10 @@ def test_a_branch_that_is_named_as_the_files_are_is_told_apart(compared, tmp_pat
     assert compare(clone).stderr == ""
     clone.git(kind, "workspace", "HEAD~1")
     told = compare(clone).stderr
-    start, _, ref = told.partition(" of refs/")
-    assert start == "workspace: the files as they are; it is also the name"
-    named = as_json(clone, f"refs/{ref.strip()}", "HEAD")
+    start, _, rest = told.partition("; ")
+    assert start == "workspace: means the files as they are now"
+    ref = rest.removesuffix(" has the same name\n")
+    named = as_json(clone, ref, "HEAD")
     assert named["metrics"] == as_json(clone, "HEAD~1", "HEAD")["metrics"]
 
 
@@ -70,7 +71,7 @@ def test_a_tag_is_meant_rather_than_a_branch_and_that_is_told(compared, tmp_path
     clone.git("branch", "both", "HEAD~1")
     clone.git("tag", "both", "HEAD")
     told = compare(clone, "both").stderr
-    assert told == "both: refs/tags/both; it is also the name of refs/heads/both\n"
+    assert told == "both: means refs/tags/both; refs/heads/both has the same name\n"
     assert as_json(clone, "both", "HEAD")["metrics"] == as_json(clone, "HEAD", "HEAD")["metrics"]
 
 
@@ -92,7 +93,7 @@ def test_other_folds_of_the_same_rows_are_compared_row_by_row(compared, tmp_path
     assert result["paired"]
     assert result["metrics"]["accuracy"]["verdict"] == "no more than noise"
     shown = compare(clone, "HEAD", "two-repeats").stdout
-    assert "Paired: the same 150 rows on both sides, in other folds." in shown
+    assert "Paired: the same 150 rows on both sides, in different folds." in shown
 
 
 def test_other_rows_are_compared_unpaired(compared, tmp_path):
@@ -178,7 +179,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
     ("path", "content", "words"),
     [
         ("metrics/out_of_fold.csv", "a\n1\n",
-         "metrics/out_of_fold.csv: is not of this dvc.lock; run `dvc repro`"),
+         "metrics/out_of_fold.csv: does not match this dvc.lock; run `dvc repro`"),
         ("dvc.lock", "a: [\n", "dvc.lock: line "),
         ("dvc.lock", "a: 1\n", "dvc.lock: is damaged"),
         ("dvc.lock", None, "has no dvc.lock; `dvc repro` writes it"),
@@ -204,7 +205,7 @@ def test_a_revision_whose_rows_were_not_kept_is_one_line(copied):
     outs = lock["stages"]["crossval"]["outs"]
     outs[:] = [out for out in outs if "out_of_fold" not in out["path"]]
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    words = "error: workspace: was made before metrics/out_of_fold.csv was; run `dvc repro` there"
+    words = "error: workspace: predates metrics/out_of_fold.csv; run `dvc repro` there"
     assert compare(copied, check=False).stderr == f"{words}\n"
 
 
@@ -220,7 +221,7 @@ def test_a_lock_that_lacks_what_is_compared_is_one_line(copied, key):
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        ("  crossval:\n", "dvc.lock says nothing of crossval: cut off, or of a run that was"),
+        ("  crossval:\n", "dvc.lock has no crossval: it or its run was cut off"),
         ("  crossval:", "dvc.lock: is damaged: it is cut off"),
     ],
 )
@@ -245,8 +246,8 @@ def test_a_commit_whose_results_are_of_something_else_is_told(copied):
     (copied.path / "classifier/params.py").write_text("# another\n")
     copied.commit("Not reproduced")
     assert compare(copied, "HEAD~1", "HEAD").stderr.splitlines() == [
-        "HEAD: its results are of another train.hidden",
-        "HEAD: its results are of another classifier/params.py",
+        "HEAD: its results were made with another train.hidden",
+        "HEAD: its results were made with another classifier/params.py",
     ]
 
 

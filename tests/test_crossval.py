@@ -416,7 +416,7 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
 @pytest.mark.parametrize(
     ("settings", "recipe", "words"),
     [
-        ({"folds": 151}, {}, "crossval.folds: 151 folds of 150 rows"),
+        ({"folds": 151}, {}, "crossval.folds: 151 folds, but only 150 rows"),
         ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear",
               "hidden": [8, 8, 8]}, "training diverged: the loss of 10 of 10 models"),
         ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear", "patience": 2,
@@ -424,7 +424,7 @@ def test_without_folds_nothing_is_trained_and_the_files_say_so(copied):
          "training diverged: the loss of 10 of 10 models"),
         ({}, {"optimizer": "sgd", "learning_rate": 100.0, "activation": "linear", "members": 3,
               "hidden": [8, 8, 8]}, "training diverged: the loss of 30 of 30 models"),
-        ({}, {"validation_fraction": 0.999}, "train.validation_fraction: keeps aside every row"),
+        ({}, {"validation_fraction": 0.999}, "train.validation_fraction: keeps aside all of "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_cross_validated_is_one_line(iris, shipped, ten, settings, recipe, words):

@@ -168,7 +168,7 @@ def test_a_refusal_or_a_part_is_no_table_and_is_not_tried_again(fetched, server,
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ("to /iris.data", "the server redirects without end"),
+        ("to /iris.data", "the server redirects endlessly"),
         ("to git://host/file", "the server redirects to git://host/file"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_failed_fetch_leaves_the_earlier_file(fetched, server, tmp_path):
     ("source", "words"),
     [
         ("data/source/none.csv", "no such file"),
-        ("data/source", "/empty: is no part, expected a name that ends in .csv, "),
+        ("data/source", "/empty: is not a part, expected a name that ends in .csv, "),
         ("/etc/hostname", "not under data/source"),
         ("data/source/../../params.yaml", "not under data/source"),
         ("nosuch://host/file", "known are http, https, file, ftp, s3, gs, az, abfs, sftp, ssh"),

@@ -88,7 +88,7 @@ def test_an_index_is_an_oddity_that_prepare_has_told(found, table):
 
 
 def test_a_column_that_alone_gives_the_label_away(found, table):
-    told = "warning: column {} alone tells the class of 100.0% of the rows; is it known before"
+    told = "warning: column {} alone predicts the class of 100.0% of rows; is it known before"
     coded = table.assign(code=np.where(table.label == "yes", "p", "q"))
     (line,) = found(coded)
     assert line.startswith(told.format("code"))
@@ -101,7 +101,7 @@ def test_a_column_that_alone_gives_the_label_away(found, table):
 @pytest.mark.parametrize("rows", [ROWS, 20_000])
 def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     turns = pd.DataFrame({"x": np.arange(rows) % 2 + 0.1, "label": np.arange(rows) % 2})
-    assert any("column x alone tells the class" in line for line in found(turns, is_scaled=True))
+    assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
 
 
 def test_an_id_in_a_table_sorted_by_class_gives_the_label_away(found, table):
@@ -137,7 +137,7 @@ def test_a_weekday_that_gives_the_class_away_is_found(prepared):
     folder = prepared(f"day,y\n{rows}", header=True, label="y",
                       dates={"day": ["%Y-%m-%d", "weekday"]})  # fmt: skip
     schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
-    assert any("column day alone tells" in one.seen for one in of_table(schema, train, [], True))
+    assert any("column day alone predicts" in one.seen for one in of_table(schema, train, [], True))
 
 
 def test_copies_within_a_group_are_in_no_other_fold():
@@ -155,11 +155,11 @@ def test_copies_within_a_group_are_in_no_other_fold():
 def test_copies_and_rows_that_contradict_each_other(found, table):
     few = pd.concat([table, table[:3]])
     (line,) = found(few)
-    assert line.startswith("note: 6 of 203 rows are duplicates; remove those that are copies")
+    assert line.startswith("note: 6 of 203 rows are duplicates; remove any that are copies")
     other = table[:50].assign(label=np.where(table.label[:50] == "yes", "no", "yes"))
     (line,) = found(pd.concat([table, other]))
     assert line.startswith(
-        "warning: 100 of 250 rows have the features of a row of another class; no model"
+        "warning: 100 of 250 rows have the same features as a row of another class; no"
     )
 
 
@@ -191,7 +191,7 @@ def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):
     rng, rows = np.random.default_rng(1), 4_000
     rare = np.where(np.arange(rows) % 95, "no", "yes")
     noise = pd.DataFrame({"x": rng.random(rows), "c": rng.choice(["p", "q"], rows), "label": rare})
-    assert not [line for line in found(noise, is_scaled=True) if "alone tells" in line]
+    assert not [line for line in found(noise, is_scaled=True) if "alone predicts" in line]
     inputs = np.eye(2, dtype=np.float32)[rng.integers(2, size=100)]
     inputs[50:] = np.nan
     classes = np.arange(100) // 50
@@ -258,7 +258,7 @@ def test_nothing_is_said_of_a_good_classifier(good):
 
 def test_a_model_that_answers_one_class_only(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3)))
-    assert line.startswith("problem: it answers yes for every row that it was trained on; train.me")
+    assert line.startswith("problem: it predicts yes for every row it was trained on; train.me")
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), members=10))
     assert "try another train.seed" in line
 
@@ -266,7 +266,7 @@ def test_a_model_that_answers_one_class_only(good):
 def test_a_class_that_is_never_answered(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0], [0, 10, 0], [5, 5, 0]])))
     assert line.startswith(
-        "warning: it never answers perhaps on rows that it was trained on; see train"
+        "warning: it never predicts perhaps for the rows it was trained on; see train"
     )
 
 
@@ -274,12 +274,12 @@ def test_no_better_than_the_most_frequent_class(good):
     nothing = ends(-0.01, 0.01, 0.897)
     (line,) = told(beside(good, "majority", accuracy=nothing, balanced_accuracy=nothing))
     assert line == (
-        "problem: it is not shown to be better than always answering the most frequent class: "
-        "accuracy 0.900 on rows left out, against 0.897, the difference -0.010 to +0.010; "
-        "the features may not tell the class"
+        "problem: it is not clearly better than always predicting the most frequent class: "
+        "accuracy 0.900 on rows left out, against 0.897, a difference of -0.010 to +0.010; "
+        "the features may say nothing about the class"
     )
     (line,) = told(beside(good, "majority", accuracy=nothing))
-    assert line.startswith("warning: by accuracy it is not shown to be better than the most")
+    assert line.startswith("warning: by accuracy alone, it is not clearly better than alw")
 
 
 def test_no_better_than_no_hidden_layer(good):
@@ -287,17 +287,17 @@ def test_no_better_than_no_hidden_layer(good):
         beside(good, "no_hidden_layer", accuracy=ends(-0.1, 0.1, 0.89), loss=ends(-0.1, 0.1))
     )
     assert line.startswith(
-        "note: no gain by hidden layers is shown: accuracy 0.900 on rows left out"
+        "note: hidden layers do not clearly help: accuracy 0.900 on rows left out"
     )
 
 
 def test_a_bad_start_and_rows_known_by_heart(good):
     (line,) = told(replace(good, train={"accuracy": 0.6, "rows": 300}))
-    assert line.startswith("problem: the model that ships had a bad start: accuracy 0.600 on its")
+    assert line.startswith("problem: the model that ships had a bad start: accuracy 0.600 on")
     assert not told(replace(good, train={"accuracy": 0.6, "rows": 300}, in_time=True))
     (line,) = told(replace(good, train={"accuracy": 1.0, "rows": 300}, crossval={
         **good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}))  # fmt: skip
-    assert line.startswith("warning: it does better on its own rows: accuracy 1.000")
+    assert line.startswith("warning: it does worse on rows left out: accuracy 1.000")
 
 
 def test_starts_of_which_some_lead_nowhere(good):
@@ -307,16 +307,16 @@ def test_starts_of_which_some_lead_nowhere(good):
     )
     failed = good.folds.assign(accuracy=[0.5] + [0.9] * 19)
     (line,) = told(replace(good, folds=failed))
-    assert line.startswith("warning: 1 of 20 cross-validated models are no better than the most")
+    assert line.startswith("warning: 1 of 20 cross-validated models are no better than always")
     assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
     (line,) = told(replace(good, folds=failed, in_time=True))
-    assert line.endswith("; metrics/folds.csv has them: the first know the fewest rows")
+    assert line.endswith("; see metrics/folds.csv: the first were trained on the fewest rows")
 
 
 def test_few_models(good):
     (line,) = told(replace(good, crossval={**good.crossval, "models": 5}))
     assert line.startswith(
-        "note: 5 cross-validated models are few: intervals are rough; more cross"
+        "note: only 5 cross-validated models: the intervals are rough; raise cross"
     )
 
 
@@ -324,7 +324,7 @@ def test_a_training_that_ended_too_soon(good):
     unsure = {**good.crossval, "out_of_fold": {"confidence": 0.7}}
     (line,) = told(replace(good, crossval=unsure))
     assert line.startswith(
-        "note: it underfits: its loss still falls, and its mean confidence, 0.700, is"
+        "note: it underfits: its loss was still falling, and its mean confidence, 0.700, is"
     )
     settled = pd.DataFrame({"loss": [1.0] + [0.2] * 99})
     assert told(replace(good, crossval=unsure, history=settled)) == []
@@ -332,9 +332,7 @@ def test_a_training_that_ended_too_soon(good):
 
 def test_without_any_other_rows_nothing_is_known(good):
     (line,) = told(replace(good, crossval={"models": 0}))
-    assert line.startswith(
-        "warning: nothing is known of rows that it was not trained on; set cross"
-    )
+    assert line.startswith("warning: it was evaluated only on rows it was trained on; set cross")
     assert told(replace(good, crossval={"models": 0}, held_out=True)) == []
 
 
@@ -346,9 +344,9 @@ def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, g
     )
     lines = summary(schema, {"train": {"rows": ROWS, "accuracy": 0.9}}, good.crossval, findings)
     assert lines == [
-        "200 rows: label, 2 classes, from 2 columns",
-        "accuracy on rows left out: 0.900 (0.850 to 0.950); always the most frequent class 0.500, "
-        "no hidden layer 0.500",
+        "predicts label (2 classes) from 2 columns; trained on 200 rows",
+        "accuracy on rows left out: 0.900 (0.850 to 0.950); 0.500 for always predicting "
+        "the most frequent class, 0.500 without hidden layers",
         "problem: e; f",
         "note: a: b #c; d",
         "2 more findings in metrics/findings.json; see `classifier report`",
@@ -363,7 +361,9 @@ def test_the_last_words_of_a_run_are_those_of_the_summary(reproduced, copied):
     said = copied.stage("evaluate").stdout
     written = copied.read("metrics/summary.md").replace("\u00a0", " ")
     assert "".join(f"- {line}\n" for line in said.splitlines()) == written
-    assert said.splitlines()[0] == "150 rows: species, 3 classes, from 4 columns"
+    assert (
+        said.splitlines()[0] == "predicts species (3 classes) from 4 columns; trained on 150 rows"
+    )
     assert len(said.splitlines()) == 5
     findings = json.loads(reproduced.read("metrics/findings.json"))
     assert {finding["level"] for finding in findings} == {"note"}

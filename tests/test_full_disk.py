@@ -81,6 +81,6 @@ find ../dvc-remote -name '*.tmp' | grep . && exit 97
 mount -o remount,size=16m ../dvc-remote && classifier push
 """
     done = copied.run(*with_mounts(), "sh", "-c", script)
-    assert done.stdout == "remote beside has all that dvc.lock names\n"
+    assert done.stdout == "remote beside has everything that dvc.lock names\n"
     error, *_ = done.stderr.splitlines()
     assert re.fullmatch("error: cache to remote beside: .*No space left on device.*", error)

@@ -108,7 +108,10 @@ def test_repeats_deal_groups_anew_even_where_no_two_are_of_one_size():
 
 def test_too_few_groups_for_the_folds_are_told():
     of_rows = np.array([0, 0, 1, 1, 2, 2], np.int32)
-    for in_time, what in ((False, "4 folds of 3 groups"), (True, "4 folds of 3 points in time")):
+    for in_time, what in (
+        (False, "4 folds, but only 3 groups"),
+        (True, "4 folds, but only 3 points in time"),
+    ):
         with pytest.raises(UserError, match=what):
             fold_groups(Groups(of_rows, in_time), of_rows * 0, 4, np.random.default_rng(0))
 
@@ -190,7 +193,7 @@ def test_a_row_without_a_group_is_refused_or_dropped(prepared):
 
 def test_a_group_that_is_written_in_two_ways_is_told(prepared, capsys):
     prepared(GAP.replace("\n,", "\nP1,"), header=True, label="outcome", group="patient")
-    assert "column patient: 'p1' and 'P1' are two values of it" in capsys.readouterr().err
+    assert "column patient: 'p1' and 'P1' count as two values" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -198,7 +201,10 @@ def test_a_group_that_is_written_in_two_ways_is_told(prepared, capsys):
     [
         ({"group": "who"}, "prepare.group: no column 'who' among"),
         ({"group": "outcome"}, "prepare.group: is the label"),
-        ({"group": "patient", "features": ["patient", "size"]}, "has the column in prepare.group"),
+        (
+            {"group": "patient", "features": ["patient", "size"]},
+            "includes the column in prepare.group",
+        ),
         ({"time": "day"}, "row 2, column day: found '20.*, expected a number"),
         ({"time": "day", "dates": {"day": "%d.%m.%Y"}}, "expected a date written like 28.02.2001"),
     ],
@@ -351,7 +357,7 @@ def test_a_comparison_goes_by_the_groups_of_either_side():
     there, back = (change_of("loss", *pair).difference for pair in (sides, sides[::-1]))
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
     assert "by groups of rows" in how_tested(*sides)
-    assert "folds of one side only keep groups" in how_tested(*sides)
+    assert "Only the folds of one side keep groups" in how_tested(*sides)
     assert "one side only" not in how_tested(sides[0], sides[0])
     in_time: Any = SameTable(time="day")
     assert "by stretches of time and by" in how_tested(Side("one", of_groups, in_time), sides[1])

@@ -68,8 +68,8 @@ ROWS = range(40)
     ("cells", "kind", "why"),
     [
         ([f"{n % 7}.5" for n in ROWS], "number", "numbers"),
-        ([str(n) for n in ROWS], "left out", "counts the rows: a row's number?"),
-        ([f"P-{n}" for n in ROWS], "left out", "40 different values in 40 rows: names of rows?"),
+        ([str(n) for n in ROWS], "left out", "counts the rows: a row number?"),
+        ([f"P-{n}" for n in ROWS], "left out", "40 different values in 40 rows: row names?"),
         ([f"{n % 7:03d}" for n in ROWS], "digits", "leading zeros, as in '000'"),
         ([f"2021-03-{n % 28 + 1:02d}" for n in ROWS], "date", "as '2021-03-01'"),
         ([f"202103{n % 28 + 1:02d}" for n in ROWS], "date", "as '20210301'"),
@@ -90,17 +90,17 @@ ROWS = range(40)
         ),
         ([f"0,{745 + n * n % 89}" for n in ROWS], "amount", "as '0,745'"),
         ([f"{n * 7 % 41 + 1} 880" for n in ROWS], "amount", "as '1 880'"),
-        ([f"{n % 7}.5" for n in ROWS] + ["inf"], "left out", "numbers but for inf: if it is no va"),
+        ([f"{n % 7}.5" for n in ROWS] + ["inf"], "left out", "numbers except for inf: if it means"),
         ([f"030 {n % 9:03d} 555" for n in ROWS], "digits", "9 values, numbers"),
-        (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers but for 2+"),
-        ([f"{n * n}.5" for n in ROWS] + ["Total"], "left out", "numbers but for 'Total': gaps?"),
+        (["0", "1", "2+", "3"] * 10, "digits", "4 values, numbers except for 2+"),
+        ([f"{n * n}.5" for n in ROWS] + ["Total"], "left out", "numbers except for 'Total': gaps?"),
         ([f"{'$€'[n % 2]}{n % 9}" for n in ROWS], "left out", "several units: '$0', '€1'"),
         ([f"${n % 9 + 1},000.50" for n in ROWS], "amount", "as '$1,000.50'"),
         ([f"{n % 9},5" for n in ROWS], "amount", "as '0,5'"),
         ([f"{n % 9 + 1},000" for n in ROWS], "left out", "say which in prepare.numbers"),
         (["yes", "no"] * 20, "category", "2 values: yes, no"),
-        (["same", ""] * 20, "left out", "no value but 'same'"),
-        (["2021-03-05"] * 40, "left out", "no value but '2021-03-05'"),
+        (["same", ""] * 20, "left out", "the only value is 'same'"),
+        (["2021-03-05"] * 40, "left out", "the only value is '2021-03-05'"),
         ([""] * 40, "left out", "no values"),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_stands_for_a_gap_in_one_column_is_no_value_of_another(tmp_path):
     (tmp_path / "table.csv").write_text(f"x,c,y\n{rows}")
     found = look_at_table(tmp_path / "table.csv", "y")
     assert [column.meaning.kind for column in found.columns] == ["left out", "category", "label"]
-    assert "'none' is no value here, but one of c" in found.columns[0].meaning.why
+    assert "'none' means no value here, but one of c" in found.columns[0].meaning.why
     assert found.settings()["prepare"]["na_values"] == NA_VALUES
     label = look_at_table(tmp_path / "table.csv", "c")
     assert [column.meaning.kind for column in label.columns] == ["left out", "label", "number"]
@@ -143,7 +143,7 @@ def test_of_a_large_table_the_first_rows_are_looked_at_and_it_says_so(tmp_path, 
     assert "the first" not in "".join(look_at_table(tmp_path / "table.csv", None).lines())
     monkeypatch.setattr(look, "CELLS", 20)
     lines = [*look_at_table(tmp_path / "table.csv", None).lines()]
-    assert lines[0] == "the first 10 rows, by which the columns are told:"
+    assert lines[0] == "the first 10 rows, by which the columns are judged:"
     assert lines[-1].startswith("40 rows, ")
 
 
@@ -236,7 +236,7 @@ def test_any_setting_is_read_as_it_was_meant():
     [
         ("a,b\n1,x\n2,y\n", "c", "--label: no column 'c' among a, b"),
         ("a,b\n1,x\n2,x\n", "b", "--label: column b has fewer than two different values"),
-        ("a,b\n1.5,x\n2.5,y\n", None, "no column has few values; name the one to predict with"),
+        ("a,b\n1.5,x\n2.5,y\n", None, "no column has few values; name the column to predict w"),
         ("a,b\n1.5,x\n2.5,\n2,y\n", "b", "column b, the label, has no value in 1 rows; remove"),
         ("a,b\n1,x\n2,y,z\n", "b", "row 3: has 3 columns, expected 2"),
         ("", None, "table.csv: has no rows, expected a table"),
@@ -261,10 +261,10 @@ def test_a_table_is_classified_at_the_first_try_and_new_rows_too(copied):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["id", "left", "out", "300", "different", "values", "in", "300",
                                 "rows:", "names", "of", "rows?"]  # fmt: skip
-    assert lines[-1] == "params.yaml is written; next is `dvc repro`"
+    assert lines[-1] == "params.yaml is written; now run `dvc repro`"
     copied.dvc("repro")
     summary = copied.read("metrics/summary.md").replace("\u00a0", " ")
-    assert summary.startswith("- 300 rows: churned, 2 classes, from 5 columns")
+    assert summary.startswith("- predicts churned (2 classes) from 5 columns; trained on 300 rows")
     row = 'signed_up,price,zip,plan,age\n05.05.2021,"$9,000.00",99999,gold,\n'
     (copied.path / "new.csv").write_text(row)
     predicted = copied.classifier("predict", "new.csv").stdout.splitlines()[1]
@@ -286,7 +286,7 @@ def test_settings_that_are_not_committed_are_kept(copied):
     refused = copied.classifier("init", "data/source/penguins.csv", check=False)
     assert refused.returncode == 1
     assert refused.stderr == (
-        "error: params.yaml: has changes that are not committed; --force replaces them\n"
+        "error: params.yaml: has uncommitted changes; --force replaces them\n"
     )
     assert copied.read("params.yaml") == before
     copied.classifier("init", "data/source/penguins.csv", "--label", "species", "--force")

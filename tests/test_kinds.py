@@ -142,8 +142,8 @@ def test_parts_are_joined_in_the_order_of_their_names(fetched, capsys):
     hidden = {".a.csv.crc": b"\0", "_SUCCESS": "", "a.csv.dvc": "outs:"}
     assert fetched("data/source/parts", in_folder(PARTS | hidden)) == JOINED
     assert capsys.readouterr().err == (
-        "data/source/parts: passed over: .a.csv.crc, _SUCCESS, a.csv.dvc\n"
-        "data/source/parts/e.csv: is empty, passed over\n"
+        "data/source/parts: skipped: .a.csv.crc, _SUCCESS, a.csv.dvc\n"
+        "data/source/parts/e.csv: is empty, skipped\n"
     )
 
 
@@ -181,7 +181,7 @@ Y = [1, 2]
     [
         ({"sub/a.csv": "x,y\n"}, f"{X}/sub: is a directory, expected parts that are files"),
         ({".hidden": ""}, f"{X}: has no parts, expected files that end in .csv, .csv.gz, .tsv, "),
-        ({"a.csv": "x,y\n", "notes.txt": ""}, f"{X}/notes.txt: is no part, expected a name that "),
+        ({"a.csv": "x,y\n", "notes.txt": ""}, f"{X}/notes.txt: is not a part, expected a name "),
         ({"a.csv": "x,y\n", "b.tsv": "x\ty\n"},
          f"{X}: has parts of several kinds, .csv (a.csv) and .tsv (b.tsv); expected one kind"),
         ({"a.csv": "x,y\n1,p\n", "b.parquet": {"x": Y}}, ".csv (a.csv) and .parquet (b.parquet)"),
@@ -202,7 +202,7 @@ Y = [1, 2]
          f"{X}/a.csv: row 3: has a quote that is not closed"),
         ({"a.csv.gz": gzip.compress(b"x,y\n1,p\n")[:-9]}, f"{X}/a.csv.gz: is cut off or damaged"),
         ({"a.csv.gz": gzip.compress(b"x,y\n1,\xff\n")}, f"{X}/a.csv.gz: row 2: is not utf-8 text"),
-        ({"a.parquet": "x,y\n"}, f"{X}/a.parquet: is not a Parquet file, as its name says"),
+        ({"a.parquet": "x,y\n"}, f"{X}/a.parquet: is not a Parquet file, although its name"),
     ],
 )  # fmt: skip
 def test_bad_parts_are_one_line_that_names_the_part(fetched, tmp_path, parts, words):
@@ -245,14 +245,14 @@ TIME = pa.array([1], pa.duration("s"))
     [
         (
             {"x": Y, "tags": [[1], [2]]},
-            "column tags: is of type list<element: int64>, which has no ",
+            "column tags: is of type list<element: int64>, which does not",
         ),
-        ({"x": Y, "to": [{"a": 1}] * 2}, "column to: is of type struct<a: int64>, which has no"),
+        ({"x": Y, "to": [{"a": 1}] * 2}, "column to: is of type struct<a: int64>, which does not"),
         (
             {"raw": [b"a", b"b"]},
-            "column raw: is of type binary, which has no place in a cell; leave",
+            "column raw: is of type binary, which does not fit into a cell; leave",
         ),
-        ({"took": TIME}, "column took: is of type duration[s], which has no place in a cell"),
+        ({"took": TIME}, "column took: is of type duration[s], which does not fit into a cell"),
         ({}, "t.parquet: has no columns"),
     ],
 )
@@ -269,9 +269,11 @@ def test_damaged_parquet_is_one_line(fetched, tmp_path):
     for damaged in (whole[:-9], whole[:200] + b"\xff" * 300 + whole[500:]):
         with pytest.raises(UserError, match=r"^fetch.source: \S+: cannot be read as Parquet: .+"):
             fetched("data/source/t.parquet", {"t.parquet": damaged})
-    with pytest.raises(UserError, match=r"t\.parquet: is not a Parquet file, as its name says$"):
+    with pytest.raises(
+        UserError, match=r"t\.parquet: is not a Parquet file, although its name says"
+    ):
         fetched("data/source/t.parquet", {"t.parquet": IRIS})
-    with pytest.raises(UserError, match=r"is Parquet, which is text in UTF-8; set prepare\.encod"):
+    with pytest.raises(UserError, match=r"is Parquet, whose text is UTF-8; set prepare\.encod"):
         fetched("data/source/t.parquet", {"t.parquet": whole}, encoding="cp1252")
 
 

@@ -190,7 +190,7 @@ def test_the_model_says_how_its_numbers_were_written(prepared):
         (TABLE.replace("50 €", "50%"), {},
          "row 3, column price: found '-2', expected a number written like 1.234,5 with %"),
         (TABLE, {"missing": "error"}, r"row 3, column day: has no value \(found ''\)"),
-        (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: has the label"),
+        (TABLE, {"dates": {"y": "%Y%m%d"}}, "prepare.dates: includes the label"),
         (TABLE, {"dates": {"q": "%Y%m%d"}}, "prepare.dates: no column 'q' among day, price, y"),
         (TABLE, {"text": ["day"]}, "prepare.dates: day is declared twice"),
         (TABLE, {"numbers": {"day": "1,234.5"}}, "prepare.numbers: day is declared twice"),

@@ -19,50 +19,50 @@ TEXT = "c,y\np,a\nq,b\np,a\nq,b\n"
 ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a header that prepare.header denies": (
         TEXT, {"header": False, "label": 1},
-        ["row 1: its class, y, has no other row; if it is a header, set prepare.header: true"]),
+        ["row 1: no other row has its class, y; if it is a header, set prepare.header: true"]),
     "a header that prepare.header gives other names": (
         TEXT, {"header": ["colour", "kind"], "label": "kind"},
-        ["row 1: its class, y, has no other row; if it is a header, set prepare.header: true"]),
+        ["row 1: no other row has its class, y; if it is a header, set prepare.header: true"]),
     "a header of positions that prepare.header denies": (
         "0,1,2\n5,3,a\n6,4,b\n", {"header": False, "label": 2},
-        ["row 1: counts the columns; if it is a header, set prepare.header: true"]),
+        ["row 1: only numbers the columns; if it is a header, set prepare.header: true"]),
     "a row that is taken for a header": (
         "5.1,3.5,c\n4.9,3,a\n7,3.2,b\n", {"header": True, "label": "c"},
-        ["row 1: names columns of numbers by numbers, such as 5.1; if it is a row, set prepare."]),
+        ["row 1: is read as a header, but its names are numbers, such as 5.1; if it is not"]),
     "UTF-8 that is read as Latin-1": (
         "c,y\ngr\u00fcn,a\nrot,b\ngr\u00fcn,a\nrot,b\n", NAMED | {"encoding": "latin-1"},
-        ["'gr\u00c3\u00bcn' may stand for 'gr\u00fcn'; is prepare.encoding utf-8?"]),
+        ["'gr\u00c3\u00bcn' may be a misread 'gr\u00fcn'; should prepare.encoding be utf-8?"]),
     "another delimiter, where the cells happen to be as many": (
         "5,1;3,5;a\n4,9;3,0;b\n7,1;3,2;b\n", {"header": ["u", "v", "y"], "label": "y"},
-        ["column y: every class has ';'; is it the delimiter?"]),
+        ["column y: every class contains ';'; is that the delimiter?"]),
     "a quote that is closed too late": (
         'x,c,y\n1,"p,a\n2,q",a\n3,q,b\n4,q,a\n', NAMED,
-        ["column c: 'p,a\\n2,q' is several rows; is a quote not closed?"]),
+        ["column c: 'p,a\\n2,q' spans several rows; is a quote left open?"]),
     "quotes that are not closed, in a column that is no feature": (
         "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
         NAMED | {"features": ["x"]},
-        ["column note: 'size 0,a\\n1,size 1' is several rows; is a quote not closed?"]),
+        ["column note: 'size 0,a\\n1,size 1' spans several rows; is a quote left open?"]),
     "a row that is cut off within quotes, before the last column": (
         'x,note,y\n1,"p",a\n2,"q\n3,"r",b\n4,"p",a\n5,"r",b\n', NAMED,
-        ["column note: 'q\\n3,r\"' is several rows; is a quote not closed?"]),
+        ["column note: 'q\\n3,r\"' spans several rows; is a quote left open?"]),
     "a row that is cut off within quotes in the first column": (
         'note,x,y\n"p",1,a\n"q\n"r",3,b\n"p",4,a\n"r",5,b\n', NAMED,
-        ["column note: 'q\\nr\"' is several rows; is a quote not closed?"]),
+        ["column note: 'q\\nr\"' spans several rows; is a quote left open?"]),
     "words for gaps": (
         "x,y\n1,a\n3,N/A\n4,b\n5,None\n", NAMED,
-        ["column y: N/A, None may stand for no value; see prepare.na_values"]),
+        ["column y: N/A, None may mean no value; see prepare.na_values"]),
     "empty cells, where na_values leaves them out": (
         "x,y\n1,a\n3,\n4,b\n5,\n", NAMED | {"na_values": ["-999"]},
-        ["column y: '' may stand for no value; see prepare.na_values"]),
+        ["column y: '' may mean no value; see prepare.na_values"]),
     "rows that are left out": (
         "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
         ["rows with gaps left out: 1 of 3; prepare.missing: impute"]),
     "a class that is left out": (
         "x,y\n1,a\n,c\n3,b\n", NAMED | {"missing": "drop"},
-        ["rows with gaps left out: 1 of 3; prepare.miss", "column y: no row is left of c"]),
+        ["rows with gaps left out: 1 of 3; prepare.miss", "column y: no rows are left of c"]),
     "a class of one row among many": (
         "x,y\n" + "1,a\n2,b\n" * 20 + "1,total\n", NAMED,
-        ["column y: of total there is one row only"]),
+        ["column y: classes with only one row: total"]),
     "an index with gaps": (
         "id,y\n" + "".join(f"{7 * n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
         ["column id: grows from row to row; if it only identifies the row"]),
@@ -71,17 +71,17 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column id: falls from row to row; if it only identifies the row"]),
     "round thousands apart by a point, which are whole numbers of one digit": (
         "x,y\n980,a\n2.000,b\n700,a\n1.000,b\n50,a\n", NAMED,
-        ["column x: beside '700', the point of '2.000' may separate thousands; if so, prep"]),
+        ["column x: next to '700', the point in '2.000' may separate thousands; if so, list"]),
     "thousands apart by a point, beside numbers that have none": (
         "x,y\n2.821,a\n980,b\n15.400,a\n", NAMED,
-        ["column x: beside '980', the point of '15.400' may separate thousands; if so, prep"]),
+        ["column x: next to '980', the point in '15.400' may separate thousands; if so, list"]),
     "round thousands apart by a point, beside numbers below a hundred": (
         "x,y\n1.500,a\n50,b\n2.251,a\n99,b\n", NAMED,
-        ["column x: beside '99', the point of '1.500' may separate thousands; if so, prep"]),
+        ["column x: next to '99', the point in '1.500' may separate thousands; if so, list"]),
     "days that follow each other": (
         "x,day,y\n" + "".join(f"{n % 4},{n + 10}.05.2021,{'ab'[n % 2]}\n" for n in range(12)),
         NAMED | {"dates": {"day": "%d.%m.%Y"}},
-        ["column day: counts the rows; if they follow each other in time, see prepare.time"]),
+        ["column day: counts the rows; if the rows follow each other in time, see prepare.time"]),
     "an index that was shuffled, and drawn from": (
         "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
         ["column id: almost every number is unique; if it only identifies the row"]),
@@ -100,27 +100,27 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "Unnamed: 0,x,y\n3,5,a\n3,5,a\n1,7,b\n", NAMED, ["column 'Unnamed: 0': has no name; if"]),
     "a column of numbers with a unit": (
         "x,y\n" + "".join(f"{n % 20}.5 cm,{'ab'[n % 2]}\n" for n in range(40)), NAMED,
-        ["column x: '0.5 cm' and 19 more look like numbers or dates, but each is a category; "]),
+        ["column x: '0.5 cm' and 19 more look like numbers or dates, but are read as cat"]),
     "a column of dates": (
         "x,y\n" + "".join(f"2021-0{n % 4 + 1}-1{n % 5},{'ab'[n % 2]}\n" for n in range(40)), NAMED,
-        ["column x: '2021-01-10' and 19 more look like numbers or dates, but each is a category"]),
+        ["column x: '2021-01-10' and 19 more look like numbers or dates, but are read as cat"]),
     "a label that names the rows": (
         "x,y\n" + "".join(f"{n % 4},f{n}\n" for n in range(20)), NAMED,
-        ["column y: each row has a class of its own; is it the one to predict?"]),
+        ["column y: each row has a class of its own; is this the column to predict?"]),
     "rows that have a label only": (
         "x,c,y\n1,p,a\n,,b\n2,q,b\n", NAMED | {"missing": "impute"},
-        ["1 row without any value in a feature"]),
+        ["1 row with no value in any feature"]),
     "classes that differ by case": (
-        "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' are two values of it"]),
+        "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' count as two values"]),
     "classes that are one number": (
-        "x,y\n1,1\n3,0\n4,1.0\n", NAMED, ["column y: '1' and '1.0' are two values of it"]),
+        "x,y\n1,1\n3,0\n4,1.0\n", NAMED, ["column y: '1' and '1.0' count as two values"]),
     "classes that differ by a character that is not seen": (
-        "x,y\n1,no\n3,yes\n4,ye\u200bs\n", NAMED, ["column y: 'yes' and 'ye\\u200bs' are two"]),
+        "x,y\n1,no\n3,yes\n4,ye\u200bs\n", NAMED, ["column y: 'yes' and 'ye\\u200bs' count as"]),
     "classes of which there are several, by their encoding, space and width": (
         "x,y\n1,é a\n3,e\u0301 a\n4,É\u00a0 a\n2,\uff42\n5,b\n", NAMED,
-        ["column y: '\\xe9 a' and 'e\\u0301 a' are two values of it, and so are 2 more"]),
+        ["column y: '\\xe9 a' and 'e\\u0301 a' count as two values (and 2 more such pairs)"]),
     "categories that differ by case": (
-        "c,y\np,a\nP,b\np,b\n", NAMED, ["column c: 'p' and 'P' are two values of it"]),
+        "c,y\np,a\nP,b\np,b\n", NAMED, ["column c: 'p' and 'P' count as two values"]),
     "the index of pandas": (
         ",x,y\n0,3,a\n1,3,a\n2,4,b\n", NAMED, ["column 0: counts the rows; if it only"]),
     "the index of pandas, of which rows were drawn": (
@@ -206,7 +206,7 @@ def test_a_word_for_gaps_is_a_gap_by_default_or_said(prepared, capsys, word, col
     table = "c,y\np,a\nq,b\nq,a\np,b\n{c},{y}\n".format(**cells)
     prepared(table, header=True, label="y", missing="drop")
     left_out = "rows with gaps left out: 1 of 5; "
-    expected = left_out if word in NA_VALUES else f"column {column}: {word} may stand for no value"
+    expected = left_out if word in NA_VALUES else f"column {column}: {word} may mean no value"
     assert capsys.readouterr().err.startswith(f"data/raw.csv: {expected}")
 
 

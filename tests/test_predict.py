@@ -144,7 +144,7 @@ def test_a_negative_value_is_a_value(reproduced):
         (["5.1", "3.5", "nan", "0.2"], "petal_length: has no value (found 'nan')"),
         (
             ["-3e38", "3e38", "-3e38", "3e38"],
-            "error: the model has no answer, the numbers are too l",
+            "error: the model has no answer: the numbers are too l",
         ),
         ([""], "error: '': no such file; expected one, or 4 values"),
         (["none.csv"], "none.csv: no such file; expected one, or 4 values (sepal_length, "),
@@ -172,7 +172,7 @@ def test_what_cannot_be_predicted_is_one_line(reproduced, values, words):
         ),
         (ROW + '""\n' + ROW, "row 3: has 1 column, expected 4"),
         (ROW + "\f\n" + ROW, "row 3: has 1 column, expected 4"),
-        (ROW + "-3e38,3e38,-3e38,3e38\n", "row 3: the model has no answer, the numbers"),
+        (ROW + "-3e38,3e38,-3e38,3e38\n", "row 3: the model has no answer: the numbers"),
         (ROW + "5.1,3.5,1.4\n", "row 3: has 3 columns, expected 4"),
     ],
 )
@@ -203,14 +203,14 @@ def test_a_column_named_as_one_that_is_added_is_refused_except_for_json(copied):
     text = HEADER.replace("\n", ",predicted\n") + "5.1,3.5,1.4,0.2,x\n"
     (copied.path / "rows.csv").write_text(text)
     done = copied.classifier("predict", "rows.csv", check=False)
-    assert "rows.csv: row 1: has a column predicted, which is to be added" in done.stderr
+    assert "rows.csv: row 1: already has a column predicted, which would be added" in done.stderr
     assert json.loads(predict(copied, "--json", "rows.csv"))["predicted"] == "Iris-setosa"
 
 
 def test_without_an_output_it_is_one_line(reproduced):
     command = "classifier predict data/source/iris.data >&-"
     done = reproduced.run("bash", "-c", command, check=False)
-    assert done.stderr == "error: standard output is closed, there is nowhere to write to\n"
+    assert done.stderr == "error: standard output is closed: there is nowhere to write to\n"
 
 
 def test_a_damaged_schema_is_one_line(copied):

@@ -167,7 +167,7 @@ def test_a_change_that_nothing_else_has_is_kept(shared):
     (shared.clone.path / RAW).unlink()
     code, shown = shared.run("pull")
     assert code == 1
-    assert {f"{file}: changed, and nowhere else (workspace)" for file in
+    assert {f"{file}: changed, and saved nowhere else (workspace)" for file in
             (MODEL, SCHEMA, f"{PREPARED}/notes.txt")} < set(shown.splitlines())  # fmt: skip
     assert (shared.clone.path / MODEL).read_text() == "mine"
     assert (shared.clone.path / RAW).exists(), "what is not in the way comes"
@@ -180,7 +180,7 @@ def test_damage_in_the_workspace_that_dvc_does_not_see_is_named(shared):
     (shared.clone.path / "metrics/folds.csv").unlink()
     code, shown = shared.run("pull")
     assert (code, shown.splitlines()[:2]) == (
-        1, [f"{MODEL}: changed, and nowhere else (workspace)",
+        1, [f"{MODEL}: changed, and saved nowhere else (workspace)",
             "metrics/folds.csv: missing (workspace)"],
     )  # fmt: skip
 
@@ -221,8 +221,8 @@ def test_what_is_not_a_file_is_named_without_a_hang(bare):
         ("../outside", "is not a safe place for an output"),
         (".github/x", "is not a safe place for an output"),
         ("s3://bucket/x", "is not a safe place for an output"),
-        ("classifier/base/dvc_lock.py", "and git has it"),
-        ("classifier", "and git has it"),
+        ("classifier/base/dvc_lock.py", "but git tracks it"),
+        ("classifier", "but git tracks it"),
         (".git/hooks/post-commit", "is ignored by"),
         (f"{PREPARED}/x", "overlap"),
     ],
@@ -243,7 +243,7 @@ def test_what_dvc_writes_for_itself_does_not_come_from_git(shared, own):
     shared.clone.git("add", "--force", own)
     code, shown = shared.run("pull")
     assert (code, shown.count("\n")) == (2, 1)
-    assert shown.startswith(f"error: {own}: is DVC's own, and git has it")
+    assert shown.startswith(f"error: {own}: belongs to DVC, but git tracks it")
 
 
 def test_a_change_that_dvc_does_not_see_is_kept(shared):

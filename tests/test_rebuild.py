@@ -32,7 +32,7 @@ PIPELINE = """stages:
     metrics: [metrics/rows.csv: {cache: false}]
 """
 FILES = ["data/raw.csv", "metrics/counts/rows", "metrics/rows.csv", "dvc.lock"]
-SAME = "4 of 4 are the same by SHA-256; expected: the commit, remote beside and cache"
+SAME = "4 of 4 are the same by SHA-256; compared with the commit, remote beside and cache"
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_byte_of_the_source_is_refused(clone):
     assert code == 1
     wrong = [path for path, (*_, same) in cells(shown).items() if same == "no"]
     assert wrong == ["data/raw.csv", "dvc.lock"]
-    assert "the environments are the same, by metrics/environment.json" in shown
+    assert "the environments are the same, according to metrics/environment.json" in shown
     assert rebuild(clone, "HEAD~1")[0] == 0, "the commit before is as it was"
 
 
@@ -190,11 +190,11 @@ def test_what_is_nowhere_is_compared_by_md5_and_not_attested(clone, tmp_path):
     code, shown = rebuild(theirs, "--attest", "statement")
     assert code == 1
     assert shown[-2] == (
-        "the others are as dvc.lock says, by md5; `classifier pull`, to compare their bytes"
+        "the others match dvc.lock by md5; run `classifier pull` to compare their bytes"
     )
     assert shown[-1] == "statement: not written"
     assert shown[6].startswith(
-        "2 of 4 are the same by SHA-256; expected: the commit, cache (remote"
+        "2 of 4 are the same by SHA-256; compared with the commit, cache (remote"
     )
 
 
@@ -210,7 +210,7 @@ def test_a_table_of_dvc_add_is_brought(clone):
     done = clone.classifier("rebuild", "--same-environment", check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: data/source/iris.data: missing (cache); `classifier pull` may bring it\n"
+        "error: data/source/iris.data: missing (cache); `classifier pull` may get it\n"
     )
 
 
@@ -270,7 +270,7 @@ def attested(clone: Clone) -> Clone:
 
 def test_artifacts_are_verified_by_a_statement(attested):
     done = attested.classifier("verify", "--statement", "../one")
-    assert done.stdout.splitlines()[-1] == "../one: all files that it names are here, by SHA-256"
+    assert done.stdout.splitlines()[-1] == "../one: all files that it names match by SHA-256"
     (attested.path / "data/raw.csv").unlink()
     (attested.path / "data/raw.csv").write_text("another")
     attested.dvc("commit", "--force")

@@ -126,7 +126,7 @@ def remote(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Remote]
 
 def test_what_was_pushed_comes_back_and_nothing_is_run(shared, remote):
     remote.give_to(shared)
-    assert shared.run("push")[1].startswith("remote team has all that dvc.lock names\n")
+    assert shared.run("push")[1].startswith("remote team has everything that dvc.lock names\n")
     shared.wipe()
     assert shared.run("pull") == (0, HERE)
     assert shared.stages_run() == []

@@ -233,9 +233,9 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     for words in ("CC BY 4.0", "train.epochs", "AVX2", "rows trained on</text>"):
         assert words in text
     assert re.findall(r"<figcaption>(.*)</figcaption>", text) == [
-        "Beside what less would do; a bar is a 95% interval, where there is one",
-        "Actual class in rows, predicted in columns; colour: share of the actual class",
-        "Share of each class that is right",
+        "Compared with simpler models; bars are 95% intervals",
+        "Rows: actual class; columns: predicted class; colour: share of the actual class",
+        "Share of each class that is predicted correctly",
         "Confidence and accuracy; on the dashed line they are equal",
         "Loss while training", "Accuracy while training",
         "How models differ: accuracy of each on its fold; the line is the mean",
@@ -255,7 +255,8 @@ def test_it_concludes_at_the_top_and_problems_come_first():
     assert "models on rows not trained on, 95%\u00a0interval" in headline.words
     words = conclusion.markdown()
     assert words.startswith("1 problem and 1 note. Do not use it as it is: it fails.")
-    assert re.search(r"Since HEAD\\~1: accuracy worse, -0\.\d{3} \(-.* to -.*\)\.$", words)
+    changed = r"Change in accuracy since HEAD\\~1: worse, -0\.\d{3} \(-.* to -.*\)\.$"
+    assert re.search(changed, words)
     assert [one.name for one in shares.rows] == [
         "The recipe", "The model that ships", "The most frequent class", "Without hidden layers"
     ]  # fmt: skip
@@ -298,7 +299,8 @@ def test_every_picture_is_told_in_numbers(page):
     told = re.findall(r'<svg [^>]*aria-label="([^"]*)"', page.read_text())
     assert len(told) == page.read_text().count("<svg") == 9
     assert all(re.search(r"\d", words) for words in told)
-    assert re.match(r"\d+ of 1,500 answers are wrong; most often Iris-v\w+ is taken for", told[0])
+    wrong = r"\d+ of 1,500 predictions are wrong; most often Iris-v\w+ is taken for"
+    assert re.match(wrong, told[0])
     assert told[2].startswith("Loss while training: 2.648 after the first of 20 epochs, ")
     assert told[7] == (
         "petal_length: median Iris-setosa 1.5, Iris-versicolor 4.35, Iris-virginica 5.55."
@@ -335,7 +337,7 @@ def test_markdown_is_short_begins_with_the_verdict_and_folds_the_rest(capsys):
     assert "| train.epochs " in text.split("<details>")[0]
     assert text.count("- **worse**: ") == 3
     assert "### Which classes it mixes up" in text.split("<details>")[1]
-    assert "On the page: " in text
+    assert "Also on the page: " in text
     assert text.endswith("</details>\n")
     assert "<svg" not in text
 
@@ -369,7 +371,7 @@ def test_the_model_card_has_the_fields_that_readers_look_for():
 def test_it_opens_in_a_browser(monkeypatch, tmp_path):
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    with pytest.raises(UserError, match=r"^there is no browser; open .*page\.html in one$"):
+    with pytest.raises(UserError, match=r"^no browser was found; open .*page\.html in one$"):
         report(open_it=True, output=tmp_path / "page.html")
     assert opened == [(tmp_path / "page.html").as_uri()]
     with pytest.raises(UserError, match="exclude each other; choose one"):
@@ -481,9 +483,9 @@ def test_its_size_does_not_grow_with_classes_or_features(monkeypatch, tmp_path):
     report(output=tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
     assert "<p>3 classes. Trained on 150 rows" in text
-    assert "of the 2 of 3 classes with the lowest F1" in text
-    assert "Drawn are the 2 of 4 features that tell the classes apart best." in text
-    assert "Pictures chosen from many flatter" in text
+    assert "correctly: the 2 of 3 classes with the lowest F1" in text
+    assert "Only the 2 of 4 features that tell the classes apart best are shown." in text
+    assert "Among so many, some do so by chance." in text
     assert "<figcaption>sepal_width" not in text
     assert "<caption>Most frequent mistakes</caption>" in text
 
@@ -590,7 +592,7 @@ def test_results_that_were_edited_in_the_other_revision_are_refused(own, path):
     (own.path / path).write_text(whole.replace("0.9", "0.99", 1))
     own.commit("Edit it")
     (own.path / path).write_text(whole)
-    with pytest.raises(UserError, match=rf"^HEAD: {path}: is not of its dvc\.lock; run"):
+    with pytest.raises(UserError, match=rf"^HEAD: {path}: does not match its dvc\.lock; run"):
         report(against="HEAD")
 
 
@@ -601,7 +603,7 @@ def test_results_of_other_params_in_the_other_revision_are_told(own, capsys):
     own.commit("Another start")
     (own.path / "params.yaml").write_text(whole)
     report(against="HEAD", markdown=True)
-    assert "HEAD: its results are of another train.seed\n" in capsys.readouterr().err
+    assert "HEAD: its results were made with another train.seed\n" in capsys.readouterr().err
 
 
 def test_predictions_of_another_run_are_not_shown(own):
@@ -628,7 +630,7 @@ def test_what_cannot_be_compared_with_is_one_line(revision, words):
 def test_without_cross_validation_the_rest_is_compared(odd, monkeypatch, capsys):
     monkeypatch.chdir(odd.path)
     text = as_markdown(capsys, against="HEAD")
-    assert "Cross-validations are not compared. workspace: was not cross-validated" in text
+    assert "The cross-validations cannot be compared: workspace: was not cross-validated" in text
     assert "| crossval.folds" in text
 
 
@@ -637,7 +639,7 @@ def test_a_cross_validation_of_other_settings_is_not_shown(own, capsys):
     lock["stages"]["train"]["params"]["params.yaml"]["train"]["epochs"] = 7
     (own.path / "dvc.lock").write_text(yaml.safe_dump(lock))
     text = as_markdown(capsys)
-    assert "It was run on other rows or with other settings; \\`dvc repro\\` runs it anew." in text
+    assert "The cross-validation used other rows or settings; run \\`dvc repro\\`." in text
     assert "Rows left out" not in text
 
 
@@ -659,9 +661,10 @@ def test_nothing_that_git_or_dvc_keeps_is_replaced(own):
         ".dvc/config", ".git/config", ".dvc/cache/report.html",
         "link", "folder/params.yaml", "hard link",
     ):  # fmt: skip
-        with pytest.raises(UserError, match=f"^{place}: is of the project; choose another file$"):
+        words = f"^{place}: belongs to the project; choose another file$"
+        with pytest.raises(UserError, match=words):
             refuse_to_replace(Path(place))
-    with pytest.raises(UserError, match=r"^params\.yaml: is of the project"):
+    with pytest.raises(UserError, match=r"^params\.yaml: belongs to the project"):
         report(output=Path("params.yaml"))
     assert own.files() == before
 
@@ -766,10 +769,10 @@ def test_dvc_plots_shows_the_curve_while_training_goes_on(copied):
 
 
 def test_a_run_that_is_under_way_is_told(own, capsys):
-    words = f"`dvc repro train` is at work here (process {os.getpid()}); "
+    words = f"`dvc repro train` is running here (process {os.getpid()}); "
     with Repo() as repo, rwlock(repo.tmp_dir, repo.fs, "/bin/dvc repro train", [], [MODEL], False):
         report(markdown=True)
-        assert capsys.readouterr().err == f"{words}this is of the run before it\n"
+        assert capsys.readouterr().err == f"{words}this report is of the run before it\n"
         (own.path / "metrics/evaluation.json").unlink()
         with pytest.raises(UserError) as raised:
             report()
@@ -781,7 +784,7 @@ def test_a_run_on_another_machine_cannot_be_told_from_one_that_was_killed(own):
     noted = {"write": {"/clone/models": {"pid": 2**30, "cmd": "dvc repro"}}}
     (own.path / ".dvc/tmp/rwlock").write_text(json.dumps(noted))
     words = "on another machine, or was killed"
-    assert run_under_way() == f"`dvc repro` is at work {words} (process {2**30})"
+    assert run_under_way() == f"`dvc repro` is running {words} (process {2**30})"
 
 
 def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
@@ -789,7 +792,7 @@ def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
     test_set.write_text(own.read("data/source/iris.data").splitlines()[0] + "\n")
     own.reproduce("evaluate")
     own.git("commit", "--quiet", "--all", "--message", "Evaluate more")
-    assert commit().endswith(": Evaluate more; and changes not committed")
+    assert commit().endswith(": Evaluate more; with uncommitted changes")
     own.commit("The test set, too")
     assert commit().endswith(": The test set, too")
 

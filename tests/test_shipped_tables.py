@@ -35,8 +35,8 @@ INPUTS = {
     "khan": 2308, "anes96": 9, "fair": 8,
 }  # fmt: skip
 SAID = {
-    "weather": "data/raw.csv: column date: counts the rows; if they follow each other in time, see "
-    "prepare.time\n"
+    "weather": "data/raw.csv: column date: counts the rows; if the rows follow each other in time, "
+    "see prepare.time\n"
 }
 TRAINED = [
     "iris", "penguins", "breast_cancer", "digits", "weather", "khan", "default", "wine", "oj",

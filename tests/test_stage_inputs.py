@@ -100,7 +100,7 @@ def test_code_of_another_folder_does_not_run(copied):
     copied.environment["PYTHONSAFEPATH"] = "1"
     done = copied.run("dvc", "repro", "--force", "--single-item", "evaluate", check=False)
     assert done.returncode
-    assert "error: this is the code of " in done.stdout + done.stderr
+    assert "error: this is the code in " in done.stdout + done.stderr
 
 
 def test_a_test_set_that_comes_while_evaluate_runs_is_told(copied, monkeypatch):

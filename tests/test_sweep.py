@@ -64,10 +64,8 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
     ]  # fmt: skip
     assert best.split()[0] in swept.experiments()
     assert best.split()[2:] == ["0.1000", "to", "0.9000", "0.2", "42"]
-    assert "2 finished, 2 failed. The best of 2 against the default, " in done.stdout
-    assert (
-        "), worse.\nCorrected for having been chosen, the best of them is worth 0." in done.stdout
-    )
+    assert "2 finished, 2 failed. The best of 2 compared with the default, " in done.stdout
+    assert "), worse.\nCorrected for having been picked as the best, it is worth 0." in done.stdout
     last = done.stdout.splitlines()[-1]
     assert (
         last == f"`dvc exp apply {best.split()[0]}` adopts the best: its params and its artifacts."
@@ -91,7 +89,7 @@ def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch, missing, swep
     baseline = Baseline("a" * 40, {"prepare.missing": missing})
     results: Any = SimpleNamespace(baseline=baseline, best_first=lambda: [(trial, {})])
     said = command.verdict(results)
-    assert (f"in other folds, by {', '.join(named)}: what" in said) == bool(named)
+    assert (f"Because of {', '.join(named)}, trials were tested on" in said) == bool(named)
     assert ("other rows" in said) == bool(named)
 
 
@@ -100,7 +98,7 @@ def test_the_first_line_is_what_trials_are_to_be_better_than(grid):
     first, _, *others = done.stderr.splitlines()
     commit = swept.git("rev-parse", "--short=7", "HEAD").strip()
     assert first.startswith(f"{commit}: crossval.accuracy.mean=0.99")
-    assert first.endswith(" (0.1000 to 0.9000), without any change")
+    assert first.endswith(" (0.1000 to 0.9000), without changes")
     [best] = [line for line in others if line.endswith(", the best so far")]
     assert "(train.learning_rate=0.2 train.seed=42): crossval.accuracy.mean=0.7" in best
 
@@ -200,7 +198,7 @@ def test_ctrl_c_and_sigterm_end_what_runs_and_keep_what_is_finished(swept, numbe
         sweep.send_signal(number)
         _, errors = sweep.communicate(timeout=20)
     assert sweep.returncode == 130
-    assert errors.splitlines()[-1] == "1 of 2 are finished; the same command goes on"
+    assert errors.splitlines()[-1] == "1 of 2 are finished; run the same command to continue"
     assert living(swept.path) == []
     assert len(swept.experiments()) == 1
 
@@ -219,12 +217,12 @@ def test_the_documented_sweeps(swept):
     ("arguments", "words"),
     [
         (["-S", "train.epoch=1"], "train.epoch: unknown param, did you mean train.epochs?"),
-        (["-S", "x=1"], "x: unknown param; params.yaml has them all"),
+        (["-S", "x=1"], "x: unknown param; see params.yaml"),
         (["-S", "train.epochs"], "train.epochs: expected train.epochs=VALUE"),
-        (["-S", "train.epochs=1", "-S", "train.epochs=2"], "train.epochs: stands twice"),
+        (["-S", "train.epochs=1", "-S", "train.epochs=2"], "train.epochs: is given twice"),
         (["-S", "train.epochs=range(5,5)"], "train.epochs=range(5,5): no value is in this range"),
         (["-S", "train.epochs=uniform(1,9)"],
-         "train.epochs: is a range; say with --trials how many to try"),
+         "train.epochs: is a range; --trials says how many values to try"),
         (["-S", "train.epochs=1,2", "--trials", "2"],
          "--trials: no param has a range to search, such as loguniform(1e-4,1e-1)"),
         (["-S", "train.epochs=uniform(9,1)", "--trials", "2"],
@@ -250,7 +248,7 @@ def test_the_documented_sweeps(swept):
         (["-S", "train.seed=1", "--metric", "crossval.accuracy"],
          "crossval.accuracy: unknown metric, did you mean crossval.accuracy.mean?"),
         (["-S", "crossval.folds=0,5"],
-         "crossval.accuracy.mean: none with crossval.folds=0; name another --metric"),
+         "crossval.accuracy.mean: none with crossval.folds=0; choose another --metric"),
         (["-S", "train.epochs=5,0"],
          "params.yaml with train.epochs=0: train.epochs: 0: should be greater than or equal to 1"),
         (["-S", "train.hidden=[8],[8,0]", "-S", "train.seed=1"],
@@ -262,7 +260,7 @@ def test_the_documented_sweeps(swept):
         (["-S", "train.scale=standard,none,nome", "-S", "train.seed=uniform(1,9)", "--trials", "2"],
          "params.yaml with train.scale=nome train.seed=1: train.scale: 'nome': "),
         (["-S", "train.seed=1", "--scheduler", "nowhere://x"],
-         "nowhere://x: no Dask scheduler answers there"),
+         "nowhere://x: no Dask scheduler answers at this address"),
         (["-S", "train.seed=1", "--git-remote", "nowhere"], "git "),
     ],
 )  # fmt: skip
@@ -320,7 +318,7 @@ def test_a_damaged_cache_is_not_swept_with(copied, monkeypatch):
     monkeypatch.chdir(copied.path)
     md5 = md5_of(Path("models/classifier.onnx"))
     flip_a_bit(Path(".dvc/cache/files/md5", md5[:2], md5[2:]))
-    with pytest.raises(UserError, match=r": damaged \(cache\), so trials would be; run `class"):
+    with pytest.raises(UserError, match=r": damaged \(cache\), so trials would be too; run"):
         CliRunner().invoke(app, ["sweep", "-S", "train.seed=1"], catch_exceptions=False)
 
 
@@ -334,7 +332,7 @@ def test_a_trial_that_the_cache_gave_damaged_artifacts_fails(swept):
     )
     flip_a_bit(object_of)
     done = swept.sweep("-S", "train.seed=1", check=False)
-    assert "models/model.txt: came damaged from the cache" in done.stdout + done.stderr
+    assert "models/model.txt: is damaged in the cache" in done.stdout + done.stderr
     assert (done.returncode, swept.runs, swept.experiments()) == (1, [], {})
 
 
@@ -399,7 +397,7 @@ def test_a_git_remote_that_does_not_answer_is_asked_again(swept, monkeypatch, ca
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("git ls-remote: ")
-    assert said[0].endswith("; once more in 1 s")
+    assert said[0].endswith("; trying again in 1 s")
 
 
 def test_what_is_not_committed_is_told(swept, monkeypatch):
@@ -417,7 +415,7 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypat
     results = Results(head(), "crossval.accuracy.mean", "maximize")
     results.finished["any"] = Trial(min(again.experiments()), {}, ()), {results.metric: 1}
     assert best_of(results) == (
-        f"No comparison with the default: {commit} holds the metrics of another train.epochs."
+        f"No comparison with the default: the metrics in {commit} are of another train.epochs."
     )
 
 
@@ -444,7 +442,7 @@ def test_a_trial_whose_artifacts_do_not_come_back_is_told(swept):
     assert done.returncode == 1
     assert "2 finished, 0 failed." in done.stdout
     assert re.fullmatch(
-        r"error: not all artifacts came: models/model.txt of sweep-\w+: missing; try it again",
+        r"error: not all artifacts came: models/model.txt of sweep-\w+: missing; try again",
         done.stderr.splitlines()[-1],
     )
 

@@ -104,7 +104,7 @@ def test_a_lost_scheduler_is_one_line_and_ends_what_runs(swept, cluster):
     assert sweep.returncode == 1
     assert errors.splitlines()[-1] == (
         f"error: {cluster.address}: the scheduler is lost; what is finished is kept, "
-        "the same command goes on"
+        "run the same command to continue"
     )
     assert "Traceback" not in errors, errors
     wait_until(lambda: not living(folder))
@@ -143,7 +143,7 @@ def test_a_trial_brings_the_code_that_it_runs(tmp_path):
     )
     there = "import pickle, sys; sys.modules['classifier'] = None; pickle.load(sys.stdin.buffer)()"
     done = subprocess.run([sys.executable, "-c", there], input=sent, capture_output=True)
-    assert done.stderr.decode().endswith("OSError: model: came damaged from the cache\n")
+    assert done.stderr.decode().endswith("OSError: model: is damaged in the cache\n")
 
 
 def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():

@@ -190,9 +190,9 @@ def test_validation_rows_are_stratified_and_not_trained_on(reproduced):
     assert sorted([*training, *validation]) == list(range(150))
 
 
-@pytest.mark.parametrize(("fraction", "which"), [(0.001, "no row"), (0.999, "every row")])
+@pytest.mark.parametrize(("fraction", "which"), [(0.001, "none"), (0.999, "all")])
 def test_a_fraction_that_leaves_nothing_is_one_line(trained, fraction, which):
-    with pytest.raises(UserError, match=f"^train.validation_fraction: keeps aside {which} of 150$"):
+    with pytest.raises(UserError, match=f"^train.validation_fraction: keeps aside {which} of"):
         trained(validation_fraction=fraction)
 
 

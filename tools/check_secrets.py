@@ -41,8 +41,8 @@ def main() -> None:
         raise UserError(f"{CONFIG}: {error}") from error
     for found in secrets(config):
         raise UserError(
-            f"{CONFIG}: {found}: is a secret, and git would keep it; set it with "
-            "`dvc remote modify --local` or in the environment, and renew it"
+            f"{CONFIG}: {found}: is a secret that git would keep; set it with "
+            "`dvc remote modify --local` or in the environment, and replace it"
         )
 
 

@@ -55,7 +55,7 @@ def require_own_code() -> None:
     """Raise `UserError` if this is the code of another folder, of whose files DVC knows nothing."""
     own = Path(__file__).resolve().parents[2]
     if own != Path.cwd().resolve():
-        raise UserError(f"this is the code of {own}, not of the folder; is PYTHONSAFEPATH set?")
+        raise UserError(f"this is the code in {own}, not in this folder; is PYTHONSAFEPATH set?")
 
 
 def require_locked_packages() -> None:

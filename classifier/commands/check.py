@@ -19,12 +19,12 @@ from classifier.scoring.scores import is_better_low, numbers_in
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Say what was found, and exit with 1 if the classifier is not good enough.
+    """Print the findings, and exit with 1 if the classifier is not good enough.
 
-    It is not if a finding is a problem, if a bound in `check` of params.yaml does not hold, or if
-    the results are not those of the params and files as they are, or not all here. A bound names a
-    number of crossval.json or evaluation.json: that has to be as large, or as small for a loss, a
-    standard deviation, a Brier score or a calibration error.
+    It is not if a finding is a problem, if a bound under `check` in params.yaml does not hold, or
+    if results are missing or are not those of the current params and files. A bound names a number
+    in crossval.json or evaluation.json, which must be at least as large; at most, if it is a loss,
+    a standard deviation, a Brier score or a calibration error.
 
     \b
       check:

@@ -77,7 +77,7 @@ class Change:
 def compare(
     old: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")] = "HEAD",
     new: Annotated[
-        str, typer.Argument(help="Another; by default the files as they are.")
+        str, typer.Argument(help="Another; by default the files as they are now.")
     ] = WORKSPACE,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     as_markdown: Annotated[
@@ -89,8 +89,8 @@ def compare(
 ) -> None:
     """Say whether cross-validated metrics differ by more than noise.
 
-    Where both sides were tested on the same rows, differences are taken row by row, else of the two
-    means. Better and worse mean that the 95% interval of the difference leaves out 0.
+    If both sides were tested on the same rows, they are compared row by row, otherwise by their
+    means. Better and worse mean that the 95% interval of the difference excludes 0.
 
     \b
     Examples:
@@ -129,7 +129,7 @@ def read_side(name: str) -> Side:
 
     if not name:
         raise UserError("an empty name is not a revision")
-    warn_of_namesakes(name, "the files as they are" if name == WORKSPACE else None)
+    warn_of_namesakes(name, "the files as they are now" if name == WORKSPACE else None)
     return side_of(name, files_at(None if name == WORKSPACE else name, OUT_OF_FOLD, LOCK))
 
 
@@ -147,11 +147,11 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
     lock = parse_lock(files[LOCK], f"{name}: {LOCK}")
     folds = lock.params("crossval").get("crossval.folds")
     if folds is None:
-        raise UserError(f"{name}: {LOCK} says nothing of crossval: cut off, or of a run that was")
+        raise UserError(f"{name}: {LOCK} has no crossval: it or its run was cut off")
     if not folds:
         raise UserError(f"{name}: was not cross-validated (crossval.folds: 0)")
     if str(OUT_OF_FOLD) not in lock.outs():
-        raise UserError(f"{name}: was made before {OUT_OF_FOLD} was; run `dvc repro` there")
+        raise UserError(f"{name}: predates {OUT_OF_FOLD}; run `dvc repro` there")
     if OUT_OF_FOLD not in files:
         raise UserError(
             f"{name}: its {OUT_OF_FOLD} is neither in the cache nor on a remote; "
@@ -161,12 +161,12 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
         raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
     lock.require_one_run(f"{name}: {LOCK}")
     if md5_of_bytes(files[OUT_OF_FOLD]) != lock.outs()[str(OUT_OF_FOLD)].md5:
-        raise UserError(f"{name}: {OUT_OF_FOLD}: is not of this {LOCK}; run `dvc repro`")
+        raise UserError(f"{name}: {OUT_OF_FOLD}: does not match this {LOCK}; run `dvc repro`")
     lock.table()  # raises where the lock does not say
     try:
         found = read_out_of_fold(io.BytesIO(files[OUT_OF_FOLD]))
     except ValueError as error:
-        raise UserError(f"{name}: {OUT_OF_FOLD}: is not as crossval writes it") from error
+        raise UserError(f"{name}: {OUT_OF_FOLD}: was not written by crossval") from error
     return Side(name, found, lock)
 
 
@@ -207,24 +207,26 @@ def how_tested(before: Side, after: Side) -> str:
     if after.has_the_folds_of(before):
         test = f"Paired: the same {rows} in the same folds on both sides."
     elif after.has_the_rows_of(before):
-        test = f"Paired: the same {rows} on both sides, in other folds."
+        test = f"Paired: the same {rows} on both sides, in different folds."
     else:
         test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
     grouped = [side.units for side in (after, before) if side.found.units is not None]
     units = grouped[0] if grouped else "rows"
     test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
     if len(grouped) == 1:
-        test += f"\nThe folds of one side only keep {units} together, which is a harder test, "
+        test += f"\nOnly the folds of one side keep {units} together, which is a harder test, "
         test += "whatever the model."
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
-        test += f"\nWith {models} models only, how much they differ is poorly known: "
-        test += "more crossval.repeats would tell."
+        test += f"\nWith only {models} models, how much they differ is poorly known: "
+        test += "more crossval.repeats would help."
     if before.lock.table() != after.lock.table():
         test += "\nThe tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):
-        test += f"\nThe labels differ, {before.label} and {after.label}: these are two tasks."
-    return f"{test}\nNo more than noise means that the interval holds 0, not that both are equal."
+        test += f"\nThe labels differ, {before.label} and {after.label}: the tasks are different."
+    return (
+        f"{test}\nNo more than noise means that the interval contains 0, not that both are equal."
+    )
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:

@@ -37,7 +37,7 @@ NO_CATEGORY = "\0"  # no table has it
 # Where onnxruntime would look for weights that are not in the model's own file: nowhere.
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 STDIN = Path("/dev/stdin")
-TOO_LARGE = "the model has no answer, the numbers are too large for it"
+TOO_LARGE = "the model has no answer: the numbers are too large for it"
 
 
 def predict(
@@ -46,20 +46,20 @@ def predict(
         typer.Argument(
             metavar="VALUES...",
             help="The values of one row, in the order of prepare.features or else of the table; or "
-            "a file: CSV, .tsv, .parquet, also .gz; or - for one on standard input.",
+            "a file (CSV, .tsv or .parquet, also .gz); or - to read one from standard input.",
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line a row.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, one line per row.")] = False,
 ) -> None:
     """Classify one row, or every row of a file.
 
-    Prints the class of a row, or writes the file with the class of each row to standard output,
-    with the probability of each class beside it. The columns of a file stay; without --json, none
-    may have the name of one that is added, `predicted` or `probability_CLASS`. With a header, the
-    columns may be in any order, and there may be more of them. Without one, they are all columns of
-    the table, or the features alone, in the order of prepare.features or else of the table. What is
-    written is UTF-8, whatever prepare.encoding says of what is read. On standard error it says
-    which params have changed since the model was made; whether files have, `classifier check` does.
+    Prints the class of one row, or writes a file to standard output with the class of each row and
+    the probability of each class added. The columns of a file stay; without --json, none may be
+    called `predicted` or `probability_CLASS`, as the added ones are. With a header, the columns may
+    be in any order, and there may be others. Without one, they are all columns of the table, or
+    only the features, in the order of prepare.features or else of the table. The output is UTF-8,
+    whatever prepare.encoding says of the input. Params that have changed since the model was made
+    are named on standard error; `classifier check` also looks at files.
 
     \b
     Examples:
@@ -225,7 +225,7 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
     taken = [name for name in table.names if name in added]
     if taken and not as_json:
         raise UserError(
-            f"{path}: row 1: has a column {shown(taken[0])}, which is to be added; "
+            f"{path}: row 1: already has a column {shown(taken[0])}, which would be added; "
             "rename it or use --json"
         )
     chunks = table.chunks(None if output.isatty() else "predict")

@@ -66,14 +66,14 @@ def warn_of_namesakes(name: str, meaning: str | None = None) -> None:
     refs = git("for-each-ref", "--format=%(refname)", f"refs/*/{name}").split()
     meant = [meaning] if meaning else refs[-1:]  # a tag is the last
     for other in [ref for ref in refs if ref not in meant]:
-        print(f"{name}: {meant[0]}; it is also the name of {other}", file=sys.stderr)
+        print(f"{name}: means {meant[0]}; {other} has the same name", file=sys.stderr)
 
 
 def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     """Return a line for each thing that `changed_since` returns."""
     changed = changed_since(revision, lock, *stages)
     if revision:
-        return [f"{revision}: its results are of another {name}" for name in changed]
+        return [f"{revision}: its results were made with another {name}" for name in changed]
     return [f"{name} has changed since; run `dvc repro`" for name in changed]
 
 

@@ -1,1 +1,1 @@
-"""How well the model does: its forward pass, the rows to try it on, what came of each."""
+"""How well the model does: its forward pass, the rows to evaluate it on, its predictions."""

@@ -1,4 +1,4 @@
-"""What the network answers for each row, written down and counted."""
+"""What the network predicts for each row, written down and counted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -86,7 +86,7 @@ def become_csv(path: Path, layout: Layout, name: str) -> bool:
 def require_kind(path: Path, name: str) -> None:
     """Raise `UserError` if a file has the name of Parquet only."""
     if split_name(name)[1] == ".parquet" and not is_parquet(path):
-        raise UserError(f"{path}: is not a Parquet file, as its name says")
+        raise UserError(f"{path}: is not a Parquet file, although its name says so")
 
 
 def replace(path: Path, write: Callable[[Path, Path], None]) -> None:

@@ -140,7 +140,7 @@ def reason(error: BaseException, settings: Fetch) -> str:
         case TimeoutError():
             return f"no answer in {settings.timeout:g} s (fetch.timeout)"
         case aiohttp.TooManyRedirects():
-            return "the server redirects without end"
+            return "the server redirects endlessly"
         case aiohttp.RedirectClientError():
             return f"the server redirects to {error}"
         case aiohttp.ClientResponseError():

@@ -42,7 +42,7 @@ def write_parquet_as_csv(layout: Layout, path: Path, target: Path) -> None:
             place in a cell.
     """
     if codecs.lookup(layout.encoding).name not in ("utf-8", "utf-8-sig"):
-        raise UserError(f"{path}: is Parquet, which is text in UTF-8; set prepare.encoding: utf-8")
+        raise UserError(f"{path}: is Parquet, whose text is UTF-8; set prepare.encoding: utf-8")
     if not layout.header:
         raise UserError(f"{path}: is Parquet, which names its columns; set prepare.header: true")
     with opened(path) as file, target.open("wb") as csv_file:
@@ -79,7 +79,7 @@ def column_names(path: Path, schema: Any) -> list[str]:
     for name, kind in zip(schema.names, schema.types, strict=True):
         if not has_text(kind):
             raise UserError(
-                f"{path}: column {shown(name)}: is of type {kind}, which has no place in a cell; "
+                f"{path}: column {shown(name)}: is of type {kind}, which does not fit into a cell; "
                 "leave it out of the file"
             )
     if not schema.names:

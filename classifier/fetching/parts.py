@@ -25,14 +25,14 @@ def find_parts(folder: Path) -> list[Path]:
     hidden = [path.name for path in paths if path.name[0] in "._" or path.suffix == ".dvc"]
     parts = [path for path in paths if path.name not in hidden]
     if hidden:
-        print(f"{folder}: passed over: {listed(hidden)}", file=sys.stderr)
+        print(f"{folder}: skipped: {listed(hidden)}", file=sys.stderr)
     if not parts:
         raise UserError(f"{folder}: has no parts, expected files that end in {NAMES}")
     for part in parts:
         if part.is_dir():
             raise UserError(f"{part}: is a directory, expected parts that are files")
         if not split_name(part.name)[1]:
-            raise UserError(f"{part}: is no part, expected a name that ends in {NAMES}")
+            raise UserError(f"{part}: is not a part, expected a name that ends in {NAMES}")
         require_local_source(part)
     kinds = {split_name(part.name)[1]: part for part in parts}
     if len(kinds) > 1:
@@ -52,7 +52,7 @@ def join(parts: Sequence[Path], layout: Layout, target: Path) -> None:
         for part in Progress(iterable=parts, desc="fetch", unit="parts"):
             row = append(part, layout, table, next(iter(first_rows.items()), None))
             if row is None:
-                print(f"{part}: is empty, passed over", file=sys.stderr)
+                print(f"{part}: is empty, skipped", file=sys.stderr)
             else:
                 first_rows[part] = row
     if not first_rows:

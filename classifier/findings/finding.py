@@ -14,10 +14,10 @@ LEVELS: tuple[Level, ...] = ("problem", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a person should know of a table or of its classifier.
+    """Something that a person should know about a table or its classifier.
 
     level: `problem`, the classifier should not be used as it is; `warning`, its numbers may not
-    mean what they seem to; `note`, it could be better. about: which of the two it is of.
+    mean what they seem to; `note`, it could be better. about: which of the two it concerns.
     """
 
     level: Level

@@ -1,4 +1,4 @@
-"""What the metrics say of a classifier that a person would have to work out."""
+"""What the metrics say about a classifier that a person would otherwise have to work out."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Results:
 
     @property
     def beside(self) -> Mapping[str, Any]:
-        """What stands beside the cross-validated model: one such model, and what knows less."""
+        """What the cross-validated model is compared with: one such model, and simpler ones."""
         found: Mapping[str, Any] = self.crossval["beside"]
         return found
 
@@ -53,7 +53,7 @@ class Results:
     def other_starts(self) -> str:
         """Advice for a model that depends on where its training began."""
         return (
-            "train.members: 10 averages ten starts"
+            "train.members: 10 averages ten networks"
             if self.members == 1
             else "try another train.seed"
         )
@@ -64,13 +64,13 @@ def of_model(results: Results) -> Iterator[Finding]:
     yield from of_answers(results)
     if not results.crossval["models"]:
         if not results.held_out:
-            seen = "nothing is known of rows that it was not trained on"
+            seen = "it was evaluated only on rows it was trained on"
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)
         return
     if results.crossval["models"] < FEW_MODELS:
-        seen = f"{results.crossval['models']} cross-validated models are few: intervals are rough"
-        yield Finding("note", "model", seen, "more crossval.folds or crossval.repeats")
+        seen = f"only {results.crossval['models']} cross-validated models: the intervals are rough"
+        yield Finding("note", "model", seen, "raise crossval.folds or crossval.repeats")
     yield from of_baselines(results)
     yield from of_its_own_rows(results)
     yield from of_starts(results)
@@ -78,48 +78,49 @@ def of_model(results: Results) -> Iterator[Finding]:
 
 
 def of_answers(results: Results) -> Iterator[Finding]:
-    """Yield which classes it never answers on rows it was trained on."""
+    """Yield which classes it never predicts for rows it was trained on."""
     answered = results.confusion.sum(axis=0) > 0
     names = [name for name, is_one in zip(results.classes, answered, strict=True) if is_one]
     if len(names) == 1:
-        seen = f"it answers {shown(names[0])} for every row that it was trained on"
+        seen = f"it predicts {shown(names[0])} for every row it was trained on"
         advice = f"{results.other_starts}; see also train.scale and train.epochs"
         yield Finding("problem", "model", seen, advice)
     elif len(names) < len(results.classes):
         never = [name for name in results.classes if name not in names]
-        seen = f"it never answers {listed(never)} on rows that it was trained on"
+        seen = f"it never predicts {listed(never)} for the rows it was trained on"
         advice = "see train.class_weight and train.epochs"
         yield Finding("warning", "model", seen, advice)
 
 
 def of_baselines(results: Results) -> Iterator[Finding]:
-    """Yield whether less would do as well, on the same folds."""
+    """Yield whether a simpler model would do as well, on the same folds."""
     majority = results.beside.get("majority")
     if majority:
         # Not macro F1: whoever guesses has more than one answer for all has.
         judged = ("accuracy", "balanced_accuracy")
         better = [name for name in judged if majority[name]["ci95_low"] > 0]
         accuracy, constant = results.accuracy["mean"], majority["accuracy"]["mean"]
-        figures = f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}, "
-        figures += f"the difference {ends_of(majority)}"
+        figures = "always predicting the most frequent class: "
+        figures += f"accuracy {accuracy:.3f} on rows left out, against {constant:.3f}, "
+        figures += f"a difference of {ends_of(majority)}"
         if not better:
-            seen = "it is not shown to be better than always answering the most frequent class: "
-            seen += figures
-            yield Finding("problem", "model", seen, "the features may not tell the class")
+            seen = f"it is not clearly better than {figures}"
+            advice = "the features may say nothing about the class"
+            yield Finding("problem", "model", seen, advice)
         elif "accuracy" not in better:
-            seen = "by accuracy it is not shown to be better than the most frequent class: "
-            seen += figures
+            seen = f"by accuracy alone, it is not clearly better than {figures}"
             yield Finding("warning", "model", seen, "look at balanced accuracy and at each class")
     plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
         worse = plain["accuracy"]["ci95_high"] < 0
-        what = "hidden layers make it worse" if worse else "no gain by hidden layers is shown"
+        what = "hidden layers make it worse" if worse else "hidden layers do not clearly help"
         seen = (
             f"{what}: accuracy {results.accuracy['mean']:.3f} on rows "
-            f"left out, without them {plain['accuracy']['mean']:.3f}, the difference "
+            f"left out, {plain['accuracy']['mean']:.3f} without them, a difference of "
             f"{ends_of(plain)}"
         )
-        yield Finding("note", "model", seen, "train.hidden: [] is simpler, more rows tell more")
+        advice = "train.hidden: [] is simpler; more rows would make it clearer"
+        yield Finding("note", "model", seen, advice)
 
 
 def ends_of(baseline: Mapping[str, Any]) -> str:
@@ -130,14 +131,16 @@ def ends_of(baseline: Mapping[str, Any]) -> str:
 def of_its_own_rows(results: Results) -> Iterator[Finding]:
     """Yield whether it does much worse, or better, on its own rows than others on rows left out."""
     own, left_out = results.train["accuracy"], results.accuracy
-    figures = f"accuracy {own:.3f} on its own rows, {left_out['mean']:.3f} on rows left out"
+    figures = f"accuracy {own:.3f} on the rows it was trained on, "
     if own < left_out["ci95_low"] and not results.in_time:  # else the first rows were not left out
-        seen = f"the model that ships had a bad start: {figures} by others"
+        seen = f"the model that ships had a bad start: {figures}"
+        seen += f"while other models get {left_out['mean']:.3f} on rows left out"
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
-        seen = f"it does better on its own rows: {figures}"
+        seen = f"it does worse on rows left out: {figures}{left_out['mean']:.3f} on those left out"
         advice = (
-            "if not by luck, it overfits: fewer train.epochs, train.patience or fewer train.hidden"
+            "unless by chance, it overfits: try fewer train.epochs, train.patience or a smaller "
+            "train.hidden"
         )
         yield Finding("warning", "model", seen, advice)
 
@@ -157,9 +160,9 @@ def of_starts(results: Results) -> Iterator[Finding]:
         if failed > FAILED * len(results.folds):
             seen = (
                 f"{failed} of {len(results.folds)} cross-validated models are no better than "
-                "the most frequent class"
+                "always predicting the most frequent class"
             )
-            advice = "metrics/folds.csv has them: the first know the fewest rows"
+            advice = "see metrics/folds.csv: the first were trained on the fewest rows"
             advice = advice if results.in_time else results.other_starts
             yield Finding("warning", "model", seen, advice)
 
@@ -175,7 +178,8 @@ def of_training(results: Results) -> Iterator[Finding]:
     is_falling = before - end > FALLING * before
     if is_falling and scores["confidence"] < results.accuracy["mean"] - UNSURE:
         seen = (
-            "it underfits: its loss still falls, and its mean confidence, "
+            "it underfits: its loss was still falling, and its mean confidence, "
             f"{scores['confidence']:.3f}, is below its accuracy, {results.accuracy['mean']:.3f}"
         )
-        yield Finding("note", "model", seen, "more train.epochs or a larger train.learning_rate")
+        advice = "try more train.epochs or a larger train.learning_rate"
+        yield Finding("note", "model", seen, advice)

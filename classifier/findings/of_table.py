@@ -1,4 +1,4 @@
-"""What of a table makes its numbers look better than they are, or its model worse."""
+"""What in a table makes a model look better than it is, or makes it worse."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
@@ -55,8 +55,8 @@ def of_columns(schema: Schema, train: Dataset, is_scaled: bool) -> Iterator[Find
         narrow, wide = min(spans, key=spans.__getitem__), max(spans, key=spans.__getitem__)
         if spans[wide] > RANGES * spans[narrow]:
             seen = (
-                f"{shown(wide)} spans {spans[wide]:,.6g}, {shown(narrow)} {spans[narrow]:,.6g}: "
-                "a network hardly sees the small ones"
+                f"{shown(wide)} spans {spans[wide]:,.6g}, {shown(narrow)} only "
+                f"{spans[narrow]:,.6g}: a network hardly notices the narrower one"
             )
             yield Finding("warning", "table", seen, "set train.scale: standard")
 
@@ -79,15 +79,16 @@ def of_classes(schema: Schema) -> Iterator[Finding]:
 
 
 def of_rows(train: Dataset) -> Iterator[Finding]:
-    """Yield rows that stand more than once, and those that contradict each other."""
+    """Yield rows that are duplicates, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
     if copies:
         seen = f"{copies:,} of {len(train):,} rows are duplicates"
-        advice = "remove those that are copies: folds and test sets may share them"
+        advice = "remove any that are copies: models may be tested on rows they were trained on"
         yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
         seen = (
-            f"{contradictory:,} of {len(train):,} rows have the features of a row of another class"
+            f"{contradictory:,} of {len(train):,} rows have the same features as a row of another "
+            "class"
         )
         advice = "no model gets all of them right; is a column missing?"
         yield Finding(level_of(contradictory, train), "table", seen, advice)
@@ -110,7 +111,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
         spans = pairwise(accumulate(widths, initial=starts[place]))
         told = max(share_told(features[:, slice(*span)], classes, *parts) for span in spans)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
-            seen = f"column {shown(feature.name)} alone tells the class of {told:.1%} of the rows"
+            seen = f"column {shown(feature.name)} alone predicts the class of {told:.1%} of rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
             yield Finding("warning", "table", seen, advice)
 
@@ -164,8 +165,8 @@ def some_rows(data: Dataset) -> npt.NDArray[np.intp]:
 def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
     """Yield whether rows of another data set were trained on."""
     if repeated := count_repeated(data, train):
-        seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are among those trained on too"
-        advice = "on rows it has not seen, the model may do worse"
+        seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are also among those trained on"
+        advice = "the model may do worse on rows it has not seen"
         yield Finding(level_of(repeated, data), "table", seen, advice)
 
 
@@ -185,6 +186,6 @@ def of_other_rows(
     ]
     if far:
         seen = f"{shown(name)} has many numbers outside the range of the rows trained on: "
-        advice = "these rows are later: does it grow with time?"
+        advice = "these rows are later: do the numbers grow over time?"
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)

@@ -1,4 +1,4 @@
-"""The last words of a run: what was trained on what, how good it is, and what is wrong."""
+"""The summary of a run: what was trained on what, how good it is, and what is wrong."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,10 @@ from classifier.table.cells import counted
 from classifier.table.schema import Schema
 
 SHOWN = 2  # findings, so that it is five lines
-BASELINES = {"majority": "always the most frequent class", "no_hidden_layer": "no hidden layer"}
+BASELINES = {
+    "majority": "for always predicting the most frequent class",
+    "no_hidden_layer": "without hidden layers",
+}
 
 
 def summary(
@@ -20,7 +23,8 @@ def summary(
 ) -> list[str]:
     """Return five lines at most; findings: the worst first."""
     rows, features = evaluation["train"]["rows"], counted(len(schema.features), "column")
-    what = f"{rows:,} rows: {shown(schema.label)}, {len(schema.classes)} classes, from {features}"
+    label = f"{shown(schema.label)} ({len(schema.classes)} classes)"
+    what = f"predicts {label} from {features}; trained on {counted(rows, 'row')}"
     return [what, how_good(evaluation, crossval), *map(str, findings[:SHOWN]), more(findings)]
 
 
@@ -31,13 +35,13 @@ def to_markdown(lines: Sequence[str]) -> str:
 
 
 def how_good(evaluation: Mapping[str, Any], crossval: Mapping[str, Any]) -> str:
-    """Return the accuracy on rows that were not trained on, beside what knows less."""
+    """Return the accuracy on rows that were not trained on, and that of simpler models."""
     if not crossval["models"]:
         others = [f"{shown(name)} {found['accuracy']:.3f}" for name, found in evaluation.items()]
         return f"accuracy: {', '.join(others)}; there was no cross-validation"
     accuracy = "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval["accuracy"])
     beside = [
-        f"{BASELINES[name]} {found['accuracy']['mean']:.3f}"
+        f"{found['accuracy']['mean']:.3f} {BASELINES[name]}"
         for name, found in crossval["beside"].items()
         if name in BASELINES
     ]

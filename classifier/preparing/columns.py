@@ -18,8 +18,8 @@ from classifier.table.reader import Table, wrong_width
 PATTERN = re.compile("/.+/")
 IS_HEADER = "is a header, set prepare.header: true"
 ADVICE = (
-    "; if it stands for no value, see prepare.na_values; if the column is text, prepare.text; "
-    "if dates or numbers are written so, prepare.dates, prepare.numbers"
+    "; if it means no value, see prepare.na_values; if the column is text, prepare.text; "
+    "if dates or numbers are written like this, prepare.dates or prepare.numbers"
 )
 
 
@@ -65,7 +65,7 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     time = splitting_column(names, settings.time, label, "prepare.time")
     features = feature_names(names, label, settings, [group, time])
     if group in features:
-        raise UserError("prepare.features: has the column in prepare.group")
+        raise UserError("prepare.features: includes the column in prepare.group")
     texts = set(find_columns(names, settings.text, "prepare.text"))
     notations = told_notations(names, label, [*features, time], texts, settings)
     notations |= in_one_unit(path, layout, names, notations)
@@ -107,7 +107,7 @@ def told_notations(
     for param, told in (("prepare.dates", dates), ("prepare.numbers", amounts)):
         for name, notation in zip(find_columns(names, [*told], param), told.values(), strict=True):
             if name == label:
-                raise UserError(f"{param}: has the label")
+                raise UserError(f"{param}: includes the label")
             if name in found or name in texts:
                 raise UserError(f"{param}: {shown(name)} is declared twice")
             found[name] = notation
@@ -165,8 +165,8 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
             raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
         if str(column) in names and known[column] != str(column):
             raise UserError(
-                f"{param}: {column} is the position of {shown(known[column])}, and the name of "
-                "another column; write that in quotes"
+                f"{param}: {column} is the position of {shown(known[column])}, but also the "
+                "name of another column; to mean the name, put it in quotes"
             )
     return [known[column] for column in wanted]
 
@@ -179,15 +179,15 @@ def feature_names(
     else:
         features = find_columns(names, settings.features, "prepare.features")
     if label in features or len(set(features)) < len(features):
-        raise UserError("prepare.features: has the label, or a column twice")
+        raise UserError("prepare.features: includes the label, or a column twice")
     excluded = {*excluded_names(names, settings.exclude)}
     if label in excluded:
-        raise UserError("prepare.exclude: has the label")
+        raise UserError("prepare.exclude: includes the label")
     features = [name for name in features if name not in excluded]
     if not features:
         but = " and those in prepare.exclude" if excluded else ""
         raise UserError(
-            f"prepare.features: there is no column besides the label {shown(label)}{but}"
+            f"prepare.features: there are no columns besides the label {shown(label)}{but}"
         )
     return features
 

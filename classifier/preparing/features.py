@@ -111,9 +111,9 @@ def require_told_apart(table: Table, names: Iterable[str]) -> None:
             one, same = first.setdefault((name, np.float32(number)), (cell, number))
             if same != number:
                 raise UserError(
-                    f"{table.path}: column {shown(name)}: float32 makes one number of "
-                    f"{quoted(one)} and {quoted(cell)}, and fewer than {FEW} of all its values; "
-                    "subtract what they share, or take another unit"
+                    f"{table.path}: column {shown(name)}: float32 rounds "
+                    f"{quoted(one)} and {quoted(cell)} to the same number, and all its values to "
+                    f"fewer than {FEW}; subtract a common offset, or use another unit"
                 )
 
 
@@ -142,7 +142,7 @@ def feature_of(
             highest=highest,
         )
     if name not in categories:
-        raise UserError(f"{table.path}: column {shown(name)}: has no value in a training row")
+        raise UserError(f"{table.path}: column {shown(name)}: has no value in any training row")
     return TextFeature(name=name, categories=categories[name])
 
 

@@ -59,7 +59,7 @@ def check_classes(columns: Columns, counts: ClassCounts) -> None:
     has_names = columns.table.layout.header and not are_positions(columns.table.names)
     if has_names and counts.get(columns.label, 0) == 1:  # a class of many rows may be called so
         raise UserError(
-            f"{place}: a class has its name; is row 1 a header, as prepare.header says?"
+            f"{place}: a class has the name of the column; is row 1 a header? See prepare.header"
         )
     if len(counts) == 1:
         raise UserError(
@@ -74,12 +74,12 @@ def check_test_rows(
     place = f"{columns.table.path}: column {shown(columns.label)}"
     if test is None:
         raise UserError(
-            f"prepare.test_size: {settings.test_size} holds out no row of {sum(counts.values())}"
+            f"prepare.test_size: {settings.test_size} holds out none of {sum(counts.values())}"
         )
     for name, count in counts.items():
         if count == 1:
             raise UserError(
-                f"{place}: class {shown(name)} has one row; prepare.test_size needs two"
+                f"{place}: class {shown(name)} has only one row; prepare.test_size needs two"
             )
         if test[name] == count:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
+"""What is odd about a table but may be intended: a line says so, and the table is prepared."""
 
 import re
 import string
@@ -33,10 +33,10 @@ MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
 
 class Oddity(NamedTuple):
-    """What was seen in a table, and what to do, if it is not meant."""
+    """What was seen in a table, and what to do if it is not intended."""
 
     seen: str
-    advice: str = "is that meant?"
+    advice: str = "is that intended?"
     level: Literal["warning", "note"] = "warning"
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Oddity(NamedTuple):
 
 
 def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
-    """Yield what in a table is seldom meant."""
+    """Yield what in a table is rarely intended."""
     yield from odd_header(columns, rows)
     yield from odd_encoding(columns, rows)
     yield from odd_cuts(columns, rows)
@@ -71,14 +71,14 @@ def rarities(
     gone = [name for name in rows.vocabularies[columns.label].places if name not in counts]
     if gone:
         yield Oddity(
-            f"column {label}: no row is left of {listed(gone)}", "see prepare.missing", "note"
+            f"column {label}: no rows are left of {listed(gone)}", "see prepare.missing", "note"
         )
     alone = [name for name, count in counts.items() if count == 1]
     if len(alone) == len(counts) >= MANY:
         seen = f"column {label}: each row has a class of its own"
-        yield Oddity(seen, "is it the one to predict?")
+        yield Oddity(seen, "is this the column to predict?")
     elif alone and kept >= MANY * len(counts):
-        yield Oddity(f"column {label}: of {listed(alone)} there is one row only", level="note")
+        yield Oddity(f"column {label}: classes with only one row: {listed(alone)}", level="note")
 
 
 def odd_header(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
@@ -86,15 +86,16 @@ def odd_header(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     table, is_header = columns.table, "if it is a header, set prepare.header: true"
     if table.layout.header:
         if table.numbers and all(map(is_number, table.numbers)) and not are_positions(table.names):
-            seen = f"row 1: names columns of numbers by numbers, such as {table.numbers[0]}"
-            yield Oddity(seen, "if it is a row, set prepare.header: false")
+            such = f"such as {table.numbers[0]}"
+            seen = f"row 1: is read as a header, but its names are numbers, {such}"
+            yield Oddity(seen, "if it is not a header, set prepare.header: false")
     elif are_positions(first_row(table.path, table.layout)):
-        yield Oddity("row 1: counts the columns", is_header)
+        yield Oddity("row 1: only numbers the columns", is_header)
     elif table.numbers or rows.labels[0] == MISSING:
         return
     elif np.count_nonzero(rows.labels == rows.labels[0]) == 1:
         name = shown(next(iter(rows.vocabularies[columns.label].places)))
-        yield Oddity(f"row 1: its class, {name}, has no other row", is_header)
+        yield Oddity(f"row 1: no other row has its class, {name}", is_header)
 
 
 def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
@@ -107,8 +108,8 @@ def odd_encoding(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             of_bytes = not value.isascii() and len(value.encode(encoding)) == len(value)
             if of_bytes and value.encode(encoding).decode() != value:
                 meant = quoted(value.encode(encoding).decode())
-                seen = f"{quoted(value)} may stand for {meant}"
-                yield Oddity(seen, "is prepare.encoding utf-8?")
+                seen = f"{quoted(value)} may be a misread {meant}"
+                yield Oddity(seen, "should prepare.encoding be utf-8?")
                 return
 
 
@@ -117,8 +118,8 @@ def odd_cuts(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     classes = rows.vocabularies[columns.label].places
     for other in DELIMITERS.replace(columns.table.layout.delimiter, ""):
         if all(other in name for name in classes):
-            seen = f"column {shown(columns.label)}: every class has {quoted(other)}"
-            yield Oddity(seen, "is it the delimiter?")
+            seen = f"column {shown(columns.label)}: every class contains {quoted(other)}"
+            yield Oddity(seen, "is that the delimiter?")
 
 
 def odd_gaps(rows: StoredRows) -> Iterator[Oddity]:
@@ -126,7 +127,7 @@ def odd_gaps(rows: StoredRows) -> Iterator[Oddity]:
     for column, vocabulary in rows.vocabularies.items():
         words = [value for value in vocabulary.places if value.casefold() in WORDS_FOR_GAPS]
         if words:
-            seen = f"column {shown(column)}: {listed(words)} may stand for no value"
+            seen = f"column {shown(column)}: {listed(words)} may mean no value"
             yield Oddity(seen, "see prepare.na_values")
 
 
@@ -142,8 +143,8 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         ):
             yield Oddity(
                 f"column {shown(name)}: {quoted(values[0])} and {len(values) - 1:,} more look like "
-                "numbers or dates, but each is a category",
-                "if it is text, see prepare.text, if not, prepare.dates and prepare.numbers",
+                "numbers or dates, but are read as categories",
+                "for text, see prepare.text; otherwise prepare.dates and prepare.numbers",
             )
 
 
@@ -171,9 +172,9 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         if len(whole[name].strip("-")) < 3 and not ends_in_zero(grouped[name]):
             continue
         yield Oddity(
-            f"column {shown(name)}: beside {quoted(whole[name])}, the point of "
+            f"column {shown(name)}: next to {quoted(whole[name])}, the point in "
             f"{quoted(grouped[name])} may separate thousands",
-            'if so, prepare.numbers reads it as "1.234,5"',
+            'if so, list it in prepare.numbers as "1.234,5"',
         )
 
 
@@ -199,10 +200,10 @@ def odd_values(rows: StoredRows) -> Iterator[Oddity]:
         pairs = [(first.setdefault(as_read(value), value), value) for value in vocabulary.places]
         same = [pair for pair in pairs if pair[0] != pair[1]]
         if same:
-            more = f", and so are {len(same) - 1} more" if len(same) > 1 else ""
+            more = f" (and {counted(len(same) - 1, 'more such pair')})" if len(same) > 1 else ""
             pair = " and ".join(told_apart(*same[0]))
-            seen = f"column {shown(column)}: {pair} are two values of it{more}"
-            yield Oddity(seen, "write them alike if they are one")
+            seen = f"column {shown(column)}: {pair} count as two values{more}"
+            yield Oddity(seen, "if they mean the same, write them the same way")
 
 
 def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
@@ -214,7 +215,7 @@ def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         has_text = (features.codes != MISSING).any(axis=1)
         empty += int((~has_number & ~has_text).sum())
     if empty:
-        yield Oddity(f"{counted(empty, 'row')} without any value in a feature", level="note")
+        yield Oddity(f"{counted(empty, 'row')} with no value in any feature", level="note")
 
 
 def told_apart(one: str, other: str) -> list[str]:
@@ -256,5 +257,5 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             continue
         advice = "if it only identifies the row, add it to prepare.exclude"
         if isinstance(columns.table.notation(name), Dates):
-            advice = "if they follow each other in time, see prepare.time"
+            advice = "if the rows follow each other in time, see prepare.time"
         yield Oddity(f"column {shown(name)}: {why}", advice)

@@ -155,12 +155,12 @@ def text_problems(
         elif name == columns.label or name in columns.told:
             continue
         elif name_the_rows(found, rows):
-            what = f"has {len(found):,} different values in {rows:,} rows; if it names them, "
+            what = f"has {len(found):,} different values in {rows:,} rows; if it names the rows, "
             what += "prepare.exclude leaves it out; if it is text, see prepare.text"
             yield name, what
         elif words := words_for_gaps(found):
             named = ", ".join(map(quoted, words))
-            yield name, f"is numbers but for {named}, which most rows have{ADVICE}"
+            yield name, f"has numbers except for {named}, which most rows have{ADVICE}"
 
 
 def name_the_rows(values: Collection[str], rows: int) -> bool:
@@ -171,7 +171,7 @@ def name_the_rows(values: Collection[str], rows: int) -> bool:
 def too_many(columns: Columns, name: str, max_categories: int) -> str:
     advice = "if it names the rows, prepare.exclude leaves it out"
     if name == columns.label:
-        advice = "is it the column to predict, prepare.label?"
+        advice = "is this the column to predict (prepare.label)?"
     return f"has more than {max_categories} different values (prepare.max_categories); {advice}"
 
 

@@ -91,5 +91,5 @@ def fold_groups(
         needed = folds
     if len(np.unique(fold_of)) < needed:
         what = "points in time" if groups.in_time else "groups"
-        raise UserError(f"crossval.folds: {folds} folds of {len(sizes)} {what}; use fewer")
+        raise UserError(f"crossval.folds: {folds} folds, but only {len(sizes)} {what}; use fewer")
     return np.take(fold_of, groups.of_rows)

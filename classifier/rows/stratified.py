@@ -72,8 +72,8 @@ def split_rows(
             class_index
         )
     if kept.all() or (fraction and not kept.any()):
-        which = "every row" if kept.all() else "no row"
-        raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)}")
+        which = "all" if kept.all() else "none"
+        raise UserError(f"train.validation_fraction: keeps aside {which} of {len(kept)} rows")
     return np.flatnonzero(~kept).astype(np.int32), np.flatnonzero(kept).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Models trained side by side, each without the rows of a fold, and what they answer for those."""
+"""Models trained side by side, each without the rows of a fold, and their predictions for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise

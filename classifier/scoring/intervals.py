@@ -1,4 +1,4 @@
-"""Error bars from what each row got, in each repeat, of a model that it did not train.
+"""Error bars from what each row got, in each repeat, from a model not trained on it.
 
 A cross-validation that was repeated has tested every row once in each repeat, each time by another
 model. So its mean varies with the rows that happened to be drawn and with the models that happened

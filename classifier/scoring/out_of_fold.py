@@ -1,4 +1,4 @@
-"""What each row got of models that it did not train, and how it scores."""
+"""What each row got from models that were not trained on it, and how it scores."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows that a model was trained on too: on them it looks better than it is."""
+"""Rows that a model was also trained on: on them it looks better than it is."""
 
 from collections.abc import Iterator
 

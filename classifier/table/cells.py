@@ -127,7 +127,7 @@ def unknown_value(cell: str, known: Sequence[str]) -> str:
 def gap_advice(cell: str) -> str:
     """Say of a word that may stand for no value what makes it do so; nothing of another."""
     is_word = cell.strip().casefold() in WORDS_FOR_GAPS
-    return "; if it stands for no value, see prepare.na_values" * is_word
+    return "; if it means no value, see prepare.na_values" * is_word
 
 
 def counted(number: int, thing: str) -> str:

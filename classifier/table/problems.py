@@ -1,4 +1,4 @@
-"""What is wrong with a table: of each column the first cell, and how many there are."""
+"""What is wrong with a table: for each column the first bad cell, and how many there are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Problems:
         for column, problem in self.of_columns.items():
             row, of = f"row {problem.line}" * bool(problem.line), f"column {shown(column)}"
             place = ", ".join(filter(None, [row, of * bool(column)]))
-            more = f" (so in {problem.rows:,} rows)" * (problem.rows > 1)
+            more = f" (as in {problem.rows:,} rows)" * (problem.rows > 1)
             lines.append(f"{place}: {problem.what}{more}")
         return lines
 

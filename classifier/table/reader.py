@@ -98,7 +98,9 @@ class Table:
         except UnicodeError:
             self.explain()
         if merged:
-            print(f"{self.path}: {merged} is several rows; is a quote not closed?", file=sys.stderr)
+            print(
+                f"{self.path}: {merged} spans several rows; is a quote left open?", file=sys.stderr
+            )
 
     def _merged_rows(self, chunk: Chunk) -> str:
         """Return the first cell that looks like several rows, and its column, or an empty text."""

@@ -1,1 +1,1 @@
-"""`classifier verify` and `push`: whether artifacts are as dvc.lock says, and repairs."""
+"""`classifier verify` and `push`: whether artifacts match dvc.lock, and repairs."""

@@ -147,7 +147,9 @@ def require_private(repo: Repo) -> None:
     for path in (repo.tmp_dir, repo.cache.local_cache_dir):
         if repo.scm.is_tracked(path):
             name = Path(path).relative_to(repo.root_dir)
-            raise UserError(f"{name}: is DVC's own, and git has it; `git rm -r --cached {name}`")
+            raise UserError(
+                f"{name}: belongs to DVC, but git tracks it; `git rm -r --cached {name}`"
+            )
 
 
 def require_usable(out: Any) -> None:
@@ -161,7 +163,9 @@ def require_usable(out: Any) -> None:
     if path.startswith(".") or UNSAFE.search(path):
         raise UserError(f"{definition}: {out} is not a safe place for an output")
     if out.use_cache and out.repo.scm.is_tracked(out.fs_path):
-        raise UserError(f"{path}: is an output of DVC, and git has it; `git rm -r --cached {path}`")
+        raise UserError(
+            f"{path}: is an output of DVC, but git tracks it; `git rm -r --cached {path}`"
+        )
     if not out.hash_info:
         raise UserError(
             f"{lock}: does not name {path}; run `dvc repro`, or `git checkout {lock}` if it is "
@@ -231,8 +235,8 @@ def filled_remote_of(repo: Repo, name: str | None) -> Place:
     if remote.fs.protocol == "local" and not remote.fs.isdir(remote.store.path):
         path = os.path.normpath(remote.store.path)
         raise UserError(
-            f"{remote.name}: there is no folder {path}; `classifier push` makes it, "
-            f"`dvc remote modify --local {remote.name.partition(' ')[2]} url PATH` names another"
+            f"{remote.name}: there is no folder {path}; `classifier push` creates it, "
+            f"`dvc remote modify --local {remote.name.partition(' ')[2]} url PATH` sets another"
         )
     return remote
 

@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 ALL = "all artifacts that dvc.lock names are here"
 MADE = "`dvc repro` makes what is missing"
-HINT = "not all artifacts are here; `classifier verify --remote --repair` may bring them"
-REFUSED = "the commit or the remote is not to be trusted; no stage was run"
+HINT = "not all artifacts are here; `classifier verify --remote --repair` may restore them"
+REFUSED = "the commit or the remote cannot be trusted; no stage was run"
 
 
 def pull(
     name: Name = None,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="Before `dvc repro`: what a remote lacks is no error."),
+        typer.Option("--missing", help="Before `dvc repro`: do not fail over what a remote lacks."),
     ] = False,
 ) -> None:
     """Get the artifacts that dvc.lock names from the remote.
 
-    Each goes into the cache and is verified there, all its bytes; the lists of folders too, for
-    paths that lead elsewhere. Only then are they put into the workspace. An output of which
-    anything is missing, damaged or refused stays as it is, and so does one with changes of yours
-    that no other place has. At last the workspace is read, every byte.
+    Each goes into the cache first, where every byte is verified, and lists of folders are searched
+    for paths that lead elsewhere. Only then are they put into the workspace. An output stays as it
+    is if anything in it is missing, damaged or refused, or if you have changed it and the changes
+    are saved nowhere else. At the end every byte in the workspace is read.
 
     The exit code is 0 if all artifacts are here, 1 if something is missing, damaged, changed or
     refused, 2 if the remote cannot be reached.
 
-    `make repro` runs it with --missing: it then says in a line where the artifacts are from, or
+    `make repro` runs it with --missing: then it says in one line where the artifacts came from or
     why `dvc repro` has to make them, and fails only if something is refused.
 
     \b
@@ -91,7 +91,7 @@ def origin(source: str, left: list["Finding"]) -> str:
     changed = [one for one in left if one.problem in (CHANGED, UNNAMED, UNSAVED)]
     missing, told = [one for one in left if one not in changed], []
     if changed:
-        told.append(f"changed here: {names_of(changed)}; `dvc repro` makes anew what it has to")
+        told.append(f"changed here: {names_of(changed)}; `dvc repro` makes again what it has to")
     if missing:
         told.append(f"not on {source}, or damaged there: {names_of(missing)}; {MADE}")
     return "\n".join(told)

@@ -11,13 +11,13 @@ from classifier.commands.artifacts.verify import Name, could_not_look, lines
 def push(name: Name = None) -> None:
     """Push the artifacts that dvc.lock names to the remote.
 
-    The cache is verified first: if anything in it is damaged, nothing is pushed. What the remote
-    has in another size, as a push leaves it that was cut off, is pushed again; DVC takes it for the
-    whole. `verify --remote` reads it.
+    The cache is verified first: if anything in it is damaged, nothing is pushed. Files whose size
+    on the remote is wrong, as after a push that was cut off, are pushed again; DVC would take them
+    for complete. `verify --remote` reads what is there.
 
-    Nothing is pushed either while the commit lacks dvc.lock or what that was made from: the table,
-    a test set, code, params. A table that must not be in git reaches colleagues by `dvc add` or
-    `dvc import-url`: it is pushed with the artifacts.
+    Nor is anything pushed while the commit lacks dvc.lock or what it was made from: the table, a
+    test set, code, params. If the table must not be in git, use `dvc add` or `dvc import-url`: it
+    is then pushed with the artifacts.
 
     The exit code is 0 if the remote has everything, 1 if something is damaged, missing or not
     committed, 2 if the remote cannot be reached.
@@ -52,10 +52,10 @@ def push(name: Name = None) -> None:
                     fill(check(files, [remote], same_size), cache)
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
-                left, hint = check(files, [remote], same_size), f"not all of it is on {remote.name}"
+                left, hint = check(files, [remote], same_size), f"{remote.name} lacks some of it"
     for line in [*lines(Verified(files, left, left)), *unreached]:
         print(line)
     for line in warnings():
         print(line, file=sys.stderr)
-    print(hint if left or unreached else f"{remote.name} has all that dvc.lock names")
+    print(hint if left or unreached else f"{remote.name} has everything that dvc.lock names")
     raise typer.Exit(1 if left or unreached else 0)

@@ -31,7 +31,7 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     lock = read_lock()
     source = str(lock.params("fetch").get("fetch.source", ""))
     if source.lower().startswith("file://"):
-        yield f"fetch.source: {source}: is on this machine only; copy it into {SOURCES}"
+        yield f"fetch.source: {source}: is only on this machine; copy it into {SOURCES}"
     files = [str(LOCK), *tables_and_code(repo, lock, source), *linked_table(source)]
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
@@ -41,7 +41,8 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     missing = [*not_committed(sorted(of_git))]
     yield from missing
     if not missing and (changed := [*changed_in_commit(lock, source)]):
-        yield f"{listed(changed)}: the commit has another; commit what was run, or `dvc repro`"
+        advice = "commit what was run, or run `dvc repro`"
+        yield f"{listed(changed)}: the commit has another version; {advice}"
 
 
 def linked_table(source: str) -> Iterator[str]:
@@ -89,7 +90,7 @@ def not_committed(paths: Iterable[str]) -> Iterator[str]:
     edited = {*names("diff", "--name-only", "--relative", "HEAD")}
     new = [path for path in paths if path not in committed]
     tables = [path for path in new if path.startswith("data/")]
-    or_dvc = f", or keep it out of git by `dvc {shlex.join(['add', *tables])}`" if tables else ""
+    or_dvc = f", or keep it out of git with `dvc {shlex.join(['add', *tables])}`" if tables else ""
     if new:
         yield f"{listed(new)}: not in git; `git {shlex.join(['add', *new])}`, then commit{or_dvc}"
     if changed := [path for path in paths if path in committed & edited]:

@@ -134,7 +134,7 @@ def how_to_remake(repo: Repo, lost: list[File]) -> str | None:
     command = shlex.join(
         ["dvc", "repro", "--force", "--single-item", *(s.addressing for s in ordered)]
     )
-    return f"no good copy is left of {names}" + (f"; `{command}` makes it anew" if ordered else "")
+    return f"no good copy is left of {names}" + (f"; `{command}` makes it again" if ordered else "")
 
 
 def bring_back(finding: Finding, good: Copies, aside: Path) -> None:

@@ -30,7 +30,7 @@ from classifier.commands.artifacts.integrity import (
     workspace_of,
 )
 
-UNSAVED = "changed, and nowhere else"
+UNSAVED = "changed, and saved nowhere else"
 
 
 class WholeFiles(FsspecLocalFileSystem):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""verify: whether all artifacts are as dvc.lock says; what is not, brought back."""
+"""verify: whether all artifacts match dvc.lock, and repairs of those that do not."""
 
 import logging
 import os
@@ -25,26 +25,27 @@ def verify(
     remote: Annotated[bool, typer.Option("--remote", help="Read the remote too.")] = False,
     name: Name = None,
     with_repair: Annotated[
-        bool, typer.Option("--repair", help="Bring back what is not as dvc.lock says.")
+        bool, typer.Option("--repair", help="Restore what does not match dvc.lock.")
     ] = False,
     statement: Annotated[
         Path | None,
-        typer.Option(help="Compare by SHA-256 with what `rebuild --attest` has written, too."),
+        typer.Option(help="What `rebuild --attest` wrote, to compare with by SHA-256."),
     ] = None,
 ) -> None:
-    """Read all artifacts and say which are not as dvc.lock says.
+    """Read all artifacts and say which do not match dvc.lock.
 
-    Reads the workspace, the cache and, if asked to, the remote: every byte, where DVC goes by times
+    Reads every byte of the workspace, the cache and, if asked to, the remote; DVC relies on times
     and names. Each file that is missing, damaged or changed is a line; the last line counts them.
 
     --repair takes a good copy from another place or from git. If none is left, it prints the
-    command that makes the file anew. What it replaces in the workspace, it keeps in .dvc/tmp.
+    command that makes the file again. What it replaces in the workspace is kept in .dvc/tmp.
 
-    --statement compares with SHA-256 what dvc.lock names by md5: see docs/registry.md.
+    --statement compares by SHA-256, while dvc.lock has only md5: see docs/registry.md.
 
-    A file that a commit puts anywhere but into its own folder is refused: nothing is written there.
+    A file that a commit puts outside its own folder is refused: nothing is written there.
 
-    The exit code is 0 if all is well (at last), 1 if something is not, 2 if it could not look.
+    The exit code is 0 if all is well, also after a repair, 1 if something is not, 2 if it could not
+    be checked.
 
     \b
     Examples:
@@ -76,7 +77,7 @@ def verify(
         print(line)
     print(f"{len(outcome.files)} files: {count(outcome)}")
     if statement and not others:
-        print(f"{statement}: all files that it names are here, by SHA-256")
+        print(f"{statement}: all files that it names match by SHA-256")
     raise typer.Exit(1 if outcome.left or others else 0)
 
 
@@ -102,7 +103,7 @@ def count(outcome: "Verified") -> str:
         {finding.file.path for finding in side} for side in (outcome.found, outcome.left)
     )
     if not found:
-        return "all are as dvc.lock says"
+        return "all match dvc.lock"
     repaired = f", {len(found - left)} repaired" if found - left else ""
     return f"{len(found)} missing, damaged or changed{repaired}"
 

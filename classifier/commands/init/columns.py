@@ -41,7 +41,7 @@ FEW_CLASSES, ROWS_OF_A_CLASS = 20, 4
 
 
 class Meaning(NamedTuple):
-    """What a column holds, how it is written where that has to be said, and why one thinks so."""
+    """What a column holds, why, and how it is written if the params have to say so."""
 
     kind: Kind
     why: str
@@ -78,7 +78,7 @@ def without_clash(column: Column, columns: Sequence[Column]) -> Column:
     if not clashes or not column.is_used:
         return column
     word, other = clashes[0]
-    why = f"{quoted(word)} is no value here, but one of {shown(other.name)}: rename one of them"
+    why = f"{quoted(word)} means no value here, but one of {shown(other.name)}: rename one of them"
     return replace(column, meaning=Meaning("left out", why))
 
 
@@ -94,7 +94,7 @@ def look_at(name: str, cells: Sequence[str], layout: Layout, most: int) -> Colum
         rest = [cell for cell in known if cell not in words]
         meaning = of_text(Counter(rest), len(rest), most)
     if len({*rest}) == 1:
-        meaning = Meaning("left out", f"no value but {quoted(rest[0])}")
+        meaning = Meaning("left out", f"the only value is {quoted(rest[0])}")
     gaps = Counter(cell for cell in known if cell in words)
     marks = Counter(cell.strip() for cell in cells if layout.is_missing(cell))
     return Column(name, meaning, Counter(rest), gaps, marks)
@@ -116,7 +116,7 @@ def of_numbers(cells: Sequence[str], most: int) -> Meaning | None:
         return of_plain_numbers(cells, values, most)
     endless = [value for value in values if not is_number(value)]
     if all(NOT_FINITE.fullmatch(value) for value in endless):
-        why = f"numbers but for {listed(endless)}: if it is no value, see prepare.na_values"
+        why = f"numbers except for {listed(endless)}: if it means no value, see prepare.na_values"
         return Meaning("left out", why)
     if dates := fitting(values, [day + time for day, time in product(DAYS, TIMES)]):
         return of_dates(values, dates)
@@ -152,7 +152,7 @@ def of_amounts(cells: Sequence[str], values: Sequence[str]) -> Meaning | None:
         return Meaning("left out", why)
     numbers = [Amounts(found[0]).number(value) for value in cells]
     if way := way_of_numbering(np.array(numbers, float)):
-        return Meaning("left out", f"{way}, as {quoted(values[0])}: a row's number?")
+        return Meaning("left out", f"{way}, as {quoted(values[0])}: a row number?")
     in_unit = Amounts(found[0], unit).is_in_unit
     if others := [value for value in values if not in_unit(value)]:
         one = next(filter(in_unit, values))
@@ -180,7 +180,7 @@ def of_plain_numbers(cells: Sequence[str], values: Sequence[str], most: int) -> 
     if is_year_first and fitting(values, [DIGITS]):
         return Meaning("date", f"as {quoted(values[0])}", DIGITS)
     if way := way_of_numbering(np.array(cells, float)):
-        return Meaning("left out", f"{way}: a row's number?")
+        return Meaning("left out", f"{way}: a row number?")
     return Meaning("number", "numbers" if len(values) > 2 else f"numbers, {' and '.join(values)}")
 
 
@@ -191,14 +191,14 @@ def of_text(values: Counter[str], rows: int, most: int) -> Meaning:
     words = [value for value in values if not is_meant_as_number(value)]
     if words_for_gaps(values) and count > FEW_CLASSES:
         named = ", ".join(map(quoted, words))
-        return Meaning("left out", f"numbers but for {named}: gaps? see prepare.na_values")
+        return Meaning("left out", f"numbers except for {named}: gaps? see prepare.na_values")
     if count > most:
         return Meaning("left out", f"more than {most:,} different values")
     if name_the_rows(values, rows):
-        return Meaning("left out", f"{count:,} different values in {rows:,} rows: names of rows?")
+        return Meaning("left out", f"{count:,} different values in {rows:,} rows: row names?")
     in_words = sum(values[word] for word in words)
     if in_words * 2 <= rows or words_for_gaps(values):  # prepare would take it for numbers
-        but = f" but for {listed(words)}" * bool(words)
+        but = f" except for {listed(words)}" * bool(words)
         return Meaning("digits", f"{count:,} values, numbers{but}: names?")
     return Meaning("category", f"{count:,} values: {listed([*values])}")
 
@@ -213,8 +213,8 @@ def with_label(columns: Sequence[Column], wanted: str | None, rows: int) -> list
     if wanted is None:
         fitting = [column.name for column in columns if may_be_label(column, rows)]
         if not fitting:
-            raise UserError("no column has few values; name the one to predict with --label")
-        chosen, why = fitting[-1], "the last column of few values; --label names another"
+            raise UserError("no column has few values; name the column to predict with --label")
+        chosen, why = fitting[-1], "the last column with few values; --label chooses another"
     elif wanted not in names:
         hint = did_you_mean(wanted, names)
         raise UserError(f"--label: no column {quoted(wanted)} among {listed(names)}{hint}")

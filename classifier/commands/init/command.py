@@ -24,20 +24,20 @@ def init(
     table: Annotated[
         str,
         typer.Argument(
-            help="A CSV, .tsv or .parquet file or a folder of such under data/source, or a URL."
+            help="A CSV, .tsv or .parquet file, or a folder of them, under data/source; or a URL."
         ),
     ],
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column to predict.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace settings that are not committed.")
+        bool, typer.Option("--force", help="Replace settings even if they are not committed.")
     ] = False,
 ) -> None:
     """Write params.yaml for a table, and say what each column is taken for, and why.
 
-    Then `dvc repro` runs with it. What is written are ordinary settings, their comments kept:
-    change what you know better. Columns that seem to number or to name the rows are left out, as
+    `dvc repro` then runs with it. The comments stay, and the settings are ordinary ones: correct
+    them where you know better. Columns that seem to number or to name the rows are left out, as
     are those whose dates or amounts can be read in two ways.
 
     \b
@@ -51,14 +51,14 @@ def init(
     from classifier.commands.revisions import git
 
     if not force and git("status", "--porcelain", "--", str(PARAMS)):
-        raise UserError(f"{PARAMS}: has changes that are not committed; --force replaces them")
+        raise UserError(f"{PARAMS}: has uncommitted changes; --force replaces them")
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "table.csv"
         with called(copy, without_secrets(table)):
             found = look_at_table(copy, label, copy_table(table, copy))
     settings = {"fetch": {"source": table, "sha256": None}} | found.settings()
     write_text(PARAMS, with_settings(PARAMS.read_text(), settings))
-    print(*found.lines(), f"{PARAMS} is written; next is `dvc repro`", sep="\n")
+    print(*found.lines(), f"{PARAMS} is written; now run `dvc repro`", sep="\n")
 
 
 def copy_table(table: str, target: Path) -> "Layout":

@@ -24,7 +24,7 @@ MOST_CATEGORIES = 1_000  # as prepare.max_categories
 class Look:
     """What was seen of a table: how it is written, how many rows it has, what its columns hold.
 
-    looked_at: the first rows, by which the columns are told.
+    looked_at: the first rows, by which the columns are judged.
     """
 
     layout: Layout
@@ -81,7 +81,7 @@ class Look:
             for each in self.columns
         ]
         if self.looked_at < self.rows:
-            yield f"the first {self.looked_at:,} rows, by which the columns are told:"
+            yield f"the first {self.looked_at:,} rows, by which the columns are judged:"
         yield tabulate(table, tablefmt="plain", disable_numparse=True)
         layout, (label,) = self.layout, self.of_kind("label")
         header = "a header" if layout.header else "no header"

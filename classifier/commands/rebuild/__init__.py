@@ -1,1 +1,1 @@
-"""`classifier rebuild`: everything made anew elsewhere, and compared with what is shared."""
+"""`classifier rebuild`: everything made again elsewhere, and compared with what is shared."""

@@ -78,7 +78,7 @@ def bring_tables(there: Repo, places: list[Place]) -> None:
     for place in places if outs else ():
         left = fetch(files, cache_of(there), lambda place=place: place)  # type: ignore[misc]
     for file, place, problem in left:
-        raise UserError(f"{file.path}: {problem} ({place.name}); `classifier pull` may bring it")
+        raise UserError(f"{file.path}: {problem} ({place.name}); `classifier pull` may get it")
     for out in outs:
         check_out(out, [file for file in files if file.out is out])
 

@@ -1,4 +1,4 @@
-"""rebuild: whether what is shared is what the commit makes, as anybody can see for themselves."""
+"""rebuild: whether what is shared is what the commit makes, so that anyone can check it."""
 
 import json
 from collections.abc import Iterator
@@ -23,25 +23,27 @@ def rebuild(
     commit: Annotated[str, typer.Argument(help="A commit, branch or tag.")] = "HEAD",
     attest: Annotated[
         Path | None,
-        typer.Option("--attest", help="Write an in-toto statement, if all came out the same."),
+        typer.Option("--attest", help="Write an in-toto statement if everything is the same."),
     ] = None,
     name: Name = None,
     same_environment: Annotated[
         bool,
-        typer.Option("--same-environment", help="Install nothing: use this one, of the same lock."),
+        typer.Option(
+            "--same-environment", help="Install nothing: use this one, if of the same lock."
+        ),
     ] = False,
 ) -> None:
-    """Make everything anew from a commit, and compare it with what the commit and the remote hold.
+    """Make everything again from a commit, and compare it with what the commit and the remote hold.
 
-    A fresh clone in a temporary folder, the packages of its own lock, every stage, nothing from a
-    cache. Edits that are not committed do not count. It runs the commit's code: rebuild what you
-    trust that far.
+    It makes a fresh clone in a temporary folder, installs the packages of its lock and runs every
+    stage, taking nothing from a cache. Uncommitted edits do not count. It runs the commit's code:
+    rebuild only what you trust that far.
 
-    Each artifact is compared by SHA-256, and dvc.lock too. What the remote lacks is taken from the
-    cache. The first difference is named, and what differs between the environments.
+    Each artifact is compared by SHA-256, and so is dvc.lock. What the remote lacks is taken from
+    the cache. The first difference is printed, and what differs between the environments.
 
-    The exit code is 0 if all is the same, 1 if something is not or a stage has failed, 2 if it
-    could not look.
+    The exit code is 0 if everything is the same, 1 if something is not or a stage has failed, 2 if
+    it could not be checked.
 
     \b
     Examples:
@@ -120,7 +122,7 @@ def table(rows: "list[Row]") -> str:
     cells = [
         [
             row.path,
-            row.expected.sha256[:SHORT] if row.expected else "not at hand",
+            row.expected.sha256[:SHORT] if row.expected else "not available",
             row.rebuilt.sha256[:SHORT] if row.rebuilt else "not made",
             "yes" if row.same else "no" if row.differs else "by md5",
         ]
@@ -133,12 +135,12 @@ def table(rows: "list[Row]") -> str:
 def summary(rows: "list[Row]", where: str, before: Any, after: Any) -> Iterator[str]:
     """Yield how many are the same; else the first difference, and those of the environments."""
     same = sum(row.same for row in rows)
-    yield f"{same} of {len(rows)} are the same by SHA-256; expected: {where}"
+    yield f"{same} of {len(rows)} are the same by SHA-256; compared with {where}"
     if wrong := [row for row in rows if row.differs]:
         yield first_difference(wrong[0])
         yield from environment_lines(before, after)
     elif same < len(rows):
-        yield "the others are as dvc.lock says, by md5; `classifier pull`, to compare their bytes"
+        yield "the others match dvc.lock by md5; run `classifier pull` to compare their bytes"
 
 
 def first_difference(row: "Row") -> str:
@@ -160,7 +162,7 @@ def environment_lines(before: Any, after: Any) -> Iterator[str]:
     for key in [key for key in {**old, **new} if old.get(key) != new.get(key)]:
         yield f"environment: {key}: {old.get(key)} there, {new.get(key)} here"
     if old == new:
-        yield "the environments are the same, by metrics/environment.json"
+        yield "the environments are the same, according to metrics/environment.json"
 
 
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

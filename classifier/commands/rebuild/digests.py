@@ -1,4 +1,4 @@
-"""SHA-256 of what a commit and a remote hold, and of what has been made anew."""
+"""SHA-256 of what a commit and a remote hold, and of what has been rebuilt."""
 
 import hashlib
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Digest(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An artifact as it should be, if its bytes are anywhere, and as it was made anew."""
+    """An artifact as it should be, if its bytes are anywhere, and as it was rebuilt."""
 
     path: str
     stage: str
@@ -100,7 +100,7 @@ def row_of(file: File, places: list[Place], git: Place) -> Row:
 
 
 def rebuilt_rows(there: Repo, expected: list[Row], lock: Lock) -> list[Row]:
-    """Return the rows with what has been made anew, and with what is on no list at hand.
+    """Return the rows with what has been rebuilt, and with what is on no list at hand.
 
     lock: that of the commit.
     """

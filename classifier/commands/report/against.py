@@ -52,7 +52,7 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     for path in (path for path in files if path != LOCK):
         recorded = before.outs().get(str(path))
         if recorded is None or md5_of_bytes(files[path]) != recorded.md5:
-            raise UserError(f"{revision}: {path}: is not of its {LOCK}; run `dvc repro` there")
+            raise UserError(f"{revision}: {path}: does not match its {LOCK}; run `dvc repro` there")
     outdated = lines_on_changes(revision, before)
     old = before.params() | metrics(json.loads(files.get(EVALUATION, b"{}")))
     new = lock.params() | metrics(evaluation)
@@ -84,5 +84,5 @@ def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str]:
         before = side_of(revision, files)
         after = side_of(WORKSPACE, files_at(None, OUT_OF_FOLD, LOCK))
     except UserError as error:
-        return [], f"Cross-validations are not compared. {error}."
+        return [], f"The cross-validations cannot be compared: {error}."
     return [change_of(metric, before, after) for metric in METRICS], how_tested(before, after)

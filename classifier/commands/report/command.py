@@ -65,4 +65,4 @@ def report(
         write_to(path, text)
     print(path or text)
     if open_it and path and not webbrowser.open(path.absolute().as_uri()):
-        raise UserError(f"there is no browser; open {path} in one")
+        raise UserError(f"no browser was found; open {path} in one")

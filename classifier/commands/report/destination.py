@@ -25,7 +25,7 @@ def refuse_to_replace(path: Path) -> None:
             raise UserError(f"{path}: there is no folder {place.parent}")
         kept = [*known, *own, *tracked(place.parent)]
         if any(is_same(part, one) for part in (place, *place.parents) for one in kept):
-            raise UserError(f"{path}: is of the project; choose another file")
+            raise UserError(f"{path}: belongs to the project; choose another file")
 
 
 def is_same(one: Path, other: Path) -> bool:
@@ -48,4 +48,4 @@ def write_to(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except BrokenPipeError as error:
-        raise UserError(f"{path}: is not read to its end") from error
+        raise UserError(f"{path}: closed before the whole report was written") from error

@@ -175,7 +175,7 @@ def to_markdown(title: str, lead: str, first: Iterable[Section], rest: Iterable[
             left.append(plain(section.title))
         else:
             text = longer
-    return text + f"\n\nOn the page: {', '.join(left)}." * bool(left) + "\n\n</details>"
+    return text + f"\n\nAlso on the page: {', '.join(left)}." * bool(left) + "\n\n</details>"
 
 
 def to_card(front_matter: str, title: str, sections: Iterable[Section]) -> str:

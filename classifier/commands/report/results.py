@@ -117,7 +117,7 @@ def load_run(against: str | None = None) -> Run:
             raise UserError(f"{another}; try again when it has ended ({error})") from error
         raise
     if another:
-        run.outdated.insert(0, f"{another}; this is of the run before it")
+        run.outdated.insert(0, f"{another}; this report is of the run before it")
     return run
 
 
@@ -218,4 +218,4 @@ def commit() -> str:
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()
-    return readable + "; and changes not committed" * bool(changed)
+    return readable + "; with uncommitted changes" * bool(changed)

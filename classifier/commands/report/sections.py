@@ -64,11 +64,11 @@ OTHER_NAMES = {
 ENDS = "{ci95_low:.3f}\u00a0to\u00a0{ci95_high:.3f}"
 AHEAD, NOT_AHEAD = (
     f"recipe ahead by {ENDS}",
-    "lead unclear: {ci95_low:+.3f}\u00a0to\u00a0{ci95_high:+.3f}",
+    "no clear lead: {ci95_low:+.3f}\u00a0to\u00a0{ci95_high:+.3f}",
 )
 BESIDE = {
-    "shipped": ("The model that ships", "may score anywhere here"),
-    "one_network": ("One network alone", "± {std_by_start:.3f} by its start"),
+    "shipped": ("The model that ships", "may score in this range"),
+    "one_network": ("One network alone", "± {std_by_start:.3f} between starts"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
 }
@@ -88,7 +88,7 @@ class Verdict(Section):
             yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
-            caption = "Beside what less would do; a bar is a 95% interval, where there is one"
+            caption = "Compared with simpler models; bars are 95% intervals"
             yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
@@ -99,12 +99,12 @@ def measure(run: Run) -> str:
 
 
 def conclusions(run: Run) -> Iterator[str]:
-    """Yield what the next sections come to, in a sentence each."""
+    """Yield what the next sections conclude, in a sentence each."""
     if measure(run) != "accuracy":
         share = run.crossval["beside"]["majority"]["accuracy"]["mean"]
         yield (
-            "Judged by macro F1: always answering the most frequent class already has an accuracy "
-            f"of {share:.3f}."
+            "Judged by macro F1, because always predicting the most frequent class already has an "
+            f"accuracy of {share:.3f}."
         )
     counts = Counter(one.level for one in run.findings)
     found = [counted(counts[level], level) for level in LEVELS if counts[level]]
@@ -113,14 +113,15 @@ def conclusions(run: Run) -> Iterator[str]:
         advice = "Do not use it as it is" if counts["problem"] else "Look at this first"
         yield f"{' and '.join(found)}. {advice}: {worst.seen}."
     else:
-        yield f"No problem was found{', but ' * bool(found)}{' and '.join(found)}."
+        yield f"No problems were found{', but ' * bool(found)}{' and '.join(found)}."
     if run.against and run.against.changes:
         (one,) = (each for each in run.against.changes if each.metric == measure(run))
-        yield f"Since {run.against.revision}: {NAMES[one.metric]} {one.verdict}, {gain(one)}."
+        name, since = NAMES[one.metric], run.against.revision
+        yield f"Change in {name} since {since}: {one.verdict}, {gain(one)}."
 
 
 def estimates(run: Run) -> list[Estimate]:
-    """Return how good the recipe is, beside one model of it, less than it, and on other rows."""
+    """Return how good the recipe is, one model of it, simpler ones, and the model on other rows."""
     metric, rows = measure(run), []
     if run.crossval["models"]:
         note = f"{run.crossval['models']} models, on rows left out"
@@ -162,7 +163,7 @@ class Wrong(Section):
         outdated = (line.partition("; ") for line in self.run.outdated)
         rows = [("outdated", what, advice) for what, _, advice in outdated]
         rows += [(one.level, one.seen, one.advice) for one in self.run.findings]
-        yield Points(rows) if rows else Text("Nothing was found.")
+        yield Points(rows) if rows else Text("No problems were found.")
 
 
 @dataclass(frozen=True)
@@ -204,18 +205,18 @@ class ByClass(Section):
             return
         plot = str(paths.PREDICTIONS / f"{self.name}.csv" if self.name else paths.CONFUSION)
         total, mistakes = int(answers.pairs["answers"].sum()), answers.mistakes
-        words = f"{int(mistakes['answers'].sum()):,} of {total:,} answers are wrong"
+        words = f"{int(mistakes['answers'].sum()):,} of {total:,} predictions are wrong"
         if len(mistakes):
             words += "; most often {actual} is taken for {predicted}".format(**mistakes.iloc[0])
         yield Text(f"{words}.")
         if self.name:
             yield Text(scores_in_words(self.run, self.name))
-        caption = "Actual class in rows, predicted in columns; colour: share of the actual class"
+        caption = "Rows: actual class; columns: predicted class; colour: share of the actual class"
         yield from figure(self.run, plot, caption, words)
         if plot not in self.run.plots:
             worst = mistakes.head(PAIRS)[["actual", "predicted", "answers"]]
             rows = [[str(cell) for cell in pair] for pair in worst.itertuples(index=False)]
-            yield Table("Most frequent mistakes", ["actual class", "taken for", "answers"], rows)
+            yield Table("Most frequent mistakes", ["actual class", "taken for", "times"], rows)
         yield recalls(answers)
         if self.name:
             yield wrong_rows(self.run, answers, paths.PREPARED / self.name)
@@ -224,9 +225,9 @@ class ByClass(Section):
 def recalls(answers: Answers) -> Estimates:
     """Return the recall of each class, or of those with the lowest F1."""
     some = [(name, found) for name, found in answers.per_class.items() if found["rows"]]
-    caption = "Share of each class that is right"
+    caption = "Share of each class that is predicted correctly"
     if len(some) > TABLE_CLASSES:
-        caption += f", of the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
+        caption += f": the {TABLE_CLASSES} of {len(some)} classes with the lowest F1"
         some = sorted(some, key=lambda one: one[1]["f1"])[:TABLE_CLASSES]
     note = "precision {precision:.2f}, F1 {f1:.2f}, {rows:,} rows"
     rows = [
@@ -248,7 +249,7 @@ class Confidence(Section):
 
     def content(self) -> Iterator[Part]:
         if not self.run.left_out:
-            stale = "It was run on other rows or with other settings; `dvc repro` runs it anew."
+            stale = "The cross-validation used other rows or settings; run `dvc repro`."
             none = "There was no cross-validation (crossval.folds: 0)."
             yield Text(stale if self.run.params["crossval.folds"] else none)
             return
@@ -278,7 +279,7 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
         columns += [(each.name, [cell(value, each) for value in values]) for each, values in found]
     head, cells = zip(*columns, strict=True)
     rows = [*zip(*cells, strict=True)]
-    return Table("Most confidently wrong rows, counted within their data set", head, rows)
+    return Table("Most confident mistakes; rows are numbered within their data set", head, rows)
 
 
 def cell(value: Any, feature: Feature | None = None) -> str:
@@ -313,7 +314,7 @@ class Learning(Section):
             words = f"{caption}: {first[metric]:.3f} after the first of {len(history)} epochs, "
             words += f"{last[metric]:.3f} after the last"
             if f"val_{metric}" in history:
-                words += f"; on rows kept aside {last[f'val_{metric}']:.3f}"
+                words += f"; {last[f'val_{metric}']:.3f} on the rows kept aside"
             yield from figure(self.run, plot, caption, words)
         if self.run.left_out:
             low, middle, high = folds["accuracy"].quantile([0, 0.5, 1])
@@ -328,14 +329,14 @@ class Features(Section):
     def content(self) -> Iterator[Part]:
         pictures, schema = [*feature_pictures(self.run)], self.run.schema
         words = (
-            "Rows trained on. Line: 5th to 95th percentile; box: 25th to 75th; tick: the median. "
-            "Of a text: how many of a class have each value."
+            "Rows trained on. Line: 5th to 95th percentile; box: 25th to 75th; tick: median. "
+            "For a column of text: the share of each class that has each value."
         )
         if len(pictures) < (total := len(schema.features)):
-            words += f" Drawn are the {len(pictures)} of {total:,} features that tell the classes "
-            words += "apart best. Pictures chosen from many flatter: of so many, some do by chance."
+            words += f" Only the {len(pictures)} of {total:,} features that tell the classes apart "
+            words += "best are shown. Among so many, some do so by chance."
         if len(schema.classes) > PLOT_CLASSES:
-            words += f" Drawn are the {PLOT_CLASSES} most frequent classes."
+            words += f" Only the {PLOT_CLASSES} most frequent classes are shown."
         yield Text(words)
         yield from pictures
 
@@ -377,8 +378,9 @@ class Data(Section):
         if known := library_row(source, raw.size):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
         yield Text(
-            "Checked for: constant columns, unlike spans, one class with most rows, duplicates, "
-            "contradictions, columns that alone tell the class, unlike test sets."
+            "Checked for: constant columns, columns of very different ranges, one class with most "
+            "of the rows, duplicate and contradictory rows, columns that alone predict the class, "
+            "and test sets unlike the rows trained on."
         )
         train = self.run.schema.counts["train"]
         rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
@@ -406,7 +408,7 @@ class Parameters(Section):
     def content(self) -> Iterator[Part]:
         found = self.run.params
         rows = [[key, json.dumps(found[key], ensure_ascii=False)] for key in found]
-        yield Table("Of params.yaml, as the stages were run", FACTS, rows)
+        yield Table("The settings of params.yaml that the stages ran with", FACTS, rows)
 
 
 class Environment(Section):
@@ -417,9 +419,9 @@ class Environment(Section):
         if paths.ENVIRONMENT.exists():
             flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
             rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
-            yield Table("Of the last training here, which dvc.lock does not record", FACTS, rows)
+            yield Table("Of the last training here; dvc.lock does not record it", FACTS, rows)
         head = ["file", "SHA-256", "md5", "bytes"]
-        yield Table("Files that the run made", head, self.run.files)
+        yield Table("Files made by the run", head, self.run.files)
 
 
 class ModelCard(Section):
@@ -436,17 +438,17 @@ class ModelCard(Section):
             "architecture": f"hidden layers {params['train.hidden']}, softmax over the classes",
             "predicts": f"{schema.label}: {listed(schema.classes)}",
             "from": listed([feature.name for feature in schema.features]),
-            "intended use": "to classify rows drawn as those it was trained on were, in the same "
-            "units, where as many mistakes as the intervals say do no harm, or a person checks",
-            "out of scope": "rows of another origin, or beyond the range of the data; classes that "
-            "are not listed: it always answers with one of these; decisions about people",
-            "limitations": "those under “What is wrong”; probabilities that nobody has calibrated",
+            "intended use": "to classify rows collected like those it was trained on, in the same "
+            "units, where mistakes as frequent as the intervals say do no harm or a person checks",
+            "out of scope": "rows from elsewhere, or outside the range of the data; classes that "
+            "are not listed (it always predicts one that is); decisions about people",
+            "limitations": "those under “What is wrong”; its probabilities are not calibrated",
             "training data": f"{self.run.evaluation['train']['rows']:,} rows of {source}",
             "training procedure": f"{params['train.optimizer']}, {params['train.epochs']} epochs",
             "get started": f'keras.saving.load_model("{paths.KERAS_MODEL}"), or classifier predict',
             "licence of the data": known[2] if known else f"not stated in {paths.ABOUT_TABLES}",
-            "licence of the model": "not stated; LICENSE is that of the code",
-            "authors, citation": "not stated; CITATION.cff is that of the code",
+            "licence of the model": "not stated; LICENSE is for the code",
+            "authors, citation": "not stated; CITATION.cff is for the code",
         }
         yield Table("What to know before using it", FACTS, [*map(list, values.items())])
 

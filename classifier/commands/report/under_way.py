@@ -21,4 +21,4 @@ def run_under_way() -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return ""
     where = "here" if pid_exists(pid) else "on another machine, or was killed"
-    return f"`{command}` is at work {where} (process {pid})"
+    return f"`{command}` is running {where} (process {pid})"

@@ -50,11 +50,11 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     try:
         client = Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        raise UserError(f"{scheduler}: no Dask scheduler answers there") from error
+        raise UserError(f"{scheduler}: no Dask scheduler answers at this address") from error
     with client:
         say_where_to_look(client.dashboard_link)
         if not client.nthreads():
-            print(f"{scheduler}: has no workers yet; trials wait for them", file=sys.stderr)
+            print(f"{scheduler}: has no workers yet; trials will wait for them", file=sys.stderr)
         yield client
 
 
@@ -248,7 +248,7 @@ def outcome_of(client: Client, future: Future) -> Outcome:
 def lost(client: Client) -> UserError:
     return UserError(
         f"{client.scheduler.address}: the scheduler is lost; what is finished is kept, "
-        "the same command goes on"
+        "run the same command to continue"
     )
 
 
@@ -266,7 +266,7 @@ def pull_artifacts(names: Collection[str], refs: str) -> None:
         try:
             repo.fetch(revs=[f"{refs}{name}" for name in names], workspace=False, run_cache=True)
         except (DvcException, OSError) as error:
-            raise UserError(f"not all artifacts came: {error}; try it again") from error
+            raise UserError(f"not all artifacts came: {error}; try again") from error
     require_artifacts({name: f"{refs}{name}" for name in names})
 
 
@@ -303,5 +303,5 @@ def require_artifacts(revisions: dict[str, str]) -> None:
         more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
         raise UserError(
             f"not all artifacts came: {file.path} of {files[file.md5][1]}: {problem}{more}; "
-            "try it again"
+            "try again"
         )

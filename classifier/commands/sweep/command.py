@@ -43,39 +43,41 @@ def sweep(
     overrides: Annotated[
         list[str],
         typer.Option(
-            "--set-param", "-S", help="As for `dvc exp run`: PARAM=VALUE,VALUE,...; or a range."
+            "--set-param", "-S", help="As in `dvc exp run`: PARAM=VALUE,VALUE,...; or a range."
         ),
     ],
     trials: Annotated[
-        int | None, typer.Option(min=1, help="How many trials to search ranges with.")
+        int | None, typer.Option(min=1, help="How many trials to run if ranges are searched.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="FILE.KEY of the metrics files.")
+        str, typer.Option(help="What to optimize: FILE.KEY of the metrics files.")
     ] = "crossval.accuracy.mean",
     direction: Annotated[
         Direction | None,
-        typer.Option(help="By default a loss or a std is minimized, all else maximized."),
+        typer.Option(help="By default a loss or a std is minimized, anything else maximized."),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(envvar="DASK_SCHEDULER_ADDRESS", help="A running Dask scheduler.")
+        str | None,
+        typer.Option(envvar="DASK_SCHEDULER_ADDRESS", help="The address of a Dask scheduler."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Trials at a time on this machine; by default its cores."),
+        typer.Option(min=1, help="Trials at a time on this machine; by default one per core."),
     ] = None,
     git_remote: Annotated[
-        str | None, typer.Option(help="Through which trials travel; origin with a scheduler.")
+        str | None,
+        typer.Option(help="Where trials come from and go to; with a scheduler, origin by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Run the pipeline with many values of its params, each an experiment.
+    """Run the pipeline with many values of its params, each as an experiment.
 
     Values make a grid, in the syntax of `dvc exp run -S`. Ranges, uniform(LOW,HIGH) and
-    loguniform(LOW,HIGH), are searched by Optuna in as many trials as --trials says. What is
-    finished is not run again, so a sweep that was cut off goes on when it is repeated.
+    loguniform(LOW,HIGH), are searched by Optuna in as many trials as --trials says. Finished trials
+    are not run again: to continue a sweep that was cut off, repeat the command.
 
-    Trials run the commit that is checked out: on this machine, or on the workers of a Dask
-    scheduler, see docs/scaling.md. The exit code is 1 if a trial has failed.
+    Trials run the commit that is checked out, on this machine or on the workers of a Dask scheduler
+    (see docs/scaling.md). The exit code is 1 if a trial has failed.
 
     \b
     Examples:
@@ -122,7 +124,7 @@ def require_whole_cache() -> None:
     if wrong:
         file, place, problem = wrong[0]
         raise UserError(
-            f"{file.path}: {problem} ({place.name}), so trials would be; "
+            f"{file.path}: {problem} ({place.name}), so trials would be too; "
             "run `classifier verify --repair`"
         )
 
@@ -152,7 +154,7 @@ class Results:
         metrics = metrics_of(self.baseline.commit)
         ends = interval_of(self.metric, metrics)
         interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
-        return f"{self.baseline.commit[:7]}: {self.shown(metrics)}{interval}, without any change"
+        return f"{self.baseline.commit[:7]}: {self.shown(metrics)}{interval}, without changes"
 
     def shown(self, metrics: dict[str, float]) -> str:
         """Return the metric, by its name, as `crossval.accuracy.mean=0.9467`."""
@@ -213,7 +215,7 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
 
     ranges = [key for key, values in space.items() if isinstance(values, Range)]
     if ranges and not trials:
-        raise UserError(f"{ranges[0]}: is a range; say with --trials how many to try")
+        raise UserError(f"{ranges[0]}: is a range; --trials says how many values to try")
     if trials and not ranges:
         raise UserError("--trials: no param has a range to search, such as loguniform(1e-4,1e-1)")
     known = known_metrics(results.baseline)
@@ -223,12 +225,12 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
         hint = (
             f", did you mean {close[0]}?"
             if close
-            else "; metrics/crossval.json and evaluation.json have them"
+            else "; see metrics/crossval.json and evaluation.json"
         )
         raise UserError(f"{results.metric}: unknown metric{hint}")
     folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
     if results.metric.startswith("crossval.") and "0" in (folds if isinstance(folds, list) else []):
-        raise UserError(f"{results.metric}: none with crossval.folds=0; name another --metric")
+        raise UserError(f"{results.metric}: none with crossval.folds=0; choose another --metric")
     return space
 
 
@@ -274,7 +276,8 @@ def run_all(client: "Client", source: "Grid | Search", setup: "Setup", results: 
             run_trials(client, setup, source.ask, ended, view.show, not isinstance(source, Grid))
         except KeyboardInterrupt:
             say(
-                f"{len(results.finished)} of {source.wanted} are finished; the same command goes on"
+                f"{len(results.finished)} of {source.wanted} are finished; "
+                "run the same command to continue"
             )
             raise
         view.show(0, at_once=True)
@@ -343,14 +346,14 @@ class Best:
 def best_of(results: Results) -> Best | str:
     """Return how the best differs from the commit itself; or, in words, why that is not known."""
     if results.metric not in [f"crossval.{metric}.mean" for metric in METRICS]:
-        return f"{results.metric} has no error bar, as the means of crossval have; see `compare`."
+        return f"{results.metric} has no error bar; the means of crossval do: see `compare`."
     names = [trial.name for trial, _ in results.best_first()]
     metric = results.metric.split(".")[1]
     try:
         default, best = load_side(results.baseline.commit), load_side(names[0])
         if stale := results.baseline.not_reproduced():
             commit = results.baseline.commit[:7]
-            raise UserError(f"{commit} holds the metrics of another {', '.join(stale)}")
+            raise UserError(f"the metrics in {commit} are of another {', '.join(stale)}")
         change = change_of(metric, default, best, len(names))
         return Best(change, len(names), worth_of_trials(names, metric, best))
     except UserError as error:
@@ -404,14 +407,14 @@ def verdict(results: Results) -> str:
     change, commit = found.change, results.baseline.commit[:7]
     ends = f"{change.difference.low:+.4f} to {change.difference.high:+.4f}"
     words = (
-        f"The best of {found.trials} against the default, {commit}: "
+        f"The best of {found.trials} compared with the default, {commit}: "
         f"{change.difference.mean:+.4f} ({ends}), {change.verdict}."
     )
     if found.worth is not None:
-        words += f"\nCorrected for having been chosen, the best of them is worth {found.worth:.4f}."
+        words += f"\nCorrected for having been picked as the best, it is worth {found.worth:.4f}."
     if others := of_the_test(results.best_first()[0][0].params, results.baseline):
-        words += f"\nTrials were tested on other rows or in other folds, by {', '.join(others)}: "
-        words += "what differs may be how hard the test is, not how good the model is."
+        words += f"\nBecause of {', '.join(others)}, trials were tested on other rows or in other "
+        words += "folds: what differs may be how hard the test is, not how good the model is."
     return words
 
 

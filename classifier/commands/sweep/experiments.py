@@ -92,7 +92,7 @@ def git_again(*arguments: str) -> str:
         try:
             return git(*arguments)
         except UserError as error:
-            say(f"{' '.join(str(error).split())}; once more in {wait} s")
+            say(f"{' '.join(str(error).split())}; trying again in {wait} s")
             time.sleep(wait)
     return git(*arguments)
 

@@ -40,7 +40,7 @@ def parse_overrides(overrides: Iterable[str]) -> Space:
         if not equals:
             raise UserError(f"{override}: expected {key}=VALUE")
         if key in space:
-            raise UserError(f"{key}: stands twice")
+            raise UserError(f"{key}: is given twice")
         found = RANGE.fullmatch(values.strip())
         space[key] = _range_of(override, *found.groups()) if found else _texts(key, values)
     return space
@@ -50,7 +50,7 @@ def _require_param(key: str) -> None:
     sections = Params.of_stages()
     known = [f"{name}.{leaf}" for name in sections for leaf in sections[name].model_fields]
     if key not in known:
-        hint = did_you_mean(key, known) or f"; {PARAMS} has them all"
+        hint = did_you_mean(key, known) or f"; see {PARAMS}"
         raise UserError(f"{key}: unknown param{hint}")
 
 

@@ -104,12 +104,12 @@ class Commands:
         self.require_recorded()
 
     def require_recorded(self) -> None:
-        """Raise OSError if an artifact came damaged from the cache, where DVC reads none."""
+        """Raise OSError if an artifact is damaged in the cache, where DVC reads none."""
         lock = yaml.safe_load((self.clone / "dvc.lock").read_text())
         for out in (out for stage in lock["stages"].values() for out in stage.get("outs", [])):
             path = self.clone / out["path"]
             if path.exists() and md5_of(path) != out["md5"]:
-                raise OSError(f"{out['path']}: came damaged from the cache")
+                raise OSError(f"{out['path']}: is damaged in the cache")
 
     def write_config(self) -> None:
         """Have all trials of a worker use one cache, unless another is shared."""
