@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
@@ -75,22 +74,25 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
 
 
 @pytest.mark.parametrize(
-    ("missing", "swept", "named"),
+    ("missing", "swept", "named", "metric"),
     [
-        ("impute", ["prepare.group", "prepare.exclude", "train.seed"], ["prepare.group"]),
-        ("drop", ["prepare.exclude", "train.seed"], ["prepare.exclude"]),
-        ("error", ["prepare.exclude"], []),
+        ("impute", ["prepare.group", "prepare.exclude"], ["prepare.group"], "accuracy.mean"),
+        ("impute", ["crossval.folds", "crossval.probabilities"], ["crossval.folds"], "loss.mean"),
+        ("drop", ["prepare.exclude", "train.seed"], ["prepare.exclude"], "out_of_fold.brier"),
+        ("error", ["prepare.exclude"], [], "accuracy.mean"),
     ],
 )
-def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch, missing, swept, named):
+def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch, missing, swept, named, metric):
     change = Change("accuracy", 0.5, 0.6, Interval(0.1, 0.05, 0.15))
-    monkeypatch.setattr(command, "best_of", lambda _: command.Best(change, 2, None))
-    trial = Trial("sweep-1", dict.fromkeys(swept), ())
+    best = command.Best(change, 2, None) if metric.endswith("mean") else "It has no error bar."
+    monkeypatch.setattr(command, "best_of", lambda _: best)
     baseline = Baseline("a" * 40, {"prepare.missing": missing})
-    results: Any = SimpleNamespace(baseline=baseline, best_first=lambda: [(trial, {})])
+    results = Results(baseline, f"crossval.{metric}", "maximize")
+    results.finished["one"] = Trial("one", dict.fromkeys(swept), ()), {f"crossval.{metric}": 1.0}
     said = command.verdict(results)
     assert (f"Because of {', '.join(named)}, trials were tested on" in said) == bool(named)
     assert ("other rows" in said) == bool(named)
+    assert json.loads(command.to_json(results))["tested_differently_by"] == named
 
 
 def test_the_first_line_is_what_trials_are_to_be_better_than(grid):

@@ -271,7 +271,7 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
     """
     wrong = answers.wrong.assign(probability=answers.wrong["probability"].map("{:.3f}".format))
     columns = [(name, [*map(cell, wrong[name].tolist())]) for name in COLUMNS]
-    if split.exists():
+    if split.is_dir():
         inputs, _ = open_dataset(split).take(wrong["row"].to_numpy() - 1)
         sampled = features.sample(open_dataset(paths.TRAINING_ROWS))
         chosen = features.most_telling(run.schema, *sampled, ROW_FEATURES)

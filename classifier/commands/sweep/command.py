@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import product
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from classifier.commands.sweep.trial import Outcome, Setup
 
 BEST = 10  # rows of the table
-# Params that say which rows, in which folds, a trial is tested on.
+# Params that say which rows a trial is tested on, and which rows are tested together.
 OF_THE_TEST = (
-    "crossval.", "fetch.", "prepare.group", "prepare.header", "prepare.label", "prepare.missing",
+    "fetch.", "prepare.group", "prepare.header", "prepare.label", "prepare.missing",
     "prepare.seed", "prepare.test_size", "prepare.time",
 )  # fmt: skip
+OF_THE_FOLDS = ("crossval.folds", "crossval.repeats", "crossval.seed")
 MOST_ANSWERS = 100_000_000  # of all trials, that are read to tell what the best is worth
 LAST_LINES = 4  # of the log of a trial that has failed
 Direction = Literal["minimize", "maximize"]
@@ -54,7 +55,7 @@ def sweep(
     ] = "crossval.accuracy.mean",
     direction: Annotated[
         Direction | None,
-        typer.Option(help="By default a loss or a std is minimized, anything else maximized."),
+        typer.Option(help="By default what is better when low, such as a loss, is minimized."),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -402,8 +403,14 @@ def table_row(metric: str, trial: "Trial", metrics: dict[str, float]) -> list[st
 
 def verdict(results: Results) -> str:
     found = best_of(results)
-    if isinstance(found, str):
-        return found
+    words = found if isinstance(found, str) else verdict_on(found, results)
+    if others := of_the_test(results):
+        words += f"\nBecause of {', '.join(others)}, trials were tested on other rows or in other "
+        words += "folds: what differs may be how hard the test is, not how good the model is."
+    return words
+
+
+def verdict_on(found: Best, results: Results) -> str:
     change, commit = found.change, results.baseline.commit[:7]
     ends = f"{change.difference.low:+.4f} to {change.difference.high:+.4f}"
     words = (
@@ -412,17 +419,17 @@ def verdict(results: Results) -> str:
     )
     if found.worth is not None:
         words += f"\nCorrected for having been picked as the best, it is worth {found.worth:.4f}."
-    if others := of_the_test(results.best_first()[0][0].params, results.baseline):
-        words += f"\nBecause of {', '.join(others)}, trials were tested on other rows or in other "
-        words += "folds: what differs may be how hard the test is, not how good the model is."
     return words
 
 
-def of_the_test(swept: Iterable[str], baseline: "Baseline") -> list[str]:
-    """Return the swept params that decide on which rows, in which folds, a trial is tested."""
-    drops = baseline.params["prepare.missing"] == "drop"  # the rows with gaps in some columns
+def of_the_test(results: Results) -> list[str]:
+    """Return the swept params that decide on which rows, in which folds, trials were tested."""
+    best, _ = results.best_first()[0]
+    drops = results.baseline.params["prepare.missing"] == "drop"  # rows with gaps in some columns
     those = (*OF_THE_TEST, *(f"prepare.{key}" for key in OF_GAPS if drops))
-    return [key for key in swept if key.startswith(those)]
+    if results.metric.startswith("crossval."):
+        those += OF_THE_FOLDS
+    return [key for key in best.params if key.startswith(those)]
 
 
 def to_json(results: Results) -> str:
@@ -443,6 +450,7 @@ def to_json(results: Results) -> str:
             for trial, outcome in results.failed.values()
         ],
         "best_against_default": None if isinstance(best, str) else numbers_of(best),
+        "tested_differently_by": of_the_test(results) if results.best_first() else [],
     }
     return json.dumps(found, indent=2)
 
