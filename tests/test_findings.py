@@ -336,6 +336,21 @@ def test_without_any_other_rows_nothing_is_known(good):
     assert told(replace(good, crossval={"models": 0}, held_out=True)) == []
 
 
+@pytest.mark.parametrize(
+    ("confusion", "level"), [([[20, 60], [10, 10]], "problem"), ([[30, 60], [0, 10]], "warning")]
+)
+def test_without_cross_validation_one_answer_for_all_may_be_better(good, confusion, level):
+    found = np.array(confusion)
+    accuracy = found.diagonal().sum() / 100
+    (line,) = told(replace(
+        good, classes=["a", "b"], confusion=found, crossval={"models": 0}, held_out=True,
+        train={"accuracy": accuracy, "rows": 100},
+    ))  # fmt: skip
+    of_all = found[0].sum() / 100
+    assert line.startswith(f"{level}: even on the rows it was trained on, its accuracy is "
+                           f"{accuracy:.3f}, below the {of_all:.3f} of always")  # fmt: skip
+
+
 def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, good):
     folder = prepared(table.to_csv(index=False), label="label", header=True)
     schema = Schema.load(folder / "schema.json")
@@ -344,7 +359,7 @@ def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, g
     )
     lines = summary(schema, {"train": {"rows": ROWS, "accuracy": 0.9}}, good.crossval, findings)
     assert lines == [
-        "predicts label (2 classes) from 2 columns; trained on 200 rows",
+        "predicts label (2 classes) from 2 columns; 200 training rows",
         "accuracy on rows left out: 0.900 (0.850 to 0.950); 0.500 for always predicting "
         "the most frequent class, 0.500 without hidden layers",
         "problem: e; f",
@@ -361,9 +376,7 @@ def test_the_last_words_of_a_run_are_those_of_the_summary(reproduced, copied):
     said = copied.stage("evaluate").stdout
     written = copied.read("metrics/summary.md").replace("\u00a0", " ")
     assert "".join(f"- {line}\n" for line in said.splitlines()) == written
-    assert (
-        said.splitlines()[0] == "predicts species (3 classes) from 4 columns; trained on 150 rows"
-    )
+    assert said.splitlines()[0] == "predicts species (3 classes) from 4 columns; 150 training rows"
     assert len(said.splitlines()) == 5
     findings = json.loads(reproduced.read("metrics/findings.json"))
     assert {finding["level"] for finding in findings} == {"note"}

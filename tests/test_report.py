@@ -97,7 +97,7 @@ def odd(reproduced: Clone, once) -> Clone:
         params["fetch"] |= {"source": "data/source/odd.csv", "sha256": None}
         params["prepare"] |= {"header": True, "label": -1, "missing": "impute", "test_size": 0.2}
         params["crossval"]["folds"] = 0
-        params["train"] |= {"epochs": 3, "validation_fraction": 0.2}
+        params["train"] |= {"epochs": 3, "validation_fraction": 0.2, "patience": 2}
         (clone.path / "params.yaml").write_text(yaml.safe_dump(params))
         clone.reproduce("fetch", "prepare", "crossval", "train", "evaluate")
 
@@ -273,6 +273,13 @@ def test_shares_stand_where_they_belong_on_their_axis():
     assert axis.ticks == pytest.approx([0.4, 0.6, 0.8, 1])
     assert [axis.place(share) for share in (0.4, 0.7, 1)] == ["0.00%", "50.00%", "100.00%"]
     assert [one.numbers for one in rows] == ["0.620 (0.410 to 0.800)", "0.500 to 1.000"]
+
+
+def test_rows_kept_aside_are_not_called_seen_and_epochs_are_at_most_so_many(odd_page):
+    text = odd_page.read_text()
+    assert "144 training rows of data/source/odd.csv, 20% of them kept aside for validation" in text
+    assert "It has seen these rows, but for those kept aside" in text
+    assert "adam, at most 3 epochs" in text
 
 
 def test_a_class_that_is_rare_is_seen_in_the_matrix():
@@ -482,7 +489,7 @@ def test_its_size_does_not_grow_with_classes_or_features(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "MATRIX_CLASSES", 2)
     report(output=tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
-    assert "<p>3 classes. Trained on 150 rows" in text
+    assert "<p>3 classes. 150 training rows of" in text
     assert "correctly: the 2 of 3 classes with the lowest F1" in text
     assert "Only the 2 of 4 features that tell the classes apart best are shown." in text
     assert "Among so many, some do so by chance." in text

@@ -67,6 +67,7 @@ def of_model(results: Results) -> Iterator[Finding]:
             seen = "it was evaluated only on rows it was trained on"
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)
+        yield from of_a_constant(results)
         return
     if results.crossval["models"] < FEW_MODELS:
         seen = f"only {results.crossval['models']} cross-validated models: the intervals are rough"
@@ -90,6 +91,19 @@ def of_answers(results: Results) -> Iterator[Finding]:
         seen = f"it never predicts {listed(never)} for the rows it was trained on"
         advice = "see train.class_weight and train.epochs"
         yield Finding("warning", "model", seen, advice)
+
+
+def of_a_constant(results: Results) -> Iterator[Finding]:
+    """Yield whether one answer for all rows would do better on those trained on: no fold tells."""
+    rows, right = results.confusion.sum(axis=1), results.confusion.diagonal()
+    accuracy, constant = results.train["accuracy"], rows.max() / rows.sum()
+    if accuracy < constant:
+        is_better = (right[rows > 0] / rows[rows > 0]).mean() > 1 / (rows > 0).sum()
+        seen = f"even on the rows it was trained on, its accuracy is {accuracy:.3f}, below the "
+        seen += f"{constant:.3f} of always predicting the most frequent class"
+        advice = "try more train.epochs or a larger train.learning_rate"
+        advice = "look at balanced accuracy and at each class" if is_better else advice
+        yield Finding("warning" if is_better else "problem", "model", seen, advice)
 
 
 def of_baselines(results: Results) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def summary(
     """Return five lines at most; findings: the worst first."""
     rows, features = evaluation["train"]["rows"], counted(len(schema.features), "column")
     label = f"{shown(schema.label)} ({len(schema.classes)} classes)"
-    what = f"predicts {label} from {features}; trained on {counted(rows, 'row')}"
+    what = f"predicts {label} from {features}; {counted(rows, 'training row')}"
     return [what, how_good(evaluation, crossval), *map(str, findings[:SHOWN]), more(findings)]
 
 

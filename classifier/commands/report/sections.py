@@ -432,6 +432,7 @@ class ModelCard(Section):
     def content(self) -> Iterator[Part]:
         schema, params = self.run.schema, self.run.params
         source, members = params["fetch.source"], params["train.members"]
+        epochs = "at most " * bool(params["train.patience"]) + str(params["train.epochs"])
         known = library_row(source, self.run.lock.outs()[str(paths.RAW)].size)
         values = {
             "model": f"mean of {members} dense networks" if members > 1 else "dense network",
@@ -443,8 +444,8 @@ class ModelCard(Section):
             "out of scope": "rows from elsewhere, or outside the range of the data; classes that "
             "are not listed (it always predicts one that is); decisions about people",
             "limitations": "those under “What is wrong”; its probabilities are not calibrated",
-            "training data": f"{self.run.evaluation['train']['rows']:,} rows of {source}",
-            "training procedure": f"{params['train.optimizer']}, {params['train.epochs']} epochs",
+            "training data": training_rows(self.run),
+            "training procedure": f"{params['train.optimizer']}, {epochs} epochs",
             "get started": f'keras.saving.load_model("{paths.KERAS_MODEL}"), or classifier predict',
             "licence of the data": known[2] if known else f"not stated in {paths.ABOUT_TABLES}",
             "licence of the model": "not stated; LICENSE is for the code",
@@ -458,6 +459,8 @@ class OwnRows(Section):
 
     def content(self) -> Iterator[Part]:
         words = "It has seen these rows: this says how well it learned them, not how good it is."
+        if self.run.params["train.validation_fraction"]:
+            words = words.replace("these rows", "these rows, but for those kept aside")
         yield Text(f"{scores_in_words(self.run, 'train')} {words}")
 
 
@@ -487,10 +490,16 @@ def title(run: Run) -> str:
 
 
 def lead(run: Run) -> str:
-    rows, source = run.evaluation["train"]["rows"], run.params["fetch.source"]
     classes = run.schema.classes
     names = f": {listed(classes)}" * (len(classes) <= NAMED)
-    return f"{len(classes)} classes{names}. Trained on {rows:,} rows of {source}."
+    return f"{len(classes)} classes{names}. {training_rows(run)}."
+
+
+def training_rows(run: Run) -> str:
+    """Return how many there are, of which table, and the share that the model did not see."""
+    rows, aside = run.evaluation["train"]["rows"], run.params["train.validation_fraction"]
+    words = f"{counted(rows, 'training row')} of {run.params['fetch.source']}"
+    return f"{words}, {aside:.0%} of them kept aside for validation" if aside else words
 
 
 def front_matter(run: Run) -> str:
