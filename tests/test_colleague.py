@@ -1,7 +1,9 @@
 """Somebody with the URL of the repository gets what was built, in place of building it again."""
 
+import gzip
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -223,6 +225,36 @@ def test_what_was_edited_after_the_run_and_committed_is_told(shared, path, old, 
     assert shown.startswith(
         f"{told}: the commit has another version; commit what was run, or run `dvc repro`"
     )
+
+
+@pytest.mark.parametrize("source", ["own.csv.gz", "own"])
+def test_a_table_that_is_converted_and_was_edited_after_the_run_is_told(shared, source):
+    """As a compressed file, and as a folder of parts."""
+    path = Path("data/source") / source
+    whole = shared.clone.read("data/source/iris.data")
+
+    def write(text: str) -> None:
+        if path.suffix == ".gz":
+            (shared.clone.path / path).write_bytes(gzip.compress(text.encode(), mtime=0))
+        else:
+            (shared.clone.path / path).mkdir(exist_ok=True)
+            (shared.clone.path / path / "a.csv").write_text(text)
+
+    write(whole)
+    shared.clone.edit("params.yaml", "data/source/iris.data", str(path))
+    shared.clone.edit("params.yaml", "sha256: 6f608b7", "sha256: null   # 6f608b7")
+    shared.clone.dvc("repro", "fetch")
+    assert committed(shared).run("push") == (0, PUSHED)
+    write(whole.replace("5.1,3.5,1.4,0.2", "5.1,3.5,1.4,0.3"))
+    code, shown = committed(shared).run("push")
+    assert code == 1
+    assert shown.startswith("data/source: the commit has another version; commit what was run")
+    write(whole)
+    shared.clone.git("rm", "--quiet", "--cached", "-r", str(path))
+    shared.clone.git("commit", "--quiet", "--message", "Keep it out of git")
+    shared.clone.dvc("add", str(path))
+    shared.clone.dvc("repro", "fetch")
+    assert committed(shared).run("push") == (0, PUSHED), "a table that DVC keeps"
 
 
 def test_a_new_lock_that_is_not_committed_is_told(shared):

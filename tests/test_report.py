@@ -804,6 +804,13 @@ def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
     assert commit().endswith(": The test set, too")
 
 
+def test_a_table_of_this_machine_alone_is_no_uncommitted_change(own):
+    own.edit("params.yaml", "data/source/iris.data", (own.path / "data/source/iris.data").as_uri())
+    own.reproduce("fetch")
+    own.commit("A table of this machine")
+    assert commit().endswith(": A table of this machine")
+
+
 def test_the_plots_of_dvc_are_drawn_offline(compared, browser: Browser, tmp_path):
     compared.dvc("plots", "diff", "HEAD~1", "--out", str(tmp_path))
     page = (tmp_path / "index.html").as_uri()

@@ -28,10 +28,16 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
 
     Edits since the run do not count: dvc.lock was not made from them.
     """
-    lock = read_lock()
-    source = str(lock.params("fetch").get("fetch.source", ""))
+    source = str(read_lock().params("fetch").get("fetch.source", ""))
     if source.lower().startswith("file://"):
         yield f"fetch.source: {source}: is only on this machine; copy it into {SOURCES}"
+    yield from not_in_commit(repo)
+
+
+def not_in_commit(repo: Repo) -> Iterator[str]:
+    """Yield a line for what dvc.lock was made from and the commit does not have."""
+    lock = read_lock()
+    source = str(lock.params("fetch").get("fetch.source", ""))
     files = [str(LOCK), *tables_and_code(repo, lock, source), *linked_table(source)]
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
@@ -40,7 +46,8 @@ def out_of_reach(repo: Repo) -> Iterator[str]:
     of_git = {*files} - {*tracked} | {relative(out.stage.path, out) for out in tracked.values()}
     missing = [*not_committed(sorted(of_git))]
     yield from missing
-    if not missing and (changed := [*changed_in_commit(lock, source)]):
+    is_kept_by_dvc = any(Path(path).is_relative_to(source) for path in tracked)
+    if not missing and (changed := [*changed_in_commit(lock, source, is_kept_by_dvc)]):
         advice = "commit what was run, or run `dvc repro`"
         yield f"{listed(changed)}: the commit has another version; {advice}"
 
@@ -51,17 +58,26 @@ def linked_table(source: str) -> Iterator[str]:
         yield os.path.relpath(os.path.realpath(source))
 
 
-def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
+def changed_in_commit(lock: Lock, source: str, is_kept_by_dvc: bool) -> Iterator[str]:
     """Yield the params, commands and files of the commit that dvc.lock was not made from.
 
-    Of the tables, only the one that was fetched, if it is copied: DVC has one hash of them all.
+    DVC has one hash of all tables. One that was copied as it is has the hash of what was fetched.
+    Of those that DVC keeps, git has none to compare: by now they are known to be as DVC has them.
     """
-    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES))
     table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
-    for path, content in table.items():
-        is_copied = not content.startswith(GZIP) and not begins_as_parquet(content[:FIRST])
-        if is_copied and md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
+    copied = {path: content for path, content in table.items() if not is_converted(content)}
+    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES))
+    if "://" not in source and not copied:
+        changed = changed_since(None if is_kept_by_dvc else "HEAD", lock, "fetch")
+        yield from (name for name in changed if name == str(SOURCES))
+    for path, content in copied.items():
+        if md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
             yield str(path)
+
+
+def is_converted(content: bytes) -> bool:
+    """Whether what is fetched of a file is not the file itself."""
+    return content.startswith(GZIP) or begins_as_parquet(content[:FIRST])
 
 
 def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 from classifier.base import paths
 from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
-from classifier.commands.artifacts.reach import out_of_reach
+from classifier.commands.artifacts.reach import not_in_commit
 from classifier.commands.rebuild.digests import digest_of_file
 from classifier.commands.report.against import DRAWN, Against, compared_with
 from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots
@@ -214,7 +214,7 @@ def commit() -> str:
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
         with repo_at(None) as repo:
-            changed = git("status", "-s", "-uno").strip() or [*out_of_reach(repo)]
+            changed = git("status", "-s", "-uno").strip() or [*not_in_commit(repo)]
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()
