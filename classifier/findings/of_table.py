@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
-from classifier.rows.dataset import Dataset
+from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import Groups
 from classifier.scoring.repeated import count_like_others, count_repeated
 from classifier.table.schema import Feature, NumberFeature, Schema
@@ -100,7 +100,7 @@ def level_of(rows: int, data: Dataset) -> Level:
 
 def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     """Yield the columns of which each alone tells the class of almost every row."""
-    rows = some_rows(train)
+    rows = some_rows(len(train), ROWS)
     features, labels = train.take(rows)
     classes = labels.argmax(axis=1)
     parts = halves(classes, train.groups and train.groups.take(rows))
@@ -155,13 +155,6 @@ def share_told(
     return float((counts.argmax(axis=1)[bins[tested]] == classes[tested]).mean())
 
 
-def some_rows(data: Dataset) -> npt.NDArray[np.intp]:
-    """Return the numbers of some rows, drawn: in a table, every tenth may be of one class."""
-    if len(data) <= ROWS:
-        return np.arange(len(data))
-    return np.unique(np.random.default_rng(0).integers(len(data), size=ROWS))
-
-
 def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
     """Yield whether rows of another data set were trained on."""
     if repeated := count_repeated(data, train):
@@ -177,7 +170,7 @@ def of_other_rows(
 
     are_later: whether they were held out since they are the latest.
     """
-    features, _ = data.take(some_rows(data))
+    features, _ = data.take(some_rows(len(data), ROWS))
     outside = schema.outside(features[:, schema.number_places]).sum(axis=0)
     far = [
         number.name

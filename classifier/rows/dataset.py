@@ -75,6 +75,16 @@ class Dataset:
                 mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
+def some_rows(rows: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the numbers of all rows, or of some that are drawn, in their order, (n,).
+
+    Not of every tenth: in a table, these may all be of one class.
+    """
+    if rows <= most:
+        return np.arange(rows)
+    return np.unique(np.random.default_rng(0).integers(rows, size=most))
+
+
 class ArrayWriter(AbstractContextManager["ArrayWriter"]):
     """Writes a two-dimensional .npy file some rows at a time; how many there are shows at the end.
 

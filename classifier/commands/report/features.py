@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.commands.report.plots import Records
-from classifier.rows.dataset import Dataset
+from classifier.rows.dataset import Dataset, some_rows
 from classifier.table.schema import Feature, NumberFeature, Schema
 
 SAMPLE_ROWS = 10_000
@@ -21,10 +21,10 @@ Classes = npt.NDArray[np.intp]
 
 
 def sample(data: Dataset) -> tuple[Inputs, Classes]:
-    """Return rows evenly spaced over the data, (n, inputs), and the class of each, (n,)."""
+    """Return all rows, or some that are drawn, (n, inputs), and the class of each, (n,)."""
     cells = data.features.shape[1] + data.labels.shape[1]
-    wanted = max(1, min(len(data), SAMPLE_ROWS, SAMPLE_CELLS // cells))
-    features, labels = data.take(np.linspace(0, len(data) - 1, wanted).astype(np.intp))
+    most = max(1, min(SAMPLE_ROWS, SAMPLE_CELLS // cells))
+    features, labels = data.take(some_rows(len(data), most))
     return features, labels.argmax(axis=1)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from classifier.base.paths import PIPELINE, PREDICTIONS
+from classifier.rows.dataset import some_rows
 
 Spec = dict[str, Any]
 Records = list[dict[Any, Any]]
@@ -69,9 +70,8 @@ def dvc_plots(sources: Mapping[str, Mapping[str, Records]]) -> dict[str, Spec]:
 
 
 def drawn(table: pd.DataFrame) -> Records:
-    """Return the rows of a table to draw: all, or as many evenly spaced ones as can be seen."""
-    step = max(1, -(-len(table) // DRAWN_ROWS))
-    return table.iloc[::step].to_dict("records")
+    """Return the rows of a table to draw: all, or as many as can be seen."""
+    return table.iloc[some_rows(len(table), DRAWN_ROWS)].to_dict("records")
 
 
 def sized(spec: Spec, classes: list[str], compared: bool) -> Spec:

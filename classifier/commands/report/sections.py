@@ -17,6 +17,7 @@ from classifier.base.errors import listed
 from classifier.commands.compare import WORKSPACE, Change
 from classifier.commands.report import features
 from classifier.commands.report.against import Against
+from classifier.commands.report.features import Classes, Inputs
 from classifier.commands.report.page import (
     Estimate,
     Estimates,
@@ -327,9 +328,13 @@ class Features(Section):
     title = "Features by class"
 
     def content(self) -> Iterator[Part]:
-        pictures, schema = [*feature_pictures(self.run)], self.run.schema
-        words = (
-            "Rows trained on. Line: 5th to 95th percentile; box: 25th to 75th; tick: median. "
+        train, schema = open_dataset(paths.TRAINING_ROWS), self.run.schema
+        sampled = features.sample(train)
+        pictures = [*feature_pictures(self.run, *sampled)]
+        rows, are_all = len(sampled[0]), len(sampled[0]) == len(train)
+        words = "Rows trained on. " if are_all else f"{rows:,} rows, drawn from those trained on. "
+        words += (
+            "Line: 5th to 95th percentile; box: 25th to 75th; tick: median. "
             "For a column of text: the share of each class that has each value."
         )
         if len(pictures) < (total := len(schema.features)):
@@ -341,9 +346,8 @@ class Features(Section):
         yield from pictures
 
 
-def feature_pictures(run: Run) -> Iterator[Part]:
-    """Yield a picture of each feature, from a sample of the rows trained on."""
-    inputs, index = features.sample(open_dataset(paths.TRAINING_ROWS))
+def feature_pictures(run: Run, inputs: Inputs, index: Classes) -> Iterator[Part]:
+    """Yield a picture of each feature, from rows, (n, inputs), and the class of each, (n,)."""
     counts = np.bincount(index, minlength=len(run.schema.classes))
     frequent = sorted(np.argsort(-counts, kind="stable")[:PLOT_CLASSES])
     classes = [run.schema.classes[place] for place in frequent if counts[place]]
