@@ -41,6 +41,7 @@ from classifier.findings.of_table import of_other_rows, of_repeated, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
+from classifier.scoring.repeated import count_repeated
 from classifier.scoring.scores import macro_f1, scores_by_class
 from classifier.table.schema import Schema
 
@@ -52,15 +53,20 @@ def main() -> None:
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
     in_time = train.groups is not None and train.groups.in_time
     answers: dict[str, Answers] = {}
+    repeated: dict[str, int] = {}
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
     findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
             answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             if name != TRAINING_ROWS.name:
-                findings += of_repeated(name, data, train)
+                repeated[name] = count_repeated(data, train)
+                findings += of_repeated(name, repeated[name], data)
                 findings += of_other_rows(schema, name, data, in_time and name == "test")
-    evaluation = {name: scores(of_set, schema.classes) for name, of_set in answers.items()}
+    evaluation = {
+        name: scores(of_set, schema.classes, repeated.get(name, 0))
+        for name, of_set in answers.items()
+    }
     write_json(EVALUATION, rounded(evaluation))
     results = Results(
         classes=schema.classes,
@@ -70,7 +76,7 @@ def main() -> None:
         folds=pd.read_csv(require_file(FOLDS, REPRO_FIRST)),
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         members=recipe.members,
-        held_out=len(evaluation) > 1,
+        held_out=any(count < evaluation[name]["rows"] for name, count in repeated.items()),
         in_time=in_time,
     )
     conclude(schema, evaluation, results, findings)
@@ -88,9 +94,10 @@ def conclude(
     print(*lines, sep="\n")
 
 
-def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:
+def scores(answers: Answers, classes: list[str], repeated: int) -> dict[str, Any]:
     """Return loss, accuracy and macro F1, and in a list the scores of each class.
 
+    repeated: how many of the rows were trained on too; of another set than theirs, that is told.
     Macro F1 is the mean over the classes that occur, as actual or as predicted ones. DVC leaves
     lists out of its tables, which are wide enough.
     """
@@ -99,6 +106,7 @@ def scores(answers: Answers, classes: list[str]) -> dict[str, Any]:
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     return {
         "rows": int(actual.sum()),
+        **({"rows_trained_on": repeated} if repeated else {}),
         "loss": answers.loss,
         "accuracy": float(hits.sum() / actual.sum()),
         "macro_f1": float(macro_f1(hits, actual, predicted)),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from classifier.base.dvc_lock import read_lock
+from classifier.commands.revisions import lines_on_changes
 from tests.conftest import Clone
 from tests.sharing import FEATURES, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
 
@@ -255,6 +257,24 @@ def test_a_table_that_is_converted_and_was_edited_after_the_run_is_told(shared, 
     shared.clone.dvc("add", str(path))
     shared.clone.dvc("repro", "fetch")
     assert committed(shared).run("push") == (0, PUSHED), "a table that DVC keeps"
+
+
+def test_a_test_set_that_dvc_keeps_is_as_the_commit_has_it(shared):
+    test_set = "data/test_sets/more.csv"
+    (shared.clone.path / test_set).write_text(shared.clone.read("data/source/iris.data"))
+    shared.clone.dvc("add", test_set)
+    shared.clone.dvc("repro", "evaluate")
+    assert committed(shared).run("push") == (0, PUSHED)
+    with shared.clone.entered():
+        assert lines_on_changes("HEAD", read_lock()) == []
+
+
+def test_a_table_that_the_commit_has_by_another_name_is_told(own):
+    assert committed(own).run("push") == (0, PUSHED)
+    own.clone.git("mv", TABLE, "data/source/renamed.csv")
+    code, shown = committed(own).run("push")
+    assert code == 1
+    assert shown.startswith("data/source: the commit has another version")
 
 
 def test_a_new_lock_that_is_not_committed_is_told(shared):

@@ -41,7 +41,7 @@ def outcome(schema: Schema, network: Any, data: Dataset, folder: Path) -> dict[s
     graph = onnx_model(schema, Learned(), dense_layers(network)).graph
     ours = network_of(graph, prepared_inputs(graph))
     found = write_predictions(ours, data, schema.classes, folder / "predictions.csv")
-    return evaluate.scores(found, schema.classes)
+    return evaluate.scores(found, schema.classes, repeated=0)
 
 
 def by_keras(network: Any, data: Dataset) -> dict[str, float]:

@@ -140,6 +140,13 @@ def test_a_weekday_that_gives_the_class_away_is_found(prepared):
     assert any("column day alone predicts" in one.seen for one in of_table(schema, train, [], True))
 
 
+def test_one_group_alone_tells_nothing_of_leaks(prepared):
+    folder = prepared("p,x,y\n" + "".join(f"1,{n % 2},{'ab'[n % 2]}\n" for n in range(40)),
+                      header=True, label="y", group="p")  # fmt: skip
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    assert not any("alone predicts" in one.seen for one in of_table(schema, train, [], True))
+
+
 def test_copies_within_a_group_are_in_no_other_fold():
     features = np.repeat(np.arange(8, dtype=np.float32), 5)[:, None]
     labels = np.eye(2, dtype=np.uint8)[np.arange(40) // 5 % 2]

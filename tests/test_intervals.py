@@ -16,7 +16,7 @@ from classifier.scoring.intervals import (
     wilson,
 )
 from classifier.scoring.out_of_fold import OutOfFold
-from classifier.scoring.scores import f1_scores
+from classifier.scoring.scores import f1_scores, largest_difference
 
 SILENT = Progress(disable=True)
 
@@ -105,6 +105,8 @@ def test_a_difference_is_of_students_t():
     half = 2.009575 * np.sqrt(0.03)  # t(49)
     interval = difference_interval(Spread(0.5, 0.01, 0.02, 50, 100))
     assert (interval.low, interval.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+    shares = difference_interval(Spread(0.5, 1.0, 0.02, 2, 2), largest_difference("accuracy"))
+    assert (shares.low, shares.high) == (-1, 1)
 
 
 def test_where_folds_or_rows_differ_the_variances_of_both_sides_count():

@@ -282,6 +282,12 @@ def test_rows_kept_aside_are_not_called_seen_and_epochs_are_at_most_so_many(odd_
     assert "adam, at most 3 epochs" in text
 
 
+def test_rows_that_were_trained_on_too_do_not_lead_as_others(odd, odd_page):
+    found = json.loads(odd.read("metrics/evaluation.json"))
+    rows, seen = (found["test"][key] for key in ("rows", "rows_trained_on"))
+    assert f"accuracy on {rows} rows, {seen} of which it was trained on" in odd_page.read_text()
+
+
 def test_a_class_that_is_rare_is_seen_in_the_matrix():
     """Rows are actual classes as in scikit-learn; a shade is the share of its row."""
     cells = [("no", "no", 970), ("yes", "yes", 15), ("yes", "no", 15)]

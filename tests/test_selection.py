@@ -45,7 +45,9 @@ def test_the_best_of_noise_is_seldom_called_better_than_the_default():
         right = noise(rng)
         best = right[1:].mean(axis=(1, 2)).argmax() + 1
         for comparisons in found:
-            interval = difference_interval(spread(right[best] - right[0], models), comparisons)
+            interval = difference_interval(
+                spread(right[best] - right[0], models), comparisons=comparisons
+            )
             found[comparisons] += interval.low > 0
     assert found[1] / 200 > 0.3
     assert found[TRIALS] / 200 <= 0.06

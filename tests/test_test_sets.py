@@ -30,7 +30,7 @@ def test_each_has_its_section_and_its_confusion_plot_and_reruns_only_evaluate(co
     assert copied.stages_run(copied.dvc("repro")) == ["evaluate"]
     evaluation = json.loads(copied.read("metrics/evaluation.json"))
     assert list(evaluation) == ["train", "again", "again.csv", "other order"]
-    assert evaluation["again"] == evaluation["train"]
+    assert evaluation["again"] == evaluation["train"] | {"rows_trained_on": 150}
     assert (evaluation["other order"]["rows"], evaluation["other order"]["accuracy"]) == (1, 1.0)
     plots = json.loads(copied.dvc("plots", "show", "--json"))["data"]
     assert "metrics/predictions/again.csv" in plots
@@ -64,6 +64,9 @@ def test_rows_that_were_trained_on_are_a_finding(project_copy):
     evaluate.main()
     found = json.loads(project_copy.read("metrics/findings.json"))
     assert "own: 2 of 4 rows are also among those trained on" in [one["seen"] for one in found]
+    evaluation = json.loads(project_copy.read("metrics/evaluation.json"))
+    assert evaluation["own"]["rows_trained_on"] == 2
+    assert "rows_trained_on" not in evaluation["train"]
 
 
 @pytest.mark.parametrize("width", [1, 3])

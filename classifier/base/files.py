@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -158,7 +158,11 @@ def md5_of_bytes(content: bytes) -> str:
 
 def list_of_files(folder: Path) -> bytes:
     """Return the list that DVC makes of a folder: the md5 and the path of each file in it."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    entries = [{"md5": md5_of(f), "relpath": f.relative_to(folder).as_posix()} for f in files]
-    entries.sort(key=lambda entry: entry["relpath"])
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return list_of({file.relative_to(folder).as_posix(): md5_of(file) for file in files})
+
+
+def list_of(md5s: Mapping[str, str]) -> bytes:
+    """Return the list that DVC makes of a folder in which files of these paths have these md5."""
+    entries = [{"md5": md5s[path], "relpath": path} for path in sorted(md5s)]
     return json.dumps(entries, sort_keys=True).encode()

@@ -13,7 +13,7 @@ import typer
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of_bytes, rounded
 from classifier.base.paths import LOCK, OUT_OF_FOLD
-from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS
+from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS, largest_difference
 
 if TYPE_CHECKING:
     from classifier.base.dvc_lock import Lock
@@ -191,7 +191,7 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
         difference = of_the_same_rows(of_rows, *spreads, units_of_both(before, after))
     else:
         difference = of_other_rows(*spreads)
-    interval = difference_interval(difference, comparisons)
+    interval = difference_interval(difference, largest_difference(metric), comparisons)
     return Change(metric, float(old.mean()), float(new.mean()), interval)
 
 

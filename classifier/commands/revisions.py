@@ -6,19 +6,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc.config import Config
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.scm import Git
 from dvc.stage import PipelineStage
+from dvc_data.hashfile.build import build
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock
 from classifier.base.errors import UserError
+from classifier.base.files import list_of, md5_of_bytes
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
 from classifier.params import written_params
 from classifier.scoring.scores import numbers_in
@@ -96,7 +99,28 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
             path for path in files if not any(Path(path).is_relative_to(out) for out in made)
         )
         changed = lock.changed_params(params, *stages) + lock.changed_commands(commands)
-        return changed + [path for path in sources if files[path].status()]
+        return changed + [path for path in sources if has_changed(repo, files[path])]
+
+
+def has_changed(repo: Repo, dep: Output) -> bool:
+    """Return whether a file or a folder is not as a stage has read it."""
+    if not dep.status():
+        return False
+    return not (dep.exists and dep.fs.isdir(dep.fs_path)) or md5_of_folder(repo, dep) != (
+        dep.hash_info.value
+    )
+
+
+def md5_of_folder(repo: Repo, dep: Output) -> str:
+    """Return the md5 of a folder; at a revision, DVC leaves out what it keeps of it itself."""
+    _, _, tree = build(
+        repo.cache.local, dep.fs_path, dep.fs, "md5", dry_run=True, ignore=dep.dvcignore
+    )
+    found = {"/".join(key): of_file.value for key, _, of_file in tree}
+    for path in repo.dvcfs.find(str(dep)):
+        if kept := repo.dvcfs.info(path).get("dvc_info"):
+            found[str(PurePosixPath(path).relative_to(str(dep)))] = kept["md5"]
+    return md5_of_bytes(list_of(found)) + ".dir"
 
 
 class WholeBlobs(Pygit2Backend):  # type: ignore[misc]

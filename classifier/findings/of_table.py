@@ -11,7 +11,7 @@ from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import Groups
-from classifier.scoring.repeated import count_like_others, count_repeated
+from classifier.scoring.repeated import SAMPLED, count_like_others
 from classifier.table.schema import Feature, NumberFeature, Schema
 
 FREQUENT = 0.8  # of the rows in one class
@@ -81,14 +81,15 @@ def of_classes(schema: Schema) -> Iterator[Finding]:
 def of_rows(train: Dataset) -> Iterator[Finding]:
     """Yield rows that are duplicates, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
+    about = "about " * (len(train) >= 2 * SAMPLED)
     if copies:
-        seen = f"{copies:,} of {len(train):,} rows are duplicates"
+        seen = f"{about}{copies:,} of {len(train):,} rows are duplicates"
         advice = "remove any that are copies: models may be tested on rows they were trained on"
         yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
         seen = (
-            f"{contradictory:,} of {len(train):,} rows have the same features as a row of another "
-            "class"
+            f"{about}{contradictory:,} of {len(train):,} rows have the same features as a row of "
+            "another class"
         )
         advice = "no model gets all of them right; is a column missing?"
         yield Finding(level_of(contradictory, train), "table", seen, advice)
@@ -105,6 +106,8 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     classes = labels.argmax(axis=1)
     parts = halves(classes, train.groups and train.groups.take(rows))
     most = np.bincount(classes).max() / len(classes)
+    if not all(map(len, parts)):  # of one group
+        return
     starts = schema.first_inputs
     for place, feature in enumerate(schema.features):
         widths = [1] * isinstance(feature, NumberFeature) + feature.one_hot_widths
@@ -155,9 +158,9 @@ def share_told(
     return float((counts.argmax(axis=1)[bins[tested]] == classes[tested]).mean())
 
 
-def of_repeated(name: str, data: Dataset, train: Dataset) -> Iterator[Finding]:
-    """Yield whether rows of another data set were trained on."""
-    if repeated := count_repeated(data, train):
+def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
+    """Yield whether rows of another data set were trained on; repeated: how many."""
+    if repeated:
         seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are also among those trained on"
         advice = "the model may do worse on rows it has not seen"
         yield Finding(level_of(repeated, data), "table", seen, advice)

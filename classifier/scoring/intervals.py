@@ -8,7 +8,7 @@ in Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -156,13 +156,14 @@ def loss_interval(found: Spread, of_one: bool = False) -> Interval:
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 
 
-def difference_interval(found: Spread, comparisons: int = 1) -> Interval:
+def difference_interval(found: Spread, largest: float = inf, comparisons: int = 1) -> Interval:
     """Return the interval of a mean difference, that of Student's t.
 
-    comparisons: from how many it was chosen, so that it is as much wider as Bonferroni has it.
+    largest: that there can be; comparisons: from how many it was chosen, so that it is as much
+    wider as Bonferroni has it.
     """
     half = found.quantile(1 - (1 - LEVEL) / comparisons) * sqrt(found.variance)
-    return Interval(found.mean, found.mean - half, found.mean + half)
+    return Interval(found.mean, max(-largest, found.mean - half), min(largest, found.mean + half))
 
 
 def of_the_same_rows(

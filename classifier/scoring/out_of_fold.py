@@ -12,7 +12,7 @@ import pandas as pd
 
 from classifier.base.files import quoting, replaced_file
 from classifier.scoring.intervals import Numbers, Spread, difference_interval, spread
-from classifier.scoring.scores import Scores, macro_f1
+from classifier.scoring.scores import Scores, largest_difference, macro_f1
 
 HEAD = ["repeat", "fold", "row", "actual", "predicted", "loss"]
 UNIT = "unit"  # follows where rows are not independent
@@ -110,7 +110,8 @@ class OutOfFold:
 def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, float]:
     """Return what a baseline scores on the same folds, and how much more this does."""
     other = baseline.scores(metric)
-    interval = difference_interval(spread(found.scores(metric) - other, found.models, found.units))
+    more = spread(found.scores(metric) - other, found.models, found.units)
+    interval = difference_interval(more, largest_difference(metric))
     return {"mean": float(other.mean()), "difference": interval.mean} | interval.ends
 
 

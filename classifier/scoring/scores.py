@@ -1,6 +1,7 @@
 """Scores of a classifier from how many rows of each class it got right."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def numbers_in(key: str, value: Any) -> Iterator[tuple[str, float]]:
             yield from numbers_in(key if own is None else f"{key}.{own}", inner)
     elif isinstance(value, int | float):
         yield key, value
+
+
+def largest_difference(metric: str) -> float:
+    """Return by how much a metric can differ at most: 1, as it is a share, but for the loss."""
+    return inf if metric == "loss" else 1.0
 
 
 def is_better_low(metric: str) -> bool:

@@ -46,8 +46,7 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
     of_git = {*files} - {*tracked} | {relative(out.stage.path, out) for out in tracked.values()}
     missing = [*not_committed(sorted(of_git))]
     yield from missing
-    is_kept_by_dvc = any(Path(path).is_relative_to(source) for path in tracked)
-    if not missing and (changed := [*changed_in_commit(lock, source, is_kept_by_dvc)]):
+    if not missing and (changed := [*changed_in_commit(lock, source)]):
         advice = "commit what was run, or run `dvc repro`"
         yield f"{listed(changed)}: the commit has another version; {advice}"
 
@@ -58,18 +57,15 @@ def linked_table(source: str) -> Iterator[str]:
         yield os.path.relpath(os.path.realpath(source))
 
 
-def changed_in_commit(lock: Lock, source: str, is_kept_by_dvc: bool) -> Iterator[str]:
+def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
     """Yield the params, commands and files of the commit that dvc.lock was not made from.
 
     DVC has one hash of all tables. One that was copied as it is has the hash of what was fetched.
-    Of those that DVC keeps, git has none to compare: by now they are known to be as DVC has them.
     """
     table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
     copied = {path: content for path, content in table.items() if not is_converted(content)}
-    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES))
-    if "://" not in source and not copied:
-        changed = changed_since(None if is_kept_by_dvc else "HEAD", lock, "fetch")
-        yield from (name for name in changed if name == str(SOURCES))
+    are_told = "://" not in source and not copied
+    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES) or are_told)
     for path, content in copied.items():
         if md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
             yield str(path)

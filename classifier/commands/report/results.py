@@ -68,8 +68,8 @@ class Run:
     """All that was recorded of a run; crossval has no metrics where none is of this model.
 
     tables: those to draw; left_out: answers of the cross-validation, if any; others: those for each
-    data set not trained on; outdated: a line for each param or file that is not as it was run;
-    files: path, SHA-256, md5 and bytes of each artifact.
+    other data set, first those without rows trained on; outdated: a line for each param or file
+    that is not as it was run; files: path, SHA-256, md5 and bytes of each artifact.
     """
 
     schema: Schema
@@ -130,7 +130,8 @@ def recorded_run(against: str | None) -> Run:
         require_recorded(folder)
     if not lock.crossval_is_of_the_model():
         crossval = {"models": 0}
-    others = {name: found["per_class"] for name, found in evaluation.items() if name != "train"}
+    sets = (pair for pair in evaluation.items() if pair[0] != "train")
+    others = {name: found["per_class"] for name, found in sorted(sets, key=share_trained_on)}
     return Run(
         schema=schema,
         lock=lock,
@@ -189,6 +190,13 @@ def vary_alone(lock: Lock) -> bool:
     """Whether no rows belong together, as the intervals of a share of rows have it."""
     settings = lock.params("prepare")
     return settings.get("prepare.group") is None and settings.get("prepare.time") is None
+
+
+def share_trained_on(data_set: tuple[str, dict[str, Any]]) -> float:
+    """Return the share of the rows of a data set, by its name and scores, that was trained on."""
+    _, found = data_set
+    share: float = found.get("rows_trained_on", 0) / found["rows"]
+    return share
 
 
 def other_answers(name: str, per_class: list[dict[str, Any]], lock: Lock) -> Answers:
