@@ -88,6 +88,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         "C,Y\np,a\nq,b\n", {"header": ["c", "y"]}, "row 1: is a header, set prepare.header"),
     "positions above columns that prepare.header names": (
         "0,1,2\n1,p,a\n2,q,b\n", {"header": ["x", "c", "y"]}, "row 1: is a header, set prepare"),
+    "a position that another column's name is read as, by YAML": (
+        "001,002,003,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [1, 2]},
+        "prepare.features: 1 is the position of 002, but also the name of another"),
     "a position that is another column's name": (
         "id,0,1,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [0, 1]},
         "prepare.features: 0 is the position of id, but also the name of another"),

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -158,17 +159,26 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
     """
     known: dict[Column, str] = {name: name for name in names}
     known |= {position: names[position] for position in range(-len(names), len(names))}
+    numbers = {number for name in names if (number := number_read(name)) is not None}
     for column in wanted:
         if column not in known:
             hint = did_you_mean(str(column), names)
             hint = "; is prepare.delimiter right?" if len(names) == 1 else hint
             raise UserError(f"{param}: no column {quoted(column)} among {listed(names)}{hint}")
-        if str(column) in names and known[column] != str(column):
+        if column in numbers and number_read(known[column]) != column:
             raise UserError(
                 f"{param}: {column} is the position of {shown(known[column])}, but also the "
                 "name of another column; to mean the name, put it in quotes"
             )
     return [known[column] for column in wanted]
+
+
+def number_read(name: str) -> int | None:
+    """Return the whole number that YAML makes of a name such as 7, 007 or 0x7; None of others."""
+    for base in (10, 0):
+        with suppress(ValueError):
+            return int(name, base)
+    return None
 
 
 def feature_names(
