@@ -259,14 +259,18 @@ def test_a_table_that_is_converted_and_was_edited_after_the_run_is_told(shared, 
     assert committed(shared).run("push") == (0, PUSHED), "a table that DVC keeps"
 
 
-def test_a_test_set_that_dvc_keeps_is_as_the_commit_has_it(shared):
+@pytest.mark.parametrize("by", ["dvc", "a link"])
+def test_a_test_set_that_dvc_keeps_or_is_a_link_is_as_the_commit_has_it(shared, by):
     test_set = "data/test_sets/more.csv"
-    (shared.clone.path / test_set).write_text(shared.clone.read("data/source/iris.data"))
-    shared.clone.dvc("add", test_set)
+    if by == "dvc":
+        (shared.clone.path / test_set).write_text(shared.clone.read("data/source/iris.data"))
+        shared.clone.dvc("add", test_set)
+    else:
+        (shared.clone.path / test_set).symlink_to("../source/iris.data")
     shared.clone.dvc("repro", "evaluate")
     assert committed(shared).run("push") == (0, PUSHED)
     with shared.clone.entered():
-        assert lines_on_changes("HEAD", read_lock()) == []
+        assert by != "dvc" or lines_on_changes("HEAD", read_lock()) == []
 
 
 def test_a_table_that_the_commit_has_by_another_name_is_told(own):

@@ -65,10 +65,18 @@ def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
     table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
     copied = {path: content for path, content in table.items() if not is_converted(content)}
     are_told = "://" not in source and not copied
-    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES) or are_told)
+    for name in changed_since("HEAD", lock):
+        if (name != str(SOURCES) or are_told) and not is_as_it_was_run(name, lock):
+            yield name
     for path, content in copied.items():
         if md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
             yield str(path)
+
+
+def is_as_it_was_run(name: str, lock: Lock) -> bool:
+    """Whether a path, unchanged since the commit, is still what was read: DVC follows no links."""
+    is_committed = Path(name).exists() and not names("diff", "--name-only", "HEAD", "--", name)
+    return is_committed and name not in changed_since(None, lock)
 
 
 def is_converted(content: bytes) -> bool:
