@@ -81,10 +81,7 @@ class Verdict(Section):
     def content(self) -> Iterator[Part]:
         metric, rows = measure(self.run), estimates(self.run)
         if rows:
-            words = f"mean {NAMES[metric]} of {self.run.crossval['models']} models on rows not "
-            words += "trained on"
-            if not self.run.crossval["models"]:
-                words = f"{NAMES[metric]} on {leading_rows(self.run)}"
+            words = leading_words(self.run, NAMES[metric])
             if ends := rows[0].interval:
                 words += f", 95%\u00a0interval {ends.low:.3f}\u00a0to\u00a0{ends.high:.3f}"
             yield Text(words, f"{rows[0].value:.3f}")
@@ -94,13 +91,14 @@ class Verdict(Section):
             yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 
-def leading_rows(run: Run) -> str:
-    """Return which rows the first estimate is of, where there was no cross-validation."""
+def leading_words(run: Run, metric: str) -> str:
+    """Return what the first estimate is: a metric, by its name, on which rows."""
+    if models := run.crossval["models"]:
+        return f"mean {metric} of {models} models on rows not trained on"
     found = run.evaluation[next(iter(run.others))]
-    repeated = found.get("rows_trained_on", 0)
-    if not repeated:
-        return "rows not trained on"
-    return f"{found['rows']:,} rows, {repeated:,} of which it was trained on"
+    if not (repeated := found.get("rows_trained_on", 0)):
+        return f"{metric} on rows not trained on"
+    return f"{metric} on {found['rows']:,} rows, {repeated:,} of which it was trained on"
 
 
 def measure(run: Run) -> str:
