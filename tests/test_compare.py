@@ -103,7 +103,9 @@ def test_other_rows_are_compared_unpaired(compared, tmp_path):
     rewrite(clone, "metrics/out_of_fold.csv", "".join(some))
     clone.dvc("commit", "--force", "crossval")
     assert not as_json(clone)["paired"]
-    assert "Unpaired: the rows differ, 150 and 148 rows." in compare(clone).stdout
+    words = "Unpaired: the rows differ, 150 and 148 rows."
+    assert words in compare(clone).stdout
+    assert as_json(clone)["notes"][0].startswith(words)
 
 
 def rewrite(clone: Clone, path: str, text: str) -> None:

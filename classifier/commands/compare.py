@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,7 +105,7 @@ def compare(
         print(to_json(before, after, changes))
     else:
         print(to_table(before, after, changes, "github" if as_markdown else "simple"))
-        print(f"\n{how_tested(before, after)}")
+        print("", *how_tested(before, after), sep="\n")
     if fail_if_worse and any(change.verdict == "worse" for change in changes):
         raise typer.Exit(1)
 
@@ -201,32 +202,36 @@ def units_of_both(before: Side, after: Side) -> "Numbers | None":
     return min(units, key=np.max, default=None)
 
 
-def how_tested(before: Side, after: Side) -> str:
-    """Say in words which test it was, and what it does not say."""
-    rows = f"{len(after.found.actual):,} rows"
+def how_tested(before: Side, after: Side) -> Iterator[str]:
+    """Yield, in a sentence or two each, which test it was, and what it does not say."""
+    rows, old_rows = f"{len(after.found.actual):,} rows", f"{len(before.found.actual):,}"
     if after.has_the_folds_of(before):
         test = f"Paired: the same {rows} in the same folds on both sides."
     elif after.has_the_rows_of(before):
         test = f"Paired: the same {rows} on both sides, in different folds."
     else:
-        test = f"Unpaired: the rows differ, {len(before.found.actual):,} and {rows}."
+        are_alike = np.array_equal(before.found.actual, after.found.actual)
+        differ = "may differ" if are_alike else "differ"
+        test = f"Unpaired: the rows {differ}, {old_rows} and {rows}."
     grouped = [side.units for side in (after, before) if side.found.units is not None]
     units = grouped[0] if grouped else "rows"
-    test += f" Variances by {units} and by models, Student's t; see docs/statistics.md."
+    yield f"{test} Variances by {units} and by models, Student's t; see docs/statistics.md."
     if len(grouped) == 1:
-        test += f"\nOnly the folds of one side keep {units} together, which is a harder test, "
-        test += "whatever the model."
+        yield (
+            f"Only the folds of one side keep {units} together, which is a harder test, whatever "
+            "the model."
+        )
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
-        test += f"\nWith only {models} models, how much they differ is poorly known: "
-        test += "more crossval.repeats would help."
+        yield (
+            f"With only {models} models, how much they differ is poorly known: more "
+            "crossval.repeats would help."
+        )
     if before.lock.table() != after.lock.table():
-        test += "\nThe tables differ: one may be easier than the other, whatever the model."
+        yield "The tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):
-        test += f"\nThe labels differ, {before.label} and {after.label}: the tasks are different."
-    return (
-        f"{test}\nNo more than noise means that the interval contains 0, not that both are equal."
-    )
+        yield f"The labels differ, {before.label} and {after.label}: the tasks are different."
+    yield "No more than noise means that the interval contains 0, not that both are equal."
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:
@@ -266,4 +271,5 @@ def to_json(before: Side, after: Side, changes: list[Change]) -> str:
     }
     paired = after.has_the_rows_of(before)
     sides = {"old": before.name, "new": after.name, "paired": paired}
-    return json.dumps(rounded(sides | {"metrics": metrics}), indent=2)
+    notes = {"notes": [*how_tested(before, after)]}
+    return json.dumps(rounded(sides | {"metrics": metrics} | notes), indent=2)

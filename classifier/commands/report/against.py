@@ -85,4 +85,6 @@ def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str]:
         after = side_of(WORKSPACE, files_at(None, OUT_OF_FOLD, LOCK))
     except UserError as error:
         return [], f"The cross-validations cannot be compared: {error}."
-    return [change_of(metric, before, after) for metric in METRICS], how_tested(before, after)
+    return [change_of(metric, before, after) for metric in METRICS], "\n".join(
+        how_tested(before, after)
+    )
