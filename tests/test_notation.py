@@ -69,6 +69,11 @@ def test_any_amount_is_read_as_it_is_written(cents, like, form):
     assert Amounts(like).number(form.format(cell)) == float(english.replace(",", ""))
 
 
+@pytest.mark.parametrize(("like", "shown"), [("1.234,5", "2821,5"), ("1,234.5", "2821.5")])
+def test_an_amount_is_shown_with_the_comma_or_point_of_its_table(like, shown):
+    assert Amounts(like).text(2821.5) == shown
+
+
 @given(
     days=st.integers(-25_000, 40_000),
     written=st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y", "%Y%m%d", "%Y-%j"]),

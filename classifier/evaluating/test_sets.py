@@ -39,7 +39,7 @@ def test_sets() -> list[Path]:
     paths = sorted(TEST_SETS.glob("*"))
     tables = [path for path in paths if split_name(path.name)[1]]
     for path in paths:
-        if path not in tables and path.name[0] != "." and path.suffix != ".md":
+        if path not in tables and path.name[0] != "." and path.suffix not in (".md", ".dvc"):
             print(f"{path}: not evaluated: its name does not end in {NAMES}", file=sys.stderr)
     for path in (path for path in tables if path.name[0] == "."):  # of an editor, or of macOS
         print(f"{path}: not evaluated: its name begins with a dot", file=sys.stderr)

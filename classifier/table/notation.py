@@ -149,6 +149,9 @@ class Amounts(Notation):
         size = float(f"{digits}.{found['part'] or 0}{found['power'] or ''}")
         return None if size >= FLOAT32_LIMIT else -size if is_negative else size
 
+    def text(self, number: float) -> str:
+        return super().text(number).replace(".", self.written[-2])
+
     def is_in_unit(self, cell: str) -> bool:
         """Return whether an amount has no other unit than this, and a percent sign if it must."""
         units = units_of(cell)

@@ -292,12 +292,12 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
 
 
 def cell(value: Any, feature: Feature | None = None) -> str:
-    """Return a value as text, a date as the table has it, nothing for a gap."""
+    """Return a value as text, a date or an amount as the table has it, nothing for a gap."""
     if not isinstance(value, float):
         return str(value)
     if np.isnan(value):
         return ""
-    if isinstance(feature, NumberFeature) and feature.date:
+    if isinstance(feature, NumberFeature) and (feature.date or feature.like):
         return feature.notation.text(value)
     return f"{value:.6g}"
 
