@@ -25,7 +25,8 @@ CODES = (
 )
 CURRENCY = rf"(?:[$€£¥₹₩₽]|{CODES})"
 UNIT = re.compile(f"{CURRENCY}|%")
-LOOSE = re.compile("%[fz]")  # of which 5 and 500000, or Z and +00:00, are the same
+ZONE = re.compile(r"Z|[+-]\d{2}:?\d{2}(?::?\d{2})?")
+END_OF_FRACTION = re.compile(r"(?<=\.)(\d*?)0+(?!\d)")
 
 
 class Notation(ABC):
@@ -87,12 +88,20 @@ class Dates(Notation):
             found = datetime.strptime(text, self.written)
         except ValueError:
             return None
-        again = text if LOOSE.search(self.written) else found.strftime(self.written)
-        if again != text and but_zeros(again) != but_zeros(text):
+        again = found.strftime(self.written)
+        if again != text and self.but_form(again) != self.but_form(text):
             return None  # of 201011, strptime makes 2010-01-01, and it passes over a wrong weekday
         return (
             (found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH
         ).total_seconds() / DAY
+
+    def but_form(self, time: str) -> str:
+        """Return a written time without what may be written in several ways: zeros, case, zone."""
+        if "%z" in self.written:
+            time = ZONE.sub("", time)
+        if "%f" in self.written:
+            time = END_OF_FRACTION.sub(r"\1", time)
+        return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(time.split())).casefold()
 
     def text(self, number: float) -> str:
         try:
@@ -103,11 +112,6 @@ class Dates(Notation):
     def why_not(self, cell: str) -> str:
         example = EXAMPLE.strftime(self.written)
         return f"found {quoted(cell)}, expected a date written like {example} ({self.written})"
-
-
-def but_zeros(time: str) -> str:
-    """Return a written time without zeros in front of its numbers, in small letters."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(time.split())).casefold()
 
 
 @dataclass(frozen=True)
