@@ -260,11 +260,11 @@ def test_a_table_is_classified_at_the_first_try_and_new_rows_too(copied):
     done = copied.classifier("init", "data/source/customers.csv")
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["id", "left", "out", "300", "different", "values", "in", "300",
-                                "rows:", "names", "of", "rows?"]  # fmt: skip
+                                "rows:", "row", "names?"]  # fmt: skip
     assert lines[-1] == "params.yaml is written; now run `dvc repro`"
     copied.dvc("repro")
     summary = copied.read("metrics/summary.md").replace("\u00a0", " ")
-    assert summary.startswith("- predicts churned (2 classes) from 5 columns; trained on 300 rows")
+    assert summary.startswith("- predicts churned (2 classes) from 5 columns; 300 training rows")
     row = 'signed_up,price,zip,plan,age\n05.05.2021,"$9,000.00",99999,gold,\n'
     (copied.path / "new.csv").write_text(row)
     predicted = copied.classifier("predict", "new.csv").stdout.splitlines()[1]

@@ -47,7 +47,9 @@ def count_classes(rows: StoredRows, label: str, drop: bool) -> ClassCounts:
         codes = rows.labels[block]
         kept = codes[rows.complete(block)] if drop else codes
         totals = np.bincount(kept, minlength=len(names))
-        counts.update({names[code]: int(totals[code]) for code in pd.unique(kept)})
+        # Codes are in order of first appearance, but for rows that are dropped.
+        order = pd.unique(kept) if drop else np.flatnonzero(totals)
+        counts.update({names[code]: int(totals[code]) for code in order})
     return dict(counts)
 
 

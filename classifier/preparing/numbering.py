@@ -22,12 +22,16 @@ LESS = 0.1  # of the pairs that would by chance
 
 def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     """Return the columns of numbers that may number the rows, and in which way."""
-    numbers = rows.features.numbers[next(rows.blocks())].astype(np.float64)
-    large = np.flatnonzero((np.abs(numbers) >= MERGED).any(axis=0)).tolist()
-    columns = dict(enumerate(numbers.T))
-    columns |= zip(large, read_exactly(table, large), strict=True)
-    ways = zip(table.numbers, map(way_of_numbering, columns.values()), strict=True)
-    return {name: way for name, way in ways if way}
+    numbers = rows.features.numbers[next(rows.blocks())]
+    are_large = ((numbers >= MERGED) | (numbers <= -MERGED)).any(axis=0)
+    large = np.flatnonzero(are_large).tolist()
+    exact = dict(zip(large, read_exactly(table, large), strict=True))
+    ways = {}
+    for at, name in enumerate(table.numbers):
+        column = exact[at] if at in exact else numbers[:, at].astype(np.float64)
+        if way := way_of_numbering(column):
+            ways[name] = way
+    return ways
 
 
 def read_exactly(table: Table, places: Sequence[int]) -> list[npt.NDArray[np.float64]]:
