@@ -159,7 +159,7 @@ COMPARISONS = [
                fit("crossval"), peer("folds", IRIS), part=True, rounds=3, quick=False),
     Comparison("prepare 10 million rows", "`read_csv`, `get_dummies`, `np.save`", 0.75,
                PREPARE, peer("prepare", "data/raw.csv"), ready=prepare_large, memory=0.12,
-               folder=LARGE, rounds=7, quick=False),
+               folder=LARGE, rounds=15, quick=False),
     Comparison("an epoch of 10 million rows, batches of 1,024", "`fit` on arrays in memory", 0.25,
                fit("epoch"), peer("epoch", "data/prepared/train"), ready=prepare_large, part=True,
                memory=0.5, folder=LARGE, rounds=3, quick=False),
