@@ -270,7 +270,29 @@ def test_a_test_set_that_dvc_keeps_or_is_a_link_is_as_the_commit_has_it(shared, 
     shared.clone.dvc("repro", "evaluate")
     assert committed(shared).run("push") == (0, PUSHED)
     with shared.clone.entered():
-        assert by != "dvc" or lines_on_changes("HEAD", read_lock()) == []
+        assert lines_on_changes("HEAD", read_lock()) == []
+
+
+def test_a_test_set_that_is_a_link_to_what_git_lacks_is_told(shared):
+    real = "real.csv"
+    (shared.clone.path / real).write_text(shared.clone.read("data/source/iris.data"))
+    (shared.clone.path / "data/test_sets/more.csv").symlink_to("../../real.csv")
+    shared.clone.dvc("repro", "evaluate")
+    shared.clone.git("add", "data/test_sets/more.csv")
+    shared.clone.git("commit", "--quiet", "--all", "--message", "A link")
+    code, shown = shared.run("push")
+    assert code == 1
+    assert shown.startswith(f"{real}: not in git; `git add {real}`")
+
+
+def test_edits_that_git_was_told_to_pass_over_are_told(shared):
+    code_file = "classifier/model/network.py"
+    shared.clone.git("update-index", "--assume-unchanged", code_file)
+    (shared.clone.path / code_file).write_text(shared.clone.read(code_file) + "\n")
+    shared.clone.reproduce("crossval", "train")
+    code, shown = committed(shared).run("push")
+    assert code == 1
+    assert shown.startswith("classifier/model: the commit has another version")
 
 
 def test_a_table_that_the_commit_has_by_another_name_is_told(own):

@@ -1,10 +1,11 @@
 """What git keeps of a revision, and whether the results here are those of the params here."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -120,7 +121,20 @@ def md5_of_folder(repo: Repo, dep: Output) -> str:
     for path in repo.dvcfs.find(str(dep)):
         if kept := repo.dvcfs.info(path).get("dvc_info"):
             found[str(PurePosixPath(path).relative_to(str(dep)))] = kept["md5"]
+    found |= md5_of_links(repo, Path(str(dep)), found)
     return md5_of_bytes(list_of(found)) + ".dir"
+
+
+def md5_of_links(repo: Repo, folder: Path, md5s: Mapping[str, str]) -> dict[str, str]:
+    """Return the md5 of what files in a folder are links to; at a revision, DVC has the links'."""
+    found = {}
+    for name, md5 in md5s.items():
+        link = folder / name
+        if link.is_symlink() and md5 == md5_of_bytes(os.fsencode(link.readlink())):
+            with suppress(FileNotFoundError):  # it is not in the revision
+                target = os.path.relpath(os.path.realpath(link))
+                found[name] = md5_of_bytes(repo.dvcfs.read_bytes(target))
+    return found
 
 
 class WholeBlobs(Pygit2Backend):  # type: ignore[misc]

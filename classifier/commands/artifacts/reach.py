@@ -38,7 +38,8 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
     """Yield a line for what dvc.lock was made from and the commit does not have."""
     lock = read_lock()
     source = str(lock.params("fetch").get("fetch.source", ""))
-    files = [str(LOCK), *tables_and_code(repo, lock, source), *linked_table(source)]
+    files = [str(LOCK), *tables_and_code(repo, lock, source)]
+    files += linked([source, *files])
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
         if out.status():
@@ -51,10 +52,9 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
         yield f"{listed(changed)}: the commit has another version; {advice}"
 
 
-def linked_table(source: str) -> Iterator[str]:
-    """Yield the file that a table is a link to; git keeps the link only."""
-    if Path(source).is_symlink():
-        yield os.path.relpath(os.path.realpath(source))
+def linked(paths: Iterable[str]) -> list[str]:
+    """Return the files that paths are links to; git keeps the links only."""
+    return [os.path.relpath(os.path.realpath(path)) for path in paths if Path(path).is_symlink()]
 
 
 def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
@@ -65,18 +65,10 @@ def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
     table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
     copied = {path: content for path, content in table.items() if not is_converted(content)}
     are_told = "://" not in source and not copied
-    for name in changed_since("HEAD", lock):
-        if (name != str(SOURCES) or are_told) and not is_as_it_was_run(name, lock):
-            yield name
+    yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES) or are_told)
     for path, content in copied.items():
         if md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
             yield str(path)
-
-
-def is_as_it_was_run(name: str, lock: Lock) -> bool:
-    """Whether a path, unchanged since the commit, is still what was read: DVC follows no links."""
-    is_committed = Path(name).exists() and not names("diff", "--name-only", "HEAD", "--", name)
-    return is_committed and name not in changed_since(None, lock)
 
 
 def is_converted(content: bytes) -> bool:
