@@ -54,6 +54,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "empty cells, where na_values leaves them out": (
         "x,y\n1,a\n3,\n4,b\n5,\n", NAMED | {"na_values": ["-999"]},
         ["column y: '' may mean no value; see prepare.na_values"]),
+    "a weekday of the column of time, which is no input": (
+        "t,x,y\n" + "".join(f"2024-01-{n + 1:02d},{n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)),
+        NAMED | {"time": "t", "dates": {"t": ["%Y-%m-%d", "weekday"]}},
+        ["column t: prepare.dates asks for weekday, but it is no input; name it in prep"]),
     "rows that are left out": (
         "x,y\n1,a\n,b\n3,b\n", NAMED | {"missing": "drop"},
         ["rows with gaps left out: 1 of 3; prepare.missing: impute"]),

@@ -22,10 +22,12 @@ from dvc.repo import Repo
 from dvc.rwlock import rwlock
 from playwright.sync_api import Browser, sync_playwright
 
+from classifier.base.dvc_lock import read_lock
 from classifier.base.errors import UserError
 from classifier.commands.report import features, plots, results
 from classifier.commands.report import page as page_of
 from classifier.commands.report import sections as content
+from classifier.commands.report.against import compared_with
 from classifier.commands.report.command import report
 from classifier.commands.report.destination import refuse_to_replace
 from classifier.commands.report.page import (
@@ -810,6 +812,17 @@ def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
     assert commit().endswith(": Evaluate more; with uncommitted changes")
     own.commit("The test set, too")
     assert commit().endswith(": The test set, too")
+
+
+def test_test_sets_that_differ_are_among_what_changed(own):
+    (own.path / "data/test_sets/more.csv").write_text(own.read("data/source/iris.data"))
+    own.reproduce("evaluate")
+    found = compared_with("HEAD", read_lock(), json.loads(own.read("metrics/evaluation.json")))
+    changed = {name: (old, new) for name, old, new in found.differences}
+    assert changed["more.accuracy"] == ("", "0.973333")
+    old, new = changed["data/test_sets"]
+    assert old != new
+    assert "data/raw.csv" not in changed
 
 
 def test_a_table_of_this_machine_alone_is_no_uncommitted_change(own):

@@ -105,6 +105,15 @@ def test_the_first_line_is_what_trials_are_to_be_better_than(grid):
     assert "(train.learning_rate=0.2 train.seed=42): crossval.accuracy.mean=0.7" in best
 
 
+def test_the_first_line_says_if_the_metrics_of_the_commit_are_of_another_run(monkeypatch):
+    monkeypatch.setattr(Baseline, "not_reproduced", lambda _: ["train.epochs"])
+    monkeypatch.setattr("classifier.commands.revisions.metrics_of", lambda _: {"a.b": 0.5})
+    said = Results(BASELINE, "a.b", "maximize").of_commit()
+    assert said.endswith(
+        ": a.b=0.5000, without changes; but these metrics are of another train.epochs"
+    )
+
+
 def test_the_best_in_the_progress_names_its_metric(monkeypatch):
     results = Results(BASELINE, "crossval.loss.mean", "minimize")
     monkeypatch.setattr("sys.stderr", io.StringIO())

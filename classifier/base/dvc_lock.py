@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
 from classifier.base.files import md5_of, parse_yaml
-from classifier.base.paths import LOCK, PARAMS, RAW
+from classifier.base.paths import LOCK, PARAMS, RAW, TEST_SETS
 
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
@@ -89,6 +89,11 @@ class Lock(BaseModel):
         if str(RAW) not in self._deps("prepare"):
             raise UserError(f"{LOCK}: does not say which table was prepared; run `dvc repro`")
         return self._deps("prepare")[str(RAW)]
+
+    def tables(self) -> dict[str, str]:
+        """Return the md5 of the table and of the folder of test sets, as far as they are known."""
+        deps = [dep for stage in self.stages.values() for dep in stage.deps]
+        return {dep.path: dep.md5 for dep in deps if dep.path in (str(RAW), str(TEST_SETS))}
 
     def choice_of_rows(self) -> dict[str, Any]:
         """Return the params that decide which rows of the table are trained on."""

@@ -237,6 +237,11 @@ def as_read(value: str) -> str:
 def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the features that may number the rows: in a sorted table they tell the class."""
     numbering = numbering_columns(columns.table, rows)
+    for name, notation in columns.table.notations.items():
+        if isinstance(notation, Dates) and notation.parts and name not in columns.features:
+            asked = " and ".join(notation.parts)
+            seen = f"column {shown(name)}: prepare.dates asks for {asked}, but it is no input"
+            yield Oddity(seen, "name it in prepare.features if it should be")
     names, texts = columns.table.names, {*columns.texts}
     has_names = columns.table.layout.header and not are_positions(names)
     unnamed = {

@@ -189,7 +189,9 @@ class Changes(Section):
         outdated = [("outdated", line, "run `dvc repro` there") for line in since.outdated]
         yield Points(outdated + [(one.verdict, words, gain(one)) for one, words in told])
         head = ["name", since.revision, WORKSPACE]
-        yield Table("Parameters, and metrics on other rows", head, since.differences)
+        yield Table(
+            "Parameters, md5 of the tables, and metrics on other rows", head, since.differences
+        )
         yield Text(since.how)
 
 

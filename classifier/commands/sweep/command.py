@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from classifier.base.dvc_lock import OF_GAPS
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, listed
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress, say
 from classifier.commands.compare import Change, Side, change_of, load_side, read_side
@@ -155,7 +155,10 @@ class Results:
         metrics = metrics_of(self.baseline.commit)
         ends = interval_of(self.metric, metrics)
         interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
-        return f"{self.baseline.commit[:7]}: {self.shown(metrics)}{interval}, without changes"
+        stale = self.baseline.not_reproduced()
+        of_another = f"; but these metrics are of another {listed(stale)}" if stale else ""
+        shown = f"{self.shown(metrics)}{interval}"
+        return f"{self.baseline.commit[:7]}: {shown}, without changes{of_another}"
 
     def shown(self, metrics: dict[str, float]) -> str:
         """Return the metric, by its name, as `crossval.accuracy.mean=0.9467`."""
