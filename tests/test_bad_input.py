@@ -91,6 +91,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "a position that another column's name is read as, by YAML": (
         "001,002,003,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [1, 2]},
         "prepare.features: 1 is the position of 002, but also the name of another"),
+    "a position that another column's name with an underscore is read as": (
+        "1_,2_,3_,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [1]},
+        "prepare.features: 1 is the position of 2_, but also the name of another"),
     "a position that is another column's name": (
         "id,0,1,y\n5,1,2,a\n6,2,3,b\n", SHAPE | {"features": [0, 1]},
         "prepare.features: 0 is the position of id, but also the name of another"),

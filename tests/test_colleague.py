@@ -271,6 +271,10 @@ def test_a_test_set_that_dvc_keeps_or_is_a_link_is_as_the_commit_has_it(shared, 
     assert committed(shared).run("push") == (0, PUSHED)
     with shared.clone.entered():
         assert lines_on_changes("HEAD", read_lock()) == []
+        Path(test_set).unlink()
+        assert lines_on_changes(None, read_lock()) == [
+            "data/test_sets has changed since; run `dvc repro`"
+        ]
 
 
 def test_a_test_set_that_is_a_link_to_what_git_lacks_is_told(shared):

@@ -530,6 +530,14 @@ def test_features_are_what_they_were_in_the_table(prepared):
     assert text == ["x", "", "z", "x"]
 
 
+def test_a_category_that_is_called_as_those_of_the_report_is_not_added_to_them():
+    column = np.array(["(other)", "a", "a", "b", "", "(no value)"], dtype=object)
+    shares = features.category_shares(column, np.array(["p"] * 6), limit=4)
+    assert shares.loc["p"].round(2).to_dict() == {
+        "'(no value)'": 0.17, "'(other)'": 0.17, "(no value)": 0.17, "a": 0.33, "(other)": 0.17,
+    }  # fmt: skip
+
+
 def test_gaps_have_no_part_in_the_figures_of_numbers():
     numbers, names = np.array([1.0, np.nan, 3, np.nan, np.nan]), np.array([*"aabbc"], object)
     found = features.quantiles(numbers, names)

@@ -100,13 +100,13 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
             path for path in files if not any(Path(path).is_relative_to(out) for out in made)
         )
         changed = lock.changed_params(params, *stages) + lock.changed_commands(commands)
-        return changed + [path for path in sources if has_changed(repo, files[path])]
+        return changed + [path for path in sources if has_changed(repo, files[path], revision)]
 
 
-def has_changed(repo: Repo, dep: Output) -> bool:
+def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     """Return whether a file or a folder is not as a stage has read it."""
-    if not dep.status():
-        return False
+    if revision is None or not dep.status():
+        return bool(dep.status())
     return not (dep.exists and dep.fs.isdir(dep.fs_path)) or md5_of_folder(repo, dep) != (
         dep.hash_info.value
     )

@@ -174,10 +174,10 @@ def find_columns(names: list[str], wanted: Sequence[Column], param: str) -> list
 
 
 def number_read(name: str) -> int | None:
-    """Return the whole number that YAML makes of a name such as 7, 007 or 0x7; None of others."""
+    """Return the whole number that YAML makes of a name such as 7, 007, 7_ or 0x7, or None."""
     for base in (10, 0):
         with suppress(ValueError):
-            return int(name, base)
+            return int(name.replace("_", ""), base)
     return None
 
 

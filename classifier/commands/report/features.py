@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifier.base.errors import quoted
 from classifier.commands.report.plots import Records
 from classifier.rows.dataset import Dataset, some_rows
 from classifier.table.schema import Feature, NumberFeature, Schema
@@ -86,6 +87,7 @@ def quantiles(column: npt.NDArray[Any], names: npt.NDArray[Any]) -> Records:
 
 def category_shares(column: npt.NDArray[Any], names: npt.NDArray[Any], limit: int) -> pd.DataFrame:
     """Return the share of each category, in columns, of each class; beyond the limit: other."""
-    named = pd.Series(np.where(column == "", NO_VALUE, column))
+    own = {each: quoted(each) for each in (OTHER, NO_VALUE)}  # of the table's, in quotes
+    named = pd.Series(column).replace(own | {"": NO_VALUE})
     frequent = named.value_counts().index[:limit]
     return pd.crosstab(names, named.where(named.isin(frequent), OTHER), normalize="index")
