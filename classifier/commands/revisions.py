@@ -105,8 +105,9 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
 
 def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     """Return whether a file or a folder is not as a stage has read it."""
-    if revision is None or not dep.status():
-        return bool(dep.status())
+    has_status = bool(dep.status())
+    if revision is None or not has_status:
+        return has_status
     return not (dep.exists and dep.fs.isdir(dep.fs_path)) or md5_of_folder(repo, dep) != (
         dep.hash_info.value
     )
