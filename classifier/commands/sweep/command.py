@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Container
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import product
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -14,7 +13,7 @@ import numpy as np
 import typer
 
 from classifier.base.dvc_lock import OF_GAPS
-from classifier.base.errors import UserError, listed
+from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import rounded, write_text
 from classifier.base.progress import Progress, say
 from classifier.commands.compare import Change, Side, change_of, load_side, read_side
@@ -224,13 +223,9 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
         raise UserError("--trials: no param has a range to search, such as loguniform(1e-4,1e-1)")
     known = known_metrics(results.baseline)
     if results.metric not in known:
-        mean = {f"{results.metric}.mean"} & known
-        close = [*mean] or get_close_matches(results.metric, known, n=1)
-        hint = (
-            f", did you mean {close[0]}?"
-            if close
-            else "; see metrics/crossval.json and evaluation.json"
-        )
+        mean = {f"{results.metric}.mean"} & known  # rather than what is most like it
+        hint = did_you_mean(results.metric, mean or known)
+        hint = hint or "; see metrics/crossval.json and evaluation.json"
         raise UserError(f"{results.metric}: unknown metric{hint}")
     folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
     if results.metric.startswith("crossval.") and "0" in (folds if isinstance(folds, list) else []):
