@@ -32,7 +32,7 @@ from classifier.base.paths import (
     TRAINING_ROWS,
 )
 from classifier.base.process import run_stage
-from classifier.evaluating.forward import load_network
+from classifier.evaluating.forward import Network, load_network
 from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
 from classifier.findings.finding import Finding, worst_first
@@ -40,7 +40,7 @@ from classifier.findings.of_model import Results, of_model
 from classifier.findings.of_table import of_other_rows, of_repeated, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
-from classifier.rows.dataset import open_dataset
+from classifier.rows.dataset import Dataset, open_dataset
 from classifier.scoring.repeated import count_repeated
 from classifier.scoring.scores import macro_f1, scores_by_class
 from classifier.table.schema import Schema
@@ -51,18 +51,10 @@ def main() -> None:
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
-    in_time = train.groups is not None and train.groups.in_time
-    answers: dict[str, Answers] = {}
-    repeated: dict[str, int] = {}
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
     findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
-    with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
-        for name, data in data_sets(schema, Path(scratch)):
-            answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
-            if name != TRAINING_ROWS.name:
-                repeated[name] = count_repeated(data, train)
-                findings += of_repeated(name, repeated[name], data)
-                findings += of_other_rows(schema, name, data, in_time and name == "test")
+    in_time = train.groups is not None and train.groups.in_time
+    answers, repeated, of_others = evaluate(network, schema, train, in_time)
     evaluation = {
         name: scores(of_set, schema.classes, repeated.get(name, 0))
         for name, of_set in answers.items()
@@ -79,7 +71,28 @@ def main() -> None:
         held_out=any(count < evaluation[name]["rows"] for name, count in repeated.items()),
         in_time=in_time,
     )
-    conclude(schema, evaluation, results, findings)
+    conclude(schema, evaluation, results, [*findings, *of_others])
+
+
+def evaluate(
+    network: Network, schema: Schema, train: Dataset, in_time: bool
+) -> tuple[dict[str, Answers], dict[str, int], list[Finding]]:
+    """Write the predictions for each data set; return what came of them, by its name.
+
+    Then, for all but the training rows, how many rows are in the training data too, and what else
+    there is to say of them. in_time: whether the test rows are later than the training rows.
+    """
+    answers: dict[str, Answers] = {}
+    repeated: dict[str, int] = {}
+    findings: list[Finding] = []
+    with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
+        for name, data in data_sets(schema, Path(scratch)):
+            answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
+            if name != TRAINING_ROWS.name:
+                repeated[name] = count_repeated(data, train)
+                findings += of_repeated(name, repeated[name], data)
+                findings += of_other_rows(schema, name, data, in_time and name == "test")
+    return answers, repeated, findings
 
 
 def conclude(

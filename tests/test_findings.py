@@ -216,7 +216,7 @@ def test_another_data_set_in_other_units(prepared, table):
     (later,) = of_other_rows(schema, "test", Dataset(features, train.labels), are_later=True)
     assert later.advice.startswith("these rows are later")
     (finding,) = of_other_rows(schema, "test", Dataset(features, train.labels))
-    assert finding.seen.endswith("outside the range of the rows trained on: y")
+    assert finding.seen.endswith("outside the range of the training data: y")
 
 
 def ends(low: float, high: float, mean: float = 0.5) -> dict[str, float]:
@@ -265,7 +265,7 @@ def test_nothing_is_said_of_a_good_classifier(good):
 
 def test_a_model_that_answers_one_class_only(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3)))
-    assert line.startswith("problem: it predicts yes for every row it was trained on; train.me")
+    assert line.startswith("problem: it predicts yes for every row of its training data; train.me")
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), members=10))
     assert "try another train.seed" in line
 
@@ -273,7 +273,7 @@ def test_a_model_that_answers_one_class_only(good):
 def test_a_class_that_is_never_answered(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0], [0, 10, 0], [5, 5, 0]])))
     assert line.startswith(
-        "warning: it never predicts perhaps for the rows it was trained on; see train"
+        "warning: it never predicts perhaps for any row of its training data; see train"
     )
 
 
@@ -339,7 +339,7 @@ def test_a_training_that_ended_too_soon(good):
 
 def test_without_any_other_rows_nothing_is_known(good):
     (line,) = told(replace(good, crossval={"models": 0}))
-    assert line.startswith("warning: it was evaluated only on rows it was trained on; set cross")
+    assert line.startswith("warning: it was evaluated only on its training data; set cross")
     assert told(replace(good, crossval={"models": 0}, held_out=True)) == []
 
 
@@ -354,7 +354,7 @@ def test_without_cross_validation_one_answer_for_all_may_be_better(good, confusi
         train={"accuracy": accuracy, "rows": 100},
     ))  # fmt: skip
     of_all = found[0].sum() / 100
-    assert line.startswith(f"{level}: even on the rows it was trained on, its accuracy is "
+    assert line.startswith(f"{level}: even on its training data, its accuracy is "
                            f"{accuracy:.3f}, below the {of_all:.3f} of always")  # fmt: skip
 
 

@@ -227,7 +227,7 @@ def test_the_page_has_the_run_and_a_picture_of_all_that_has_one(page, compared):
     assert re.findall(r"<h2[^>]*>(.*)</h2>", text) == [
         "How good it is", "What is wrong", "What changed since HEAD~1", "Which classes it mixes up",
         "How sure it is", "How it learned", "Features by class", "Data and checks", "Parameters",
-        "Environment and files", "Model card", "On the rows trained on",
+        "Environment and files", "Model card", "On the training data",
     ]  # fmt: skip
     crossval = json.loads(compared.read("metrics/crossval.json"))["accuracy"]
     assert "{mean:.3f} ({ci95_low:.3f} to {ci95_high:.3f})".format(**crossval) in text
@@ -287,7 +287,9 @@ def test_rows_kept_aside_are_not_called_seen_and_epochs_are_at_most_so_many(odd_
 def test_rows_that_were_trained_on_too_do_not_lead_as_others(odd, odd_page):
     found = json.loads(odd.read("metrics/evaluation.json"))
     rows, seen = (found["test"][key] for key in ("rows", "rows_trained_on"))
-    assert f"accuracy on {rows} rows, {seen} of which it was trained on" in odd_page.read_text()
+    assert (
+        f"accuracy on {rows} rows, {seen} of which are in the training data" in odd_page.read_text()
+    )
 
 
 def test_a_class_that_is_rare_is_seen_in_the_matrix():

@@ -63,7 +63,7 @@ def test_rows_that_were_trained_on_are_a_finding(project_copy):
     )
     evaluate.main()
     found = json.loads(project_copy.read("metrics/findings.json"))
-    assert "own: 2 of 4 rows are also among those trained on" in [one["seen"] for one in found]
+    assert "own: 2 of 4 rows are also in the training data" in [one["seen"] for one in found]
     evaluation = json.loads(project_copy.read("metrics/evaluation.json"))
     assert evaluation["own"]["rows_trained_on"] == 2
     assert "rows_trained_on" not in evaluation["train"]

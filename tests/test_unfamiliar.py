@@ -1,4 +1,4 @@
-"""What new rows have that no row trained on had is said, for files and for one row."""
+"""What new rows have that no training row had is said, for files and for one row."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from classifier.table.schema import Schema
 TABLE = "x,c,z,y\n1,p,0.5,a\n2.5,q,-3,b\n1,p,,a\n"
 LENIENT = {"label": "y", "header": True, "missing": "impute", "unknown": "ignore"}
 UNKNOWN = "a value that the model was not trained on (known: p, q)"
-OUTSIDE = "numbers outside the range of the rows trained on"
+OUTSIDE = "numbers outside the range of the training data"
 
 
 @pytest.fixture

@@ -230,7 +230,8 @@ def how_tested(before: Side, after: Side) -> Iterator[str]:
     if before.lock.table() != after.lock.table():
         yield "The tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):
-        yield f"The labels differ, {before.label} and {after.label}: the tasks are different."
+        labels = f"{before.label} and {after.label}"
+        yield f"prepare.label differs, {labels}: the tasks may be different."
     yield "No more than noise means that the interval contains 0, not that both are equal."
 
 

@@ -1,4 +1,4 @@
-"""What new rows have that no row trained on had: said, since the model answers all the same."""
+"""What new rows have that no training row had: said, since the model answers all the same."""
 
 import sys
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ NAMED = 3  # columns in a line
 
 @dataclass(frozen=True)
 class Unfamiliar:
-    """How many rows there are, and how many of them have what no row trained on had.
+    """How many rows there are, and how many of them have what no training row had.
 
-    unknown: with an unknown category, (texts,); untrained: with a month or weekday of which no row
-    trained on is, (number features,); outside: with a number below the lowest or above
+    unknown: with an unknown category, (texts,); untrained: with a month or weekday of which no
+    training row is, (number features,); outside: with a number below the lowest or above
     the highest, (number features,), and in any of them; empty: without any value.
     """
 
@@ -78,8 +78,8 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
             f", and {counted(len(columns) - NAMED, 'more column')}" if len(columns) > NAMED else ""
         )
         yield (
-            f"{part(found.outside_in_any, found.rows)} numbers outside the range of the rows "
-            f"trained on: {', '.join(named)}{more}"
+            f"{part(found.outside_in_any, found.rows)} numbers outside the range of the "
+            f"training data: {', '.join(named)}{more}"
         )
     if found.empty:
         yield f"{counted(found.empty, 'row')} without any value"

@@ -10,7 +10,7 @@ from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding
 from classifier.scoring.scores import FEW_MODELS, Counts
 
-GAP = 0.1  # of accuracy between rows trained on and rows left out that is no accident
+GAP = 0.1  # of accuracy between training rows and rows left out that is no accident
 UNSURE = 0.05  # by which confidence is below accuracy
 FALLING = 0.02  # of the loss, over the last tenth of the epochs
 FAILED = 0.02  # of the models that were cross-validated
@@ -22,7 +22,7 @@ WIDER = 0.05  # of accuracy, by which one model may be worse than the interval o
 class Results:
     """What is known of a classifier.
 
-    classes: their names; confusion: (classes, classes), rows trained on by actual and predicted
+    classes: their names; confusion: (classes, classes), training rows by actual and predicted
     class; train: its metrics on these; crossval, folds, history: what crossval.json, folds.csv and
     history.csv hold; members: how many networks it is the mean of; held_out: whether there are
     other rows to evaluate on; in_time: whether models know only what came before their fold.
@@ -64,7 +64,7 @@ def of_model(results: Results) -> Iterator[Finding]:
     yield from of_answers(results)
     if not results.crossval["models"]:
         if not results.held_out:
-            seen = "it was evaluated only on rows it was trained on"
+            seen = "it was evaluated only on its training data"
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)
         yield from of_a_constant(results)
@@ -79,31 +79,34 @@ def of_model(results: Results) -> Iterator[Finding]:
 
 
 def of_answers(results: Results) -> Iterator[Finding]:
-    """Yield which classes it never predicts for rows it was trained on."""
+    """Yield which classes it never predicts in its training data."""
     answered = results.confusion.sum(axis=0) > 0
     names = [name for name, is_one in zip(results.classes, answered, strict=True) if is_one]
     if len(names) == 1:
-        seen = f"it predicts {shown(names[0])} for every row it was trained on"
+        seen = f"it predicts {shown(names[0])} for every row of its training data"
         advice = f"{results.other_starts}; see also train.scale and train.epochs"
         yield Finding("problem", "model", seen, advice)
     elif len(names) < len(results.classes):
         never = [name for name in results.classes if name not in names]
-        seen = f"it never predicts {listed(never)} for the rows it was trained on"
+        seen = f"it never predicts {listed(never)} for any row of its training data"
         advice = "see train.class_weight and train.epochs"
         yield Finding("warning", "model", seen, advice)
 
 
 def of_a_constant(results: Results) -> Iterator[Finding]:
-    """Yield whether one answer for all rows would do better on those trained on: no fold tells."""
+    """Yield whether one answer for all rows would do better on the training data: no fold tells."""
     rows, right = results.confusion.sum(axis=1), results.confusion.diagonal()
     accuracy, constant = results.train["accuracy"], rows.max() / rows.sum()
     if accuracy < constant:
         is_better = (right[rows > 0] / rows[rows > 0]).mean() > 1 / (rows > 0).sum()
-        seen = f"even on the rows it was trained on, its accuracy is {accuracy:.3f}, below the "
+        seen = f"even on its training data, its accuracy is {accuracy:.3f}, below the "
         seen += f"{constant:.3f} of always predicting the most frequent class"
-        advice = "try more train.epochs or a larger train.learning_rate"
-        advice = "look at balanced accuracy and at each class" if is_better else advice
-        yield Finding("warning" if is_better else "problem", "model", seen, advice)
+        if is_better:
+            advice = "look at balanced accuracy and at each class"
+            yield Finding("warning", "model", seen, advice)
+        else:
+            advice = "try more train.epochs or a larger train.learning_rate"
+            yield Finding("problem", "model", seen, advice)
 
 
 def of_baselines(results: Results) -> Iterator[Finding]:
@@ -145,7 +148,7 @@ def ends_of(baseline: Mapping[str, Any]) -> str:
 def of_its_own_rows(results: Results) -> Iterator[Finding]:
     """Yield whether it does much worse, or better, on its own rows than others on rows left out."""
     own, left_out = results.train["accuracy"], results.accuracy
-    figures = f"accuracy {own:.3f} on the rows it was trained on, "
+    figures = f"accuracy {own:.3f} on its training data, "
     if own < left_out["ci95_low"] and not results.in_time:  # else the first rows were not left out
         seen = f"the model that ships had a bad start: {figures}"
         seen += f"while other models get {left_out['mean']:.3f} on rows left out"

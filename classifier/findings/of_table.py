@@ -159,9 +159,9 @@ def share_told(
 
 
 def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
-    """Yield whether rows of another data set were trained on; repeated: how many."""
+    """Yield whether rows of another data set are in the training data; repeated: how many."""
     if repeated:
-        seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are also among those trained on"
+        seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are also in the training data"
         advice = "the model may do worse on rows it has not seen"
         yield Finding(level_of(repeated, data), "table", seen, advice)
 
@@ -169,7 +169,7 @@ def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
 def of_other_rows(
     schema: Schema, name: str, data: Dataset, are_later: bool = False
 ) -> Iterator[Finding]:
-    """Yield whether many rows of another data set have numbers outside the range trained on.
+    """Yield whether another data set has many numbers outside the range of the training data.
 
     are_later: whether they were held out since they are the latest.
     """
@@ -181,7 +181,7 @@ def of_other_rows(
         if rows > max(SOME, OUTSIDE * len(features))
     ]
     if far:
-        seen = f"{shown(name)} has many numbers outside the range of the rows trained on: "
+        seen = f"{shown(name)} has many numbers outside the range of the training data: "
         advice = "these rows are later: do the numbers grow over time?"
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.base.errors import UserError, one_line
+from classifier.base.errors import UserError, listed, one_line
 from classifier.base.paths import LOCK
 from classifier.commands.artifacts.verify import Name, could_not_look, lines
 
@@ -98,5 +98,4 @@ def origin(source: str, left: list["Finding"]) -> str:
 
 
 def names_of(left: list["Finding"]) -> str:
-    paths = [*dict.fromkeys(finding.file.path for finding in left)]
-    return ", ".join(paths[:3]) + ", ..." * (len(paths) > 3)
+    return listed([*dict.fromkeys(finding.file.path for finding in left)])

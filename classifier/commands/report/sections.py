@@ -98,7 +98,7 @@ def leading_words(run: Run, metric: str) -> str:
     found = run.evaluation[next(iter(run.others))]
     if not (repeated := found.get("rows_trained_on", 0)):
         return f"{metric} on rows not trained on"
-    return f"{metric} on {found['rows']:,} rows, {repeated:,} of which it was trained on"
+    return f"{metric} on {found['rows']:,} rows, {repeated:,} of which are in the training data"
 
 
 def measure(run: Run) -> str:
@@ -342,7 +342,9 @@ class Features(Section):
         sampled = features.sample(train)
         pictures = [*feature_pictures(self.run, *sampled)]
         rows, are_all = len(sampled[0]), len(sampled[0]) == len(train)
-        words = "Rows trained on. " if are_all else f"{rows:,} rows, drawn from those trained on. "
+        words = (
+            "The training data. " if are_all else f"{rows:,} rows, drawn from the training data. "
+        )
         words += (
             "Line: 5th to 95th percentile; box: 25th to 75th; tick: median. "
             "For a column of text: the share of each class that has each value."
@@ -394,11 +396,11 @@ class Data(Section):
         yield Text(
             "Checked for: constant columns, columns of very different ranges, one class with most "
             "of the rows, duplicate and contradictory rows, columns that alone predict the class, "
-            "and test sets unlike the rows trained on."
+            "and test sets unlike the training data."
         )
         train = self.run.schema.counts["train"]
         rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
-        yield Text(f"Rows trained on, by class: {listed(rows)}.")
+        yield Text(f"Training rows, by class: {listed(rows)}.")
 
 
 def library_row(source: str, size: int | None) -> list[str] | None:
@@ -469,7 +471,7 @@ class ModelCard(Section):
 
 
 class OwnRows(Section):
-    title = "On the rows trained on"
+    title = "On the training data"
 
     def content(self) -> Iterator[Part]:
         words = "It has seen these rows: this says how well it learned them, not how good it is."
