@@ -259,14 +259,20 @@ def test_a_table_that_is_converted_and_was_edited_after_the_run_is_told(shared, 
     assert committed(shared).run("push") == (0, PUSHED), "a table that DVC keeps"
 
 
-@pytest.mark.parametrize("by", ["dvc", "a link"])
-def test_a_test_set_that_dvc_keeps_or_is_a_link_is_as_the_commit_has_it(shared, by):
+@pytest.mark.parametrize("by", ["dvc", "a link", "eol=crlf", "filter=packed"])
+def test_a_test_set_that_dvc_or_git_keeps_in_its_own_way_is_as_the_commit_has_it(shared, by):
     test_set = "data/test_sets/more.csv"
-    if by == "dvc":
-        (shared.clone.path / test_set).write_text(shared.clone.read("data/source/iris.data"))
-        shared.clone.dvc("add", test_set)
-    else:
+    rows = shared.clone.read("data/source/iris.data").replace("\n", "\r\n")
+    if by == "a link":
         (shared.clone.path / test_set).symlink_to("../source/iris.data")
+    else:
+        (shared.clone.path / test_set).write_text(rows, newline="")
+    if by == "dvc":
+        shared.clone.dvc("add", test_set)
+    elif "=" in by:  # as git has it, it is not what a checkout has; so does Git LFS
+        (shared.clone.path / "data/test_sets/.gitattributes").write_text(f"*.csv text {by}\n")
+        shared.clone.git("config", "filter.packed.clean", "base64")
+        shared.clone.git("config", "filter.packed.smudge", "base64 --decode")
     shared.clone.dvc("repro", "evaluate")
     assert committed(shared).run("push") == (0, PUSHED)
     with shared.clone.entered():
@@ -297,6 +303,16 @@ def test_edits_that_git_was_told_to_pass_over_are_told(shared):
     code, shown = committed(shared).run("push")
     assert code == 1
     assert shown.startswith("classifier/model: the commit has another version")
+
+
+def test_stages_of_another_dvc_yaml_are_none_of_the_project(shared):
+    """One may have the name of a stage, and a copy of the project has all of them."""
+    copy = shared.clone.path / "copy"
+    copy.mkdir()
+    (copy / "dvc.yaml").write_text("stages: {train: {cmd: exit 1, deps: [params.yaml]}}\n")
+    assert committed(shared).run("push") == (0, PUSHED)
+    with shared.clone.entered():
+        assert lines_on_changes(None, read_lock()) == []
 
 
 def test_a_table_that_the_commit_has_by_another_name_is_told(own):

@@ -84,6 +84,16 @@ def test_all_is_made_anew_and_the_same(clone):
     assert len({expected for expected, *_ in cells(shown).values()}) == 3, "two have the same bytes"
 
 
+def test_what_is_checked_out_here_stays_in_a_hook_or_an_alias(clone, monkeypatch):
+    """Where git has set GIT_DIR."""
+    clone.git("commit", "--quiet", "--allow-empty", "--message", "Nothing new")
+    monkeypatch.setenv("GIT_DIR", str(clone.path / ".git"))
+    assert rebuild(clone, "HEAD~1")[0] == 0
+    monkeypatch.delenv("GIT_DIR")
+    assert clone.git("symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    assert clone.git("status", "--porcelain") == ""
+
+
 def test_a_byte_of_an_artifact_on_the_remote_is_refused(clone, tmp_path):
     flip_a_bit(stored(clone, "data/raw.csv"))
     code, shown = rebuild(clone, "--attest", str(tmp_path / "statement"))

@@ -822,6 +822,8 @@ def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
     assert commit().endswith(": Evaluate more; with uncommitted changes")
     own.commit("The test set, too")
     assert commit().endswith(": The test set, too")
+    own.git("config", "status.branch", "true")
+    assert commit().endswith(": The test set, too"), "whatever else git shows"
 
 
 def test_the_model_card_is_not_written_through_a_link(own):

@@ -23,6 +23,7 @@ from classifier.base.files import md5_of, md5_of_bytes
 from classifier.base.paths import PARAMS
 from classifier.base.progress import Progress
 from classifier.commands.compare import Change
+from classifier.commands.git import of_no_repository
 from classifier.commands.sweep import command
 from classifier.commands.sweep.cluster import LOOPBACK, local_cluster
 from classifier.commands.sweep.command import (
@@ -36,7 +37,7 @@ from classifier.commands.sweep.command import (
 from classifier.commands.sweep.experiments import Baseline, Trial, head
 from classifier.commands.sweep.override_syntax import Range, parse_overrides
 from classifier.commands.sweep.search import Search
-from classifier.commands.sweep.trial import Commands, Setup, of_no_repository
+from classifier.commands.sweep.trial import Commands, Setup
 from classifier.params import written_params
 from classifier.scoring.intervals import Interval
 from tests.conftest import ROOT, Clone

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,19 +22,10 @@ from scmrepo.git.backend.pygit2 import Pygit2Backend
 from classifier.base.dvc_lock import Lock
 from classifier.base.errors import UserError
 from classifier.base.files import list_of, md5_of_bytes
-from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
+from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS, PIPELINE
+from classifier.commands.git import bytes_of_git, git
 from classifier.params import written_params
 from classifier.scoring.scores import numbers_in
-
-
-def git(*arguments: str) -> str:
-    """Return what git has written; raise `UserError` with its last words if it fails."""
-    done = subprocess.run(
-        ["git", *arguments], capture_output=True, encoding="utf-8", errors="surrogateescape"
-    )
-    if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
 
 
 def params_of(commit: str) -> dict[str, Any]:
@@ -91,8 +81,7 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     with repo_at(revision) as repo:
         # Before DVC reads them, which says less of what is wrong.
         params = written_params(repo.dvcfs.read_bytes(str(PARAMS)), name)
-        pipeline = (stage for stage in repo.index.stages if isinstance(stage, PipelineStage))
-        defined = [stage for stage in pipeline if stage.name in wanted]  # not those of `dvc add`
+        defined = [stage for stage in pipeline_of(repo) if stage.name in wanted]
         commands = {stage.name: stage.cmd for stage in defined}
         deps = [dep for stage in defined for dep in stage.deps]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
@@ -103,14 +92,36 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         return changed + [path for path in sources if has_changed(repo, files[path], revision)]
 
 
+def pipeline_of(repo: Repo) -> list[PipelineStage]:
+    """Return the project's stages, without those of `dvc add` and those of other dvc.yaml files."""
+    stages = (stage for stage in repo.index.stages if isinstance(stage, PipelineStage))
+    return [stage for stage in stages if stage.path_in_repo == str(PIPELINE)]
+
+
 def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     """Return whether a file or a folder is not as a stage has read it."""
     has_status = bool(dep.status())
     if revision is None or not has_status:
         return has_status
-    return not (dep.exists and dep.fs.isdir(dep.fs_path)) or md5_of_folder(repo, dep) != (
-        dep.hash_info.value
-    )
+    if not dep.exists:
+        return True
+    if dep.fs.isdir(dep.fs_path):
+        md5 = md5_of_folder(repo, dep)
+    else:
+        md5 = md5_of_bytes(checked_out(repo, str(dep)))
+    return bool(md5 != dep.hash_info.value)
+
+
+def checked_out(repo: Repo, path: str) -> bytes:
+    """Return a file of git at a revision as a checkout writes it.
+
+    Attributes may want other line ends, or a filter, such as that of Git LFS. Without the program
+    of a filter, it is what git keeps.
+    """
+    try:
+        return bytes_of_git("cat-file", "--filters", f"{repo.fs.rev}:./{path}")
+    except UserError:
+        return bytes(repo.dvcfs.read_bytes(path))
 
 
 def md5_of_folder(repo: Repo, dep: Output) -> str:
@@ -118,7 +129,8 @@ def md5_of_folder(repo: Repo, dep: Output) -> str:
     _, _, tree = build(
         repo.cache.local, dep.fs_path, dep.fs, "md5", dry_run=True, ignore=dep.dvcignore
     )
-    found = {"/".join(key): of_file.value for key, _, of_file in tree}
+    names = ["/".join(key) for key, _, _ in tree]
+    found = {name: md5_of_bytes(checked_out(repo, f"{dep}/{name}")) for name in names}
     for path in repo.dvcfs.find(str(dep)):
         if kept := repo.dvcfs.info(path).get("dvc_info"):
             found[str(PurePosixPath(path).relative_to(str(dep)))] = kept["md5"]
@@ -175,6 +187,12 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
         except AttributeError as error:  # of git, about a file or a folder
             raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
         yield repo
+
+
+def file_of_commit(path: Path) -> bytes | None:
+    """Return a file as a checkout of HEAD writes it, None if git does not have it there."""
+    with repo_at("HEAD") as repo:
+        return checked_out(repo, str(path)) if repo.dvcfs.exists(str(path)) else None
 
 
 def files_at(revision: str | None, *paths: Path) -> dict[Path, bytes]:

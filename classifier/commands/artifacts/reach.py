@@ -18,7 +18,8 @@ from classifier.base.files import md5_of_bytes
 from classifier.base.paths import LOCK, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import relative
-from classifier.commands.revisions import changed_since, files_at, git
+from classifier.commands.git import git
+from classifier.commands.revisions import changed_since, file_of_commit, pipeline_of
 from classifier.fetching.as_csv import GZIP
 from classifier.fetching.parquet import FIRST, begins_as_parquet
 
@@ -62,13 +63,12 @@ def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
 
     DVC has one hash of all tables. One that was copied as it is has the hash of what was fetched.
     """
-    table = files_at("HEAD", Path(source)) if Path(source).is_file() else {}
-    copied = {path: content for path, content in table.items() if not is_converted(content)}
-    are_told = "://" not in source and not copied
+    table = file_of_commit(Path(source)) if Path(source).is_file() else None
+    is_copied = table is not None and not is_converted(table)
+    are_told = "://" not in source and not is_copied
     yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES) or are_told)
-    for path, content in copied.items():
-        if md5_of_bytes(content) != lock.outs()[str(RAW)].md5:
-            yield str(path)
+    if table is not None and is_copied and md5_of_bytes(table) != lock.outs()[str(RAW)].md5:
+        yield source
 
 
 def is_converted(content: bytes) -> bool:
@@ -79,7 +79,7 @@ def is_converted(content: bytes) -> bool:
 def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     """Return the files that the stages have read, apart from what other stages have written."""
     written = lock.outs()
-    deps = (dep for stage in repo.index.stages if stage.cmd for dep in stage.deps)
+    deps = (dep for stage in pipeline_of(repo) for dep in stage.deps)
     read = {
         relative(dep.fs_path, dep)
         for dep in deps

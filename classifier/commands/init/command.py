@@ -47,8 +47,8 @@ def init(
       classifier init data/source/customers.parquet
       classifier init https://example.com/customers.csv
     """
+    from classifier.commands.git import git
     from classifier.commands.init.look import look_at_table
-    from classifier.commands.revisions import git
 
     if not force and git("status", "--porcelain", "--", str(PARAMS)):
         raise UserError(f"{PARAMS}: has uncommitted changes; --force replaces them")

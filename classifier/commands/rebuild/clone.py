@@ -21,7 +21,7 @@ from classifier.commands.artifacts.integrity import (
     require_usable,
 )
 from classifier.commands.artifacts.transfer import check_out, fetch
-from classifier.commands.revisions import git
+from classifier.commands.git import git, of_no_repository
 
 # Settings of this shell that would be others elsewhere.
 OURS = ("DVC_", "GIT_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV")
@@ -41,8 +41,9 @@ def fresh_clone(commit: str, folder: Path) -> Path:
     """Return the project's top folder in a new clone of the commit."""
     top, prefix = git("rev-parse", "--show-toplevel").strip(), git("rev-parse", "--show-prefix")
     quiet = ["-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"]
-    git(*quiet, "clone", "--quiet", "--no-checkout", top, str(folder))
-    git("-C", str(folder), *quiet, "checkout", "--quiet", "--detach", commit)
+    there = of_no_repository()
+    git(*quiet, "clone", "--quiet", "--no-checkout", top, str(folder), environment=there)
+    git("-C", str(folder), *quiet, "checkout", "--quiet", "--detach", commit, environment=there)
     clone = folder / prefix.strip()
     (clone / ".dvc/config.local").write_text(NO_SHARED_CACHE)
     return clone

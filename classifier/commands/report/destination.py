@@ -8,7 +8,7 @@ from dvc.repo import Repo
 
 from classifier.base.errors import UserError
 from classifier.base.files import write_text
-from classifier.commands.revisions import git
+from classifier.commands.git import git
 
 
 def refuse_to_replace(path: Path) -> None:

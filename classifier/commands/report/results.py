@@ -14,11 +14,12 @@ from classifier.base import paths
 from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, without_secrets
 from classifier.commands.artifacts.reach import not_in_commit
+from classifier.commands.git import git
 from classifier.commands.rebuild.digests import digest_of_file
 from classifier.commands.report.against import DRAWN, Against, compared_with
 from classifier.commands.report.plots import Records, Spec, drawn, dvc_plots
 from classifier.commands.report.under_way import run_under_way
-from classifier.commands.revisions import git, lines_on_changes, repo_at
+from classifier.commands.revisions import lines_on_changes, repo_at
 from classifier.findings.finding import Finding, recorded_findings
 from classifier.params import Params
 from classifier.rows.dataset import open_dataset
@@ -222,7 +223,7 @@ def commit() -> str:
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
         with repo_at(None) as repo:
-            changed = git("status", "-s", "-uno").strip() or [*not_in_commit(repo)]
+            changed = git("status", "--porcelain", "-uno", "--", ".").strip() or [*not_in_commit(repo)]
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()

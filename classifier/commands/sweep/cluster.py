@@ -12,7 +12,7 @@ from pathlib import Path
 from classifier.base import files
 from classifier.base.errors import UserError
 from classifier.base.progress import Progress
-from classifier.commands.revisions import git
+from classifier.commands.git import git
 from classifier.commands.sweep import trial as trial_module
 from classifier.commands.sweep.experiments import Baseline, Trial
 from classifier.commands.sweep.trial import CACHE, Outcome, Setup, run_trial

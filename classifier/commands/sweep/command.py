@@ -205,7 +205,7 @@ def direction_of(metric: str) -> Direction:
 
 def say_what_is_left_out() -> None:
     """Say on standard error what differs from the commit, as only that is run."""
-    from classifier.commands.revisions import git
+    from classifier.commands.git import git
 
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
     if changed:

@@ -12,7 +12,8 @@ from classifier.base.errors import UserError
 from classifier.base.paths import LOCK, PARAMS
 from classifier.base.progress import say
 from classifier.commands.compare import LEADING_TO_CROSSVAL
-from classifier.commands.revisions import changed_since, git, params_of
+from classifier.commands.git import git
+from classifier.commands.revisions import changed_since, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
 from classifier.params import checked_params
 

@@ -16,6 +16,7 @@ from typing import IO, TypedDict
 import yaml
 
 from classifier.base.files import md5_of
+from classifier.commands.git import of_no_repository
 
 LOG_BYTES = 64 * 1024  # at the end of a log, that are sent back
 CACHE = {"type": "reflink,hardlink,symlink,copy"}  # a trial needs no copies of its own
@@ -165,16 +166,6 @@ class Commands:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
                     raise NotWantedError from None
-
-
-def of_no_repository() -> dict[str, str]:
-    """Return the environment without what ties git to one repository.
-
-    Git sets GIT_DIR and the like for aliases and hooks; a trial's commands would work there.
-    """
-    command = ["git", "rev-parse", "--local-env-vars"]
-    local = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return {name: value for name, value in os.environ.items() if name not in local}
 
 
 def end_with_worker() -> Callable[[], None]:
