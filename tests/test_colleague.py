@@ -10,7 +10,7 @@ import pytest
 from classifier.base.dvc_lock import read_lock
 from classifier.commands.revisions import lines_on_changes
 from tests.conftest import Clone
-from tests.sharing import FEATURES, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
+from tests.sharing import FEATURES, KERAS, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
 
 TABLE = "data/source/ours.csv"
 PUSHED = "remote beside has everything that dvc.lock names\n"
@@ -321,6 +321,42 @@ def test_a_table_that_the_commit_has_by_another_name_is_told(own):
     code, shown = committed(own).run("push")
     assert code == 1
     assert shown.startswith("data/source: the commit has another version")
+
+
+def test_metrics_that_the_commit_lacks_or_has_another_version_of_are_told(shared):
+    """Nobody else has them: DVC leaves them to git."""
+    metrics = "metrics/evaluation.json"
+    assert committed(shared).run("push") == (0, PUSHED)
+    text = shared.clone.read(metrics)
+    (shared.clone.path / metrics).write_text(text + "\n")
+    committed(shared)
+    code, shown = shared.run("push")
+    assert code == 1
+    assert shown.startswith(f"{metrics}: the commit has another version; commit what was run")
+    (shared.clone.path / metrics).write_text(text)
+    code, shown = shared.run("push")
+    assert code == 1
+    assert shown.startswith(f"{metrics}: not committed; `git commit {metrics}`")
+
+
+def test_what_is_not_to_be_pushed_is_named_and_keeps_nothing_else_back(shared):
+    outs = f"{KERAS}\n      - {MODEL}"
+    shared.clone.edit("dvc.yaml", outs, f"{outs}: {{push: false}}")
+    code, shown = committed(shared).run("push")
+    assert (code, shown) == (0, f"{PUSHED.strip()}, except for what has push: false: {MODEL}\n")
+    shared.wipe()
+    code, shown = shared.run("pull")
+    assert code == 1
+    assert shown.startswith(f"{MODEL}: missing (cache)\n")
+    assert (shared.clone.path / RAW).exists()
+
+
+def test_stages_of_different_runs_are_pushed_with_a_warning(own):
+    own.clone.edit(TABLE, "4.9,3.0,1.4,0.2", "4.9,3.0,1.4,0.1")
+    own.clone.dvc("repro", "fetch")
+    code, shown = committed(own).run("push")
+    assert code == 0
+    assert "warning: dvc.lock: its stages have seen different versions of data/raw.csv" in shown
 
 
 def test_a_new_lock_that_is_not_committed_is_told(shared):

@@ -75,6 +75,39 @@ def test_a_tag_is_meant_rather_than_a_branch_and_that_is_told(compared, tmp_path
     assert as_json(clone, "both", "HEAD")["metrics"] == as_json(clone, "HEAD", "HEAD")["metrics"]
 
 
+def test_a_branch_is_meant_rather_than_an_experiment_and_that_is_told(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    head = clone.git("rev-parse", "HEAD").strip()
+    other, own = f"refs/exps/00/{'1' * 38}/wide", f"refs/exps/{head[:2]}/{head[2:]}/wide"
+    for ref in (other, own):
+        clone.git("update-ref", ref, "HEAD")
+    assert compare(clone, "wide").stderr == f"wide: means {own}; {other} has the same name\n"
+    remote = "refs/remotes/theirs/wide"
+    clone.git("remote", "add", "theirs", "nowhere")
+    clone.git("update-ref", remote, "HEAD~1")
+    assert compare(clone, "wide").stderr.startswith(f"wide: means {remote}; {own} has the same na")
+    assert as_json(clone, "wide")["metrics"] == as_json(clone, "HEAD~1")["metrics"]
+    clone.git("branch", "wide", "HEAD")
+    assert compare(clone, "wide").stderr.startswith(f"wide: means refs/heads/wide; {own} has the ")
+    assert as_json(clone, "wide")["metrics"] == as_json(clone, "HEAD")["metrics"]
+
+
+def test_a_branch_that_a_remote_has_too_is_not_told(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    for name in ("HEAD", "main"):
+        clone.git("update-ref", f"refs/remotes/origin/{name}", "HEAD~1")
+        assert compare(clone, name).stderr == ""
+
+
+def test_what_a_partial_clone_lacks_is_fetched(compared, tmp_path):
+    whole = compared.copy(tmp_path / "whole")
+    whole.git("config", "uploadpack.allowFilter", "true")
+    whole.git("clone", "--quiet", "--filter=blob:none", whole.path.as_uri(), str(tmp_path / "part"))
+    partial = Clone(tmp_path / "part")
+    shutil.copytree(whole.path / ".dvc/cache", partial.path / ".dvc/cache")
+    assert as_json(partial, "HEAD~1", "HEAD") == as_json(whole, "HEAD~1", "HEAD")
+
+
 def test_markdown_is_a_table_and_worse_can_fail(compared):
     failed = compare(compared, "HEAD~1", "HEAD", "--markdown", "--fail-if-worse", check=False)
     assert failed.returncode == 1
@@ -156,6 +189,19 @@ def test_a_model_of_other_rows_or_settings_than_the_folds_is_not_compared(copied
         assert (done.returncode, done.stderr) == (
             1, "error: workspace: was cross-validated on other rows or settings; run `dvc repro`\n",
         )  # fmt: skip
+
+
+def test_a_damaged_object_of_git_is_one_line(copied):
+    tree = copied.git("rev-parse", "HEAD^{tree}").strip()
+    packed = [*(copied.path / ".git/objects/pack").glob("*.pack")]
+    for pack in packed:
+        pack.rename(copied.path.parent / pack.name)
+        copied.run("sh", "-c", f"git unpack-objects -q < ../{pack.name}")
+    git_object = copied.path / ".git/objects" / tree[:2] / tree[2:]
+    content = git_object.read_bytes()
+    git_object.unlink()  # it may be a hard link to that of another clone
+    git_object.write_bytes(content[:20] + b"damage")
+    assert compare(copied, check=False).stderr.startswith("error: git: ")
 
 
 def test_two_tables_are_not_compared_without_a_word(copied):

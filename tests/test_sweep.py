@@ -107,7 +107,7 @@ def test_the_first_line_is_what_trials_are_to_be_better_than(grid):
 
 
 def test_the_first_line_says_if_the_metrics_of_the_commit_are_of_another_run(monkeypatch):
-    monkeypatch.setattr(Baseline, "not_reproduced", lambda _: ["train.epochs"])
+    monkeypatch.setattr(Baseline, "not_reproduced", lambda *_: ["train.epochs"])
     monkeypatch.setattr("classifier.commands.revisions.metrics_of", lambda _: {"a.b": 0.5})
     said = Results(BASELINE, "a.b", "maximize").of_commit()
     assert said.endswith(
@@ -429,6 +429,14 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypat
     assert best_of(results) == (
         f"No comparison with the default: the metrics in {commit} are of another train.epochs."
     )
+
+
+def test_params_of_train_alone_concern_what_its_model_got_and_not_the_folds(again, monkeypatch):
+    again.edit("params.yaml", "activation: relu", "activation: tanh")
+    again.commit("Not reproduced")
+    monkeypatch.chdir(again.path)
+    assert head().not_reproduced("evaluation.test.accuracy") == ["train.activation"]
+    assert head().not_reproduced("crossval.accuracy.mean") == []
 
 
 def test_what_was_found_is_told_even_if_artifacts_do_not_come(swept):

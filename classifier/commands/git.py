@@ -1,10 +1,13 @@
 """Commands of git, which knows what DVC does not: filters, branches, the index."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 
 from classifier.base.errors import UserError
+
+PROMISOR = re.compile(r"remote\.(.*)\.promisor")  # a remote that has what a partial clone lacks
 
 
 def git(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
@@ -19,6 +22,16 @@ def bytes_of_git(*arguments: str, environment: Mapping[str, str] | None = None) 
         words = done.stderr.decode("utf-8", "surrogateescape").strip()
         raise UserError(f"git {arguments[0]}: {words or done.returncode}")
     return done.stdout
+
+
+def fetch_objects(commit: str) -> None:
+    """Have a partial clone get the files of a commit: only git itself fetches them as it reads."""
+    settings = git("config", "--list", "--name-only").splitlines()
+    for setting in filter(PROMISOR.fullmatch, settings):
+        found = git("rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}").splitlines()
+        if missing := [line[1:] for line in found if line.startswith("?")]:
+            quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
+            git("fetch", *quiet, PROMISOR.sub(r"\1", setting), *missing)
 
 
 def of_no_repository() -> dict[str, str]:

@@ -17,13 +17,14 @@ from dvc.repo import Repo
 from dvc.scm import Git
 from dvc.stage import PipelineStage
 from dvc_data.hashfile.build import build
+from pygit2 import GitError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock
 from classifier.base.errors import UserError
 from classifier.base.files import list_of, md5_of_bytes
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS, PIPELINE
-from classifier.commands.git import bytes_of_git, git
+from classifier.commands.git import bytes_of_git, fetch_objects, git
 from classifier.params import written_params
 from classifier.scoring.scores import numbers_in
 
@@ -53,14 +54,30 @@ def _json_of(revision: str, path: str) -> Any:
 
 
 def warn_of_namesakes(name: str, meaning: str | None = None) -> None:
-    """Say on standard error which branch or tag has a name that means something else.
+    """Say on standard error what has the same name as what is meant.
 
-    meaning: what that is; by default, as in git, a tag rather than a branch.
+    meaning: what that is; by default the first that DVC finds, see `refs_named`.
     """
-    refs = git("for-each-ref", "--format=%(refname)", f"refs/*/{name}").split()
-    meant = [meaning] if meaning else refs[-1:]  # a tag is the last
+    refs = refs_named(name)
+    meant = [meaning] if meaning else refs[:1]
     for other in [ref for ref in refs if ref not in meant]:
         print(f"{name}: means {meant[0]}; {other} has the same name", file=sys.stderr)
+
+
+def refs_named(name: str) -> list[str]:
+    """Return tags and branches, or branches of remotes, then experiments, HEAD's own first.
+
+    That a remote has a branch of the same name is how git works, and no second meaning.
+    """
+    if name == "HEAD":
+        return []
+    head = git("rev-parse", "HEAD").strip()
+    own = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+    tags, branches, remote, experiments = (
+        git("for-each-ref", "--format=%(refname)", f"refs/{kind}/{name}").split()
+        for kind in ("tags", "heads", "remotes/*", "exps/*/*")
+    )
+    return (tags + branches or remote) + sorted(experiments, key=lambda ref: ref != own)
 
 
 def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
@@ -182,8 +199,11 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
             repo = stack.enter_context(Repo(scm=GitOfWholeBlobs(), config=remotes))
             if revision is not None:
                 stack.enter_context(repo.switch(revision))
+                fetch_objects(repo.fs.rev)
         except DvcException as error:
             raise UserError(str(error)) from error
+        except GitError as error:  # an object is damaged, or the repository is somebody else's
+            raise UserError(f"git: {error}") from error
         except AttributeError as error:  # of git, about a file or a folder
             raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
         yield repo

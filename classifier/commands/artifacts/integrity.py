@@ -115,7 +115,7 @@ def reached(name: str) -> Iterator[None]:
             raise UserError(f"{name}: {cause}") from error
         raise
     except Exception as error:
-        raise UserError(f"{name}: {error or type(error).__name__}") from error
+        raise UserError(f"{name}: {str(error) or type(error).__name__}") from error
 
 
 @contextmanager

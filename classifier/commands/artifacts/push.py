@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, listed
 from classifier.commands.artifacts.verify import Name, could_not_look, lines
 
 
@@ -53,9 +53,12 @@ def push(name: Name = None) -> None:
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
                 left, hint = check(files, [remote], same_size), f"{remote.name} lacks some of it"
+            kept_here = [str(out) for out in repo.index.outs if out.use_cache and not out.can_push]
     for line in [*lines(Verified(files, left, left)), *unreached]:
         print(line)
     for line in warnings():
         print(line, file=sys.stderr)
-    print(hint if left or unreached else f"{remote.name} has everything that dvc.lock names")
+    but = f", except for what has push: false: {listed(kept_here)}" if kept_here else ""
+    everything = f"{remote.name} has everything that dvc.lock names{but}"
+    print(hint if left or unreached else everything)
     raise typer.Exit(1 if left or unreached else 0)

@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from dvc.dependency import ParamsDependency
+from dvc.output import Output
 from dvc.repo import Repo
 
 from classifier.base.dvc_lock import Lock, read_lock
-from classifier.base.errors import listed
+from classifier.base.errors import UserError, listed
 from classifier.base.files import md5_of_bytes
 from classifier.base.paths import LOCK, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import relative
 from classifier.commands.git import git
-from classifier.commands.revisions import changed_since, file_of_commit, pipeline_of
+from classifier.commands.revisions import (
+    changed_since,
+    file_of_commit,
+    has_changed,
+    pipeline_of,
+    repo_at,
+)
 from classifier.fetching.as_csv import GZIP
 from classifier.fetching.parquet import FIRST, begins_as_parquet
 
@@ -39,7 +46,8 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
     """Yield a line for what dvc.lock was made from and the commit does not have."""
     lock = read_lock()
     source = str(lock.params("fetch").get("fetch.source", ""))
-    files = [str(LOCK), *tables_and_code(repo, lock, source)]
+    kept = [str(out) for out in kept_by_git(repo) if not out.status()]
+    files = [str(LOCK), *tables_and_code(repo, lock, source), *kept]
     files += linked([source, *files])
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
     for path, out in tracked.items():
@@ -58,11 +66,18 @@ def linked(paths: Iterable[str]) -> list[str]:
     return [os.path.relpath(os.path.realpath(path)) for path in paths if Path(path).is_symlink()]
 
 
+def kept_by_git(repo: Repo) -> list[Output]:
+    """Return what stages have written and DVC leaves to git, such as metrics."""
+    return [out for stage in pipeline_of(repo) for out in stage.outs if not out.use_cache]
+
+
 def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
-    """Yield the params, commands and files of the commit that dvc.lock was not made from.
+    """Yield the params, commands and files of the commit that dvc.lock is not of.
 
     DVC has one hash of all tables. One that was copied as it is has the hash of what was fetched.
     """
+    with repo_at("HEAD") as repo:
+        yield from (str(out) for out in kept_by_git(repo) if has_changed(repo, out, "HEAD"))
     table = file_of_commit(Path(source)) if Path(source).is_file() else None
     is_copied = table is not None and not is_converted(table)
     are_told = "://" not in source and not is_copied
@@ -115,7 +130,11 @@ def names(command: str, *arguments: str) -> list[str]:
 
 
 def warnings() -> Iterator[str]:
-    """Yield what keeps colleagues from what is pushed until git is pushed too."""
+    """Yield what is of little use to colleagues as it is pushed, or until git is pushed too."""
+    try:
+        read_lock().require_one_run(str(LOCK))
+    except UserError as error:
+        yield f"warning: {error}"
     if not git("branch", "--remotes", "--contains", "HEAD").strip():
         commit = git("rev-parse", "--short", "HEAD").strip()
         yield f"warning: no git remote has the commit {commit} yet; `git push`"

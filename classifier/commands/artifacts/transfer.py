@@ -60,7 +60,8 @@ def fill(findings: list[Finding], source: Place) -> None:
             takes to vouch for the files, then are not written.
     """
     absent = {finding.file for finding in check([f.file for f in findings], [source], is_there)}
-    wanted = {finding.file.md5: finding for finding in findings if finding.file not in absent}
+    kept = [one for one in findings if source.keeps(one.file) and one.file not in absent]
+    wanted = {finding.file.md5: finding for finding in kept}
     for lists in (False, True):
         copy_objects([f for f in wanted.values() if f.file.is_list == lists], source)
 

@@ -21,7 +21,7 @@ from classifier.commands.artifacts.integrity import (
     require_usable,
 )
 from classifier.commands.artifacts.transfer import check_out, fetch
-from classifier.commands.git import git, of_no_repository
+from classifier.commands.git import fetch_objects, git, of_no_repository
 
 # Settings of this shell that would be others elsewhere.
 OURS = ("DVC_", "GIT_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV")
@@ -42,6 +42,7 @@ def fresh_clone(commit: str, folder: Path) -> Path:
     top, prefix = git("rev-parse", "--show-toplevel").strip(), git("rev-parse", "--show-prefix")
     quiet = ["-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"]
     there = of_no_repository()
+    fetch_objects(commit)
     git(*quiet, "clone", "--quiet", "--no-checkout", top, str(folder), environment=there)
     git("-C", str(folder), *quiet, "checkout", "--quiet", "--detach", commit, environment=there)
     clone = folder / prefix.strip()

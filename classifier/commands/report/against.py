@@ -14,7 +14,7 @@ from classifier.base.files import md5_of_bytes
 from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, OUT_OF_FOLD, RELIABILITY
 from classifier.commands.compare import WORKSPACE, Change, change_of, how_tested, side_of
 from classifier.commands.report.plots import Records, drawn
-from classifier.commands.revisions import files_at, lines_on_changes
+from classifier.commands.revisions import files_at, lines_on_changes, warn_of_namesakes
 from classifier.scoring.scores import METRICS
 
 DRAWN = (HISTORY, FOLDS, RELIABILITY)
@@ -45,6 +45,7 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     """
     if not revision:
         raise UserError("an empty name is not a revision")
+    warn_of_namesakes(revision)
     files = files_at(revision, LOCK, EVALUATION, OUT_OF_FOLD, *DRAWN)
     if LOCK not in files:
         raise UserError(f"{revision}: has no {LOCK}; `dvc repro` writes it")

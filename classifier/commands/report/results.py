@@ -223,7 +223,9 @@ def commit() -> str:
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
         with repo_at(None) as repo:
-            changed = git("status", "--porcelain", "-uno", "--", ".").strip() or [*not_in_commit(repo)]
+            changed = git("status", "--porcelain", "-uno", "--", ".").strip() or [
+                *not_in_commit(repo)
+            ]
     except UserError:
         return ""
     readable = shown.encode(errors="replace").decode().strip()

@@ -154,7 +154,7 @@ class Results:
         metrics = metrics_of(self.baseline.commit)
         ends = interval_of(self.metric, metrics)
         interval = f" ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
-        stale = self.baseline.not_reproduced()
+        stale = self.baseline.not_reproduced(self.metric)
         of_another = f"; but these metrics are of another {listed(stale)}" if stale else ""
         shown = f"{self.shown(metrics)}{interval}"
         return f"{self.baseline.commit[:7]}: {shown}, without changes{of_another}"
@@ -350,7 +350,7 @@ def best_of(results: Results) -> Best | str:
     metric = results.metric.split(".")[1]
     try:
         default, best = load_side(results.baseline.commit), load_side(names[0])
-        if stale := results.baseline.not_reproduced():
+        if stale := results.baseline.not_reproduced(results.metric):
             commit = results.baseline.commit[:7]
             raise UserError(f"the metrics in {commit} are of another {', '.join(stale)}")
         change = change_of(metric, default, best, len(names))

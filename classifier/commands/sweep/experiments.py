@@ -13,6 +13,7 @@ from classifier.base.paths import LOCK, PARAMS
 from classifier.base.progress import say
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.git import git
+from classifier.commands.predict import LEADING_TO_THE_MODEL
 from classifier.commands.revisions import changed_since, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
 from classifier.params import checked_params
@@ -64,10 +65,11 @@ class Baseline:
         checked_params(content, f"{PARAMS} with {' '.join(trial.overrides)}")
         return trial
 
-    def not_reproduced(self) -> list[str]:
-        """Return the params and files that the commit's cross-validation is not of."""
+    def not_reproduced(self, metric: str) -> list[str]:
+        """Return the params and files that a metric in the commit is not of."""
         lock = parse_lock(git("show", f"{self.commit}:./{LOCK}"), f"{LOCK} of {self.commit[:7]}")
-        return sorted(changed_since(self.commit, lock, *LEADING_TO_CROSSVAL))
+        leading = LEADING_TO_CROSSVAL if metric.startswith("crossval.") else LEADING_TO_THE_MODEL
+        return sorted(changed_since(self.commit, lock, *leading))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of the trials that are finished, each with the commit of its results."""
