@@ -128,8 +128,6 @@ def read_side(name: str) -> Side:
     """
     from classifier.commands.revisions import files_at, warn_of_namesakes
 
-    if not name:
-        raise UserError("an empty name is not a revision")
     warn_of_namesakes(name, "the files as they are now" if name == WORKSPACE else None)
     return side_of(name, files_at(None if name == WORKSPACE else name, OUT_OF_FOLD, LOCK))
 

@@ -54,10 +54,15 @@ def _json_of(revision: str, path: str) -> Any:
 
 
 def warn_of_namesakes(name: str, meaning: str | None = None) -> None:
-    """Say on standard error what has the same name as what is meant.
+    """Say on standard error what has the same name as the revision that is meant.
 
     meaning: what that is; by default the first that DVC finds, see `refs_named`.
+
+    Raises:
+        UserError: the name is empty, which stands for no revision.
     """
+    if not name:
+        raise UserError("an empty name is not a revision")
     refs = refs_named(name)
     meant = [meaning] if meaning else refs[:1]
     for other in [ref for ref in refs if ref not in meant]:
@@ -207,12 +212,6 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
         except AttributeError as error:  # of git, about a file or a folder
             raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
         yield repo
-
-
-def file_of_commit(path: Path) -> bytes | None:
-    """Return a file as a checkout of HEAD writes it, None if git does not have it there."""
-    with repo_at("HEAD") as repo:
-        return checked_out(repo, str(path)) if repo.dvcfs.exists(str(path)) else None
 
 
 def files_at(revision: str | None, *paths: Path) -> dict[Path, bytes]:

@@ -22,7 +22,7 @@ from classifier.commands.artifacts.integrity import relative
 from classifier.commands.git import git
 from classifier.commands.revisions import (
     changed_since,
-    file_of_commit,
+    checked_out,
     has_changed,
     pipeline_of,
     repo_at,
@@ -78,7 +78,8 @@ def changed_in_commit(lock: Lock, source: str) -> Iterator[str]:
     """
     with repo_at("HEAD") as repo:
         yield from (str(out) for out in kept_by_git(repo) if has_changed(repo, out, "HEAD"))
-    table = file_of_commit(Path(source)) if Path(source).is_file() else None
+        is_there = Path(source).is_file() and repo.dvcfs.exists(source)
+        table = checked_out(repo, source) if is_there else None
     is_copied = table is not None and not is_converted(table)
     are_told = "://" not in source and not is_copied
     yield from (name for name in changed_since("HEAD", lock) if name != str(SOURCES) or are_told)

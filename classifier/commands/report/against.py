@@ -43,8 +43,6 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     Raises:
         UserError: there is no such revision, or its results are not those that its dvc.lock names.
     """
-    if not revision:
-        raise UserError("an empty name is not a revision")
     warn_of_namesakes(revision)
     files = files_at(revision, LOCK, EVALUATION, OUT_OF_FOLD, *DRAWN)
     if LOCK not in files:
