@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from classifier.base import files
+from classifier.base import errors, files
 from classifier.base.errors import UserError
 from classifier.base.progress import Progress
+from classifier.commands import git as git_module
 from classifier.commands.git import git
 from classifier.commands.sweep import trial as trial_module
 from classifier.commands.sweep.experiments import Baseline, Trial
@@ -60,7 +61,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 
 def send_code() -> None:
     """Have the code of a trial sent with it, as workers do not have this project."""
-    for module in (trial_module, files):
+    for module in (trial_module, files, errors, git_module):
         cloudpickle.register_pickle_by_value(module)
 
 
