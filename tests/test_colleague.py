@@ -259,7 +259,7 @@ def test_a_table_that_is_converted_and_was_edited_after_the_run_is_told(shared, 
     assert committed(shared).run("push") == (0, PUSHED), "a table that DVC keeps"
 
 
-@pytest.mark.parametrize("by", ["dvc", "a link", "eol=crlf", "filter=packed"])
+@pytest.mark.parametrize("by", ["dvc", "dvc, all", "a link", "eol=crlf", "filter=packed"])
 def test_a_test_set_that_dvc_or_git_keeps_in_its_own_way_is_as_the_commit_has_it(shared, by):
     test_set = "data/test_sets/more.csv"
     rows = shared.clone.read("data/source/iris.data").replace("\n", "\r\n")
@@ -269,6 +269,9 @@ def test_a_test_set_that_dvc_or_git_keeps_in_its_own_way_is_as_the_commit_has_it
         (shared.clone.path / test_set).write_text(rows, newline="")
     if by == "dvc":
         shared.clone.dvc("add", test_set)
+    elif by == "dvc, all":
+        shared.clone.git("rm", "--quiet", "-r", "--cached", "data/test_sets")
+        shared.clone.dvc("add", "data/test_sets")
     elif "=" in by:  # as git has it, it is not what a checkout has; so does Git LFS
         (shared.clone.path / "data/test_sets/.gitattributes").write_text(f"*.csv text {by}\n")
         shared.clone.git("config", "filter.packed.clean", "base64")
@@ -313,6 +316,32 @@ def test_stages_of_another_dvc_yaml_are_none_of_the_project(shared):
     assert committed(shared).run("push") == (0, PUSHED)
     with shared.clone.entered():
         assert lines_on_changes(None, read_lock()) == []
+
+
+def test_params_in_a_file_of_ones_own_belong_to_the_run_too(shared):
+    (shared.clone.path / "own.yaml").write_text("cut: 1\n")
+    mine = "stages:\n  mine: {cmd: cp own.yaml o, params: [own.yaml: [cut]], outs: [o]}\n"
+    shared.clone.edit("dvc.yaml", "stages:\n", mine)
+    shared.clone.dvc("repro", "mine")
+    shared.clone.git("commit", "--quiet", "--all", "--message", "A stage of my own")
+    code, shown = shared.run("push")
+    assert (code, shown.partition(";")[0]) == (1, "own.yaml: not in git")
+    assert committed(shared).run("push") == (0, PUSHED)
+    shared.clone.edit("own.yaml", "1", "2")
+    with shared.clone.entered():
+        assert lines_on_changes(None, read_lock()) == [
+            "cut of own.yaml has changed since; run `dvc repro`"
+        ]
+    code, shown = committed(shared).run("push")
+    assert (code, shown.partition(":")[0]) == (1, "cut of own.yaml")
+
+
+def test_a_param_that_a_stage_reads_since_its_run_has_changed(shared):
+    shared.clone.edit("dvc.yaml", "    params: [train]\n", "    params: [train, crossval.seed]\n")
+    with shared.clone.entered():
+        assert lines_on_changes(None, read_lock()) == [
+            "crossval.seed has changed since; run `dvc repro`"
+        ]
 
 
 def test_a_table_that_the_commit_has_by_another_name_is_told(own):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from dvc.config import Config
 from dvc.dependency import ParamsDependency
@@ -21,7 +21,7 @@ from pygit2 import GitError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, listed
 from classifier.base.files import list_of, md5_of_bytes
 from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS, PIPELINE
 from classifier.commands.git import bytes_of_git, fetch_objects, git
@@ -106,12 +106,26 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         defined = [stage for stage in pipeline_of(repo) if stage.name in wanted]
         commands = {stage.name: stage.cmd for stage in defined}
         deps = [dep for stage in defined for dep in stage.deps]
+        others = (name for dep in deps for name in other_changed_params(dep))
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
         sources = (
             path for path in files if not any(Path(path).is_relative_to(out) for out in made)
         )
-        changed = lock.changed_params(params, *stages) + lock.changed_commands(commands)
+        changed = [*lock.changed_params(params, *stages), *dict.fromkeys(others)]
+        changed += lock.changed_commands(commands)
         return changed + [path for path in sources if has_changed(repo, files[path], revision)]
+
+
+def other_changed_params(dep: Output) -> Iterator[str]:
+    """Yield the changed params that the lock does not name: of other files, and new ones."""
+    if not isinstance(dep, ParamsDependency):
+        return
+    for path, found in dep.status().items():
+        changes = found if isinstance(found, dict) else {}
+        if path != str(PARAMS):
+            yield f"{listed([*changes])} of {path}" if changes else path
+        else:
+            yield from (key for key, change in changes.items() if change == "new")
 
 
 def pipeline_of(repo: Repo) -> list[PipelineStage]:
@@ -126,7 +140,7 @@ def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     if revision is None or not has_status:
         return has_status
     if not dep.exists:
-        return True
+        return bool(kept_by_dvc(repo, str(dep)) != dep.hash_info.value)
     if dep.fs.isdir(dep.fs_path):
         md5 = md5_of_folder(repo, dep)
     else:
@@ -154,10 +168,17 @@ def md5_of_folder(repo: Repo, dep: Output) -> str:
     names = ["/".join(key) for key, _, _ in tree]
     found = {name: md5_of_bytes(checked_out(repo, f"{dep}/{name}")) for name in names}
     for path in repo.dvcfs.find(str(dep)):
-        if kept := repo.dvcfs.info(path).get("dvc_info"):
-            found[str(PurePosixPath(path).relative_to(str(dep)))] = kept["md5"]
+        if kept := kept_by_dvc(repo, path):
+            found[str(PurePosixPath(path).relative_to(str(dep)))] = kept
     found |= md5_of_links(repo, Path(str(dep)), found)
     return md5_of_bytes(list_of(found)) + ".dir"
+
+
+def kept_by_dvc(repo: Repo, path: str) -> str | None:
+    """Return the md5 of a file or a folder that DVC keeps at a revision; None if it does not."""
+    with suppress(FileNotFoundError):
+        return cast(str | None, repo.dvcfs.info(path).get("dvc_info", {}).get("md5"))
+    return None
 
 
 def md5_of_links(repo: Repo, folder: Path, md5s: Mapping[str, str]) -> dict[str, str]:

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dvc.dependency import ParamsDependency
 from dvc.output import Output
 from dvc.repo import Repo
 
 from classifier.base.dvc_lock import Lock, read_lock
 from classifier.base.errors import UserError, listed
 from classifier.base.files import md5_of_bytes
-from classifier.base.paths import LOCK, RAW, SOURCES
+from classifier.base.paths import LOCK, PARAMS, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import relative
 from classifier.commands.git import git
@@ -96,12 +95,9 @@ def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     """Return the files that the stages have read, apart from what other stages have written."""
     written = lock.outs()
     deps = (dep for stage in pipeline_of(repo) for dep in stage.deps)
-    read = {
-        relative(dep.fs_path, dep)
-        for dep in deps
-        if not isinstance(dep, ParamsDependency) and not dep.status()
-    }
-    read.discard(str(SOURCES))  # of the tables there, one was read
+    read = {relative(dep.fs_path, dep) for dep in deps if not dep.status()}
+    # Of the tables there, one was read; and there are params that no stage reads.
+    read -= {str(SOURCES), str(PARAMS)}
     paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))
     return [*versions([source, *paths])]
 
