@@ -30,16 +30,23 @@ QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_TEST"
 NAMES = {
     f"GIT_{who}_{what}": "tester" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
-# A machine that is set up quite differently: one core, no oneDNN, half floats by default.
+# A machine that is set up quite differently: one core, no oneDNN, other code by XLA, half floats by
+# default.
 OTHER_MACHINE = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "7",
     "TZ": "Asia/Tokyo",
     "LC_ALL": "C",
 }
+
+# Root may do anything, so it must be told not to.
+AS_ANYBODY = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
+)
 
 # What each stage writes.
 OUTS = {

@@ -1,6 +1,5 @@
 """Bad input: one line that names file, row and column; nothing half-written; nothing lost."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from classifier.base.errors import UserError, without_secrets
 from classifier.commands.predict import file_named
 from classifier.table.opening import open_new_rows
 from classifier.table.schema import Schema
-from tests.conftest import Clone
+from tests.conftest import AS_ANYBODY, Clone
 
 SHAPE: dict[str, Any] = {"header": True, "label": "y"}
 GOOD = "x,c,y\n1,p,a\n2,q,b\n3,p,a\n4,q,b\n"
@@ -270,12 +269,6 @@ def test_a_full_disk_is_one_line_and_the_earlier_result_stays(copied: Clone, sta
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1
     assert copied.files() == before
-
-
-# Root may do anything, so it must be told not to.
-AS_ANYBODY = (
-    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
-)
 
 
 @pytest.mark.parametrize(

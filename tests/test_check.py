@@ -90,6 +90,14 @@ def test_it_is_closed_where_the_results_are_of_other_params(copied):
     assert done.stdout.splitlines()[-1] == "train.epochs has changed since; run `dvc repro`"
 
 
+def test_it_is_closed_where_a_stage_has_not_run(copied):
+    mine = "stages:\n  mine: {cmd: exit 1, outs: [more.txt]}\n"
+    copied.edit("dvc.yaml", "stages:\n", mine)
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "more.txt: not made yet; run `dvc repro`"
+
+
 def test_it_is_closed_where_artifacts_are_not_here(copied):
     (copied.path / "models/classifier.onnx").unlink()
     (copied.path / "data/prepared/train/labels.npy").unlink()

@@ -1,6 +1,7 @@
 """compare: whether two revisions differ by more than noise, on the same folds or on others."""
 
 import json
+import re
 import shutil
 import sqlite3
 
@@ -73,6 +74,15 @@ def test_a_tag_is_meant_rather_than_a_branch_and_that_is_told(compared, tmp_path
     told = compare(clone, "both").stderr
     assert told == "both: means refs/tags/both; refs/heads/both has the same name\n"
     assert as_json(clone, "both", "HEAD")["metrics"] == as_json(clone, "HEAD", "HEAD")["metrics"]
+
+
+def test_a_branch_without_a_commit_has_no_head(compared, tmp_path):
+    """DVC would take the HEAD of a remote for it."""
+    clone = compared.copy(tmp_path / "clone")
+    clone.git("update-ref", "refs/remotes/origin/HEAD", "HEAD")
+    clone.git("checkout", "--quiet", "--orphan", "unborn")
+    done = compare(clone, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: HEAD: there is no commit yet\n")
 
 
 def test_a_branch_is_meant_rather_than_an_experiment_and_that_is_told(compared, tmp_path):
@@ -210,7 +220,10 @@ def test_two_tables_are_not_compared_without_a_word(copied):
         for entry in stage["deps"] + stage["outs"]:
             entry["md5"] = "0" * 32 if entry["path"] == "data/raw.csv" else entry["md5"]
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    assert "\nThe tables differ: one may be easier than the other" in compare(copied).stdout
+    words = "The tables differ: one may be easier than the other"
+    assert f"\n{words}" in compare(copied).stdout
+    page = copied.classifier("report", "--markdown", "--against", "HEAD").stdout
+    assert re.search(rf"Change in accuracy since HEAD: .* {words}", page), "beside the verdict"
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(copied, monkeypatch):
@@ -244,7 +257,7 @@ def test_a_side_that_cannot_be_read_is_one_line(copied, path, content, words):
 
 def test_a_revision_whose_rows_are_not_here_is_one_line(copied):
     shutil.rmtree(copied.path / ".dvc/cache")
-    words = "error: HEAD: its metrics/out_of_fold.csv is neither in the cache nor on a remote; run "
+    words = "error: HEAD: its metrics/out_of_fold.csv is not in the cache, and no remote could "
     assert compare(copied, check=False).stderr.startswith(words)
 
 

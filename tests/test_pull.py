@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import AS_ANYBODY
 from tests.sharing import (
     CACHE,
     DAMAGE,
@@ -53,6 +54,16 @@ def test_without_the_remote_they_come_from_the_cache(shared):
     code, shown = shared.run("pull")
     assert code == 2
     assert shown.startswith("error: remote beside: there is no folder ")
+
+
+def test_a_remote_that_may_not_be_read_is_told(shared):
+    shared.path(CACHE).unlink()
+    (shared.remote / "files").chmod(0)
+    done = shared.clone.run(*AS_ANYBODY, "classifier", "verify", "--remote", check=False)
+    (shared.remote / "files").chmod(0o755)
+    assert done.returncode == 2
+    words = f"error: remote beside: {shared.remote.resolve()}/files: permission denied\n"
+    assert done.stderr.endswith(words)
 
 
 def test_what_is_damaged_or_missing_is_named_and_does_not_come(bare):

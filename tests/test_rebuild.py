@@ -278,6 +278,15 @@ def attested(clone: Clone) -> Clone:
     return clone
 
 
+@pytest.mark.parametrize("path", ["params.yaml", "metrics/rows.csv", "dvc.lock"])
+def test_no_statement_is_written_over_what_belongs_to_the_project(clone, path):
+    before = clone.read(path)
+    done = clone.classifier("rebuild", "--attest", path, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {path}: belongs to the project; choose another file\n"
+    assert clone.read(path) == before
+
+
 def test_artifacts_are_verified_by_a_statement(attested):
     done = attested.classifier("verify", "--statement", "../one")
     assert done.stdout.splitlines()[-1] == "../one: all files that it names match by SHA-256"
@@ -289,6 +298,23 @@ def test_artifacts_are_verified_by_a_statement(attested):
     assert [line.partition(": ")[0] for line in done.stdout.splitlines()[:-1]] == [
         "data/raw.csv", "dvc.lock",
     ]  # fmt: skip
+
+
+def test_a_statement_that_names_a_file_twice_is_none(attested):
+    statement = json.loads((attested.path / "../one").read_text())
+    statement["subject"].insert(0, statement["subject"][0] | {"digest": {"sha256": "0" * 64}})
+    (attested.path / "../one").write_text(json.dumps(statement))
+    done = attested.classifier("verify", "--statement", "../one", check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ../one: is not a statement of `classifier rebuild")
+
+
+def test_a_tag_is_rebuilt_rather_than_a_branch_and_that_is_told(clone):
+    clone.git("branch", "both")
+    clone.git("tag", "both")
+    done = clone.classifier("rebuild", "both", "--same-environment", check=False)
+    told = "both: means refs/tags/both; refs/heads/both has the same name\n"
+    assert told in done.stderr
 
 
 @pytest.mark.parametrize(

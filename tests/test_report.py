@@ -24,12 +24,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from classifier.base.dvc_lock import read_lock
 from classifier.base.errors import UserError
+from classifier.base.files import md5_of
+from classifier.commands.destination import refuse_to_replace
 from classifier.commands.report import features, plots, results
 from classifier.commands.report import page as page_of
 from classifier.commands.report import sections as content
 from classifier.commands.report.against import compared_with
 from classifier.commands.report.command import report
-from classifier.commands.report.destination import refuse_to_replace
 from classifier.commands.report.page import (
     CUT,
     LONG,
@@ -742,10 +743,10 @@ def test_params_are_read_as_dvc_reads_them(own, capsys):
 
 def test_the_library_names_every_table_of_the_project():
     for path in (ROOT / "data/source").iterdir():
-        source, size = f"data/source/{path.name}", path.stat().st_size
-        assert content.library_row(source, size), path.name
-        assert content.library_row(source, size - 1) is None
-        assert content.library_row(f"https://example.org/{path.name}", size) is None
+        source, md5 = f"data/source/{path.name}", md5_of(path)
+        assert content.library_row(source, md5), path.name
+        assert content.library_row(source, md5[::-1]) is None
+        assert content.library_row(f"https://example.org/{path.name}", md5) is None
 
 
 def test_git_does_not_see_the_page():
@@ -814,16 +815,36 @@ def test_a_run_on_another_machine_cannot_be_told_from_one_that_was_killed(own):
     assert run_under_way() == f"`dvc repro` is running {words} (process {2**30})"
 
 
-def test_a_test_set_that_was_evaluated_and_git_lacks_is_a_change(own):
+def test_a_test_set_that_was_evaluated_and_git_lacks_is_told(own):
     test_set = own.path / "data/test_sets/more.csv"
     test_set.write_text(own.read("data/source/iris.data").splitlines()[0] + "\n")
     own.reproduce("evaluate")
     own.git("commit", "--quiet", "--all", "--message", "Evaluate more")
-    assert commit().endswith(": Evaluate more; with uncommitted changes")
+    assert commit().endswith(": Evaluate more; what was run is not all in it")
     own.commit("The test set, too")
     assert commit().endswith(": The test set, too")
     own.git("config", "status.branch", "true")
     assert commit().endswith(": The test set, too"), "whatever else git shows"
+    own.edit("params.yaml", "epochs: 150", "epochs: 20")
+    own.git("commit", "--quiet", "--all", "--message", "Not run")
+    assert commit().endswith(": Not run; what was run is not all in it")
+
+
+@pytest.mark.usefixtures("own")
+def test_why_no_commit_is_known_is_told(monkeypatch, capsys):
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+    assert commit() == ""
+    assert capsys.readouterr().err.startswith(
+        "no git commit is known: git log: fatal: not a git re"
+    )
+
+
+def test_it_is_not_compared_with_itself(own):
+    own.git("branch", "workspace")
+    with pytest.raises(
+        UserError, match=r"^workspace: means the files as they are now, which the r"
+    ):
+        report(against="workspace")
 
 
 def test_the_model_card_is_not_written_through_a_link(own):

@@ -69,13 +69,23 @@ def test_params_that_are_gone_when_a_stage_ends_are_one_line(copied, monkeypatch
 def test_code_that_was_edited_while_it_was_loaded_is_told(copied, monkeypatch):
     """DVC would record the new code as what has run."""
     monkeypatch.chdir(copied.path)
-    loaded = time.time() + 60
+    loaded = time.time()
     os.utime("classifier/model/network.py", (loaded, loaded))
     words = "^classifier/model/network.py: changed while train was running"
-    with pytest.raises(UserError, match=words), checked_inputs("train", loaded - 1):
+    with pytest.raises(UserError, match=words), checked_inputs("train", loaded - 0.001):
         pass
     with checked_inputs("train", loaded + 1):
         pass
+
+
+def test_code_of_a_time_to_come_is_told(copied, monkeypatch):
+    """It may have changed, or not; it has not while a stage was running, each time again."""
+    monkeypatch.chdir(copied.path)
+    code_file, later = "classifier/model/network.py", time.time() + 86400
+    os.utime(code_file, (later, later))
+    words = f"^{code_file}: the time of the file is in the future; `touch {code_file}`$"
+    with pytest.raises(UserError, match=words), checked_inputs("train", time.time()):
+        pytest.fail("it has begun")
 
 
 def test_the_start_of_a_process_is_known_to_hundredths_of_a_second():

@@ -93,8 +93,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people and diffs: indented, UTF-8, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON for people and diffs."""
+    write_text(path, to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """Return JSON for people and diffs: indented, keys in the order given."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def quoting(names: Iterable[str]) -> Literal[0, 2]:

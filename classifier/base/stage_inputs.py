@@ -1,6 +1,7 @@
 """What a stage reads: that it is what dvc.lock names, and stays the same while the stage runs."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -66,8 +67,16 @@ def require_locked_packages() -> None:
 
 
 def changed_since(start: float, paths: Iterable[str]) -> set[str]:
-    """Return the files of code and params that have changed since then."""
-    return {path for path in paths if path.endswith(CODE) and Path(path).stat().st_mtime > start}
+    """Return the files of code and params that have changed since then.
+
+    Raises:
+        UserError: of one that cannot be known.
+    """
+    times = {path: Path(path).stat().st_mtime for path in paths if path.endswith(CODE)}
+    if later := [path for path in times if times[path] > time.time()]:
+        touch = shlex.join(["touch", *later])
+        raise UserError(f"{listed(later)}: the time of the file is in the future; `{touch}`")
+    return {path for path in times if times[path] > start}
 
 
 def process_start() -> float:

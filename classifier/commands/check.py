@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS
 from classifier.findings.finding import recorded_findings
 from classifier.params import load_params
 from classifier.scoring.scores import is_better_low, numbers_in
+
+if TYPE_CHECKING:
+    from dvc.output import Output
 
 
 def check(
@@ -64,9 +67,17 @@ def what_is_outdated() -> list[str]:
     lock = read_lock()
     lock.require_one_run(str(LOCK))
     with repo_at(None) as repo:
-        outs = [found for out in repo.index.outs for found in out.workspace_status().items()]
-    hint = "`classifier verify --repair` brings it back"
-    return lines_on_changes(None, lock) + [f"{out}: {how} since; {hint}" for out, how in outs]
+        outs = [line for out in repo.index.outs for line in lines_on_output(out)]
+    return lines_on_changes(None, lock) + outs
+
+
+def lines_on_output(out: "Output") -> Iterator[str]:
+    """Yield a line if an output is not what a stage has made."""
+    for path, change in out.workspace_status().items():
+        if out.hash_info:
+            yield f"{path}: {change} since; `classifier verify --repair` brings it back"
+        else:
+            yield f"{path}: not made yet; run `dvc repro`"
 
 
 def broken_bounds(bounds: dict[str, float], metrics: dict[str, float]) -> Iterator[str]:

@@ -153,7 +153,7 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
         raise UserError(f"{name}: predates {OUT_OF_FOLD}; run `dvc repro` there")
     if OUT_OF_FOLD not in files:
         raise UserError(
-            f"{name}: its {OUT_OF_FOLD} is neither in the cache nor on a remote; "
+            f"{name}: its {OUT_OF_FOLD} is not in the cache, and no remote could give it; "
             "run `dvc repro` there"
         )
     if not lock.crossval_is_of_the_model():
@@ -225,12 +225,17 @@ def how_tested(before: Side, after: Side) -> Iterator[str]:
             f"With only {models} models, how much they differ is poorly known: more "
             "crossval.repeats would help."
         )
+    yield from caveats(before, after)
+    yield "No more than noise means that the interval contains 0, not that both are equal."
+
+
+def caveats(before: Side, after: Side) -> Iterator[str]:
+    """Yield why the two sides may be of different tasks, a sentence each."""
     if before.lock.table() != after.lock.table():
         yield "The tables differ: one may be easier than the other, whatever the model."
     if before.label != after.label and not after.has_the_rows_of(before):
         labels = f"{before.label} and {after.label}"
         yield f"prepare.label differs, {labels}: the tasks may be different."
-    yield "No more than noise means that the interval contains 0, not that both are equal."
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:

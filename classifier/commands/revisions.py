@@ -74,9 +74,12 @@ def refs_named(name: str) -> list[str]:
 
     That a remote has a branch of the same name is how git works, and no second meaning.
     """
+    try:
+        head = git("rev-parse", "--verify", "HEAD").strip()
+    except UserError as error:
+        raise UserError(f"{name}: there is no commit yet") from error
     if name == "HEAD":
         return []
-    head = git("rev-parse", "HEAD").strip()
     own = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
     tags, branches, remote, experiments = (
         git("for-each-ref", "--format=%(refname)", f"refs/{kind}/{name}").split()

@@ -23,6 +23,10 @@ FLAGS = {
     # On a GPU they are taken in yet another one.
     "CUDA_VISIBLE_DEVICES": "-1",
 }
+# Each has dozens of settings, and some change the bits, such as TF_XLA_FLAGS.
+_SETTINGS = ("DNNL_", "KERAS_", "ONEDNN_", "TF_", "XLA_")
+for _name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+    del os.environ[_name]
 os.environ.update(
     FLAGS,
     # A keras.json in the home folder could change the float type.
@@ -30,9 +34,6 @@ os.environ.update(
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="3",
 )
-for _debugging_limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
-    os.environ.pop(_debugging_limit, None)
-
 # A large matrix product is split by the number of threads, and its last bits with it.
 THREADS = 2
 

@@ -227,6 +227,8 @@ def require_folders(place: Place, path: str) -> None:
         end = next(filter(os.path.lexists, (folder, *folder.parents)))
         if not end.is_dir():
             raise UserError(f"{place.name}: {end}: is {oddity(end) or 'a file'}, not a folder")
+        if not os.access(end, os.R_OK | os.X_OK):
+            raise UserError(f"{place.name}: {end}: permission denied")
 
 
 def filled_remote_of(repo: Repo, name: str | None) -> Place:

@@ -51,13 +51,18 @@ def rebuild(
       classifier rebuild HEAD~1 --attest rebuilt.json
     """
     with could_not_look():
+        from classifier.commands.destination import refuse_to_replace
         from classifier.commands.rebuild.clone import commit_of, fresh_clone, run_stages, set_up
         from classifier.commands.rebuild.statement import write_statement
+        from classifier.commands.revisions import warn_of_namesakes
         from classifier.commands.termination import interrupted_by_sigterm
 
-        commit = commit_of(commit)
+        if attest:
+            refuse_to_replace(attest)
+        sha = commit_of(commit)
+        warn_of_namesakes(commit)
         with interrupted_by_sigterm(), TemporaryDirectory(prefix="rebuild-") as folder:
-            clone = fresh_clone(commit, Path(folder) / "clone")
+            clone = fresh_clone(sha, Path(folder) / "clone")
             set_up(clone, same_environment)
             before, lock = environment_of(clone), (clone / LOCK).read_bytes()
             expected, where = look(clone, name)
@@ -70,7 +75,7 @@ def rebuild(
             after = environment_of(clone)
             same = all(row.same for row in rows)
             if attest and same:
-                write_statement(attest, commit, rows, clone, after)
+                write_statement(attest, sha, rows, clone, after)
     print(table(rows))
     for line in summary(rows, where, before, after):
         print(line)

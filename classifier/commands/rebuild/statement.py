@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from classifier.base.errors import UserError, require_file
-from classifier.base.files import write_json
+from classifier.base.files import to_json
 from classifier.base.paths import LOCK, PACKAGES, PARAMS
+from classifier.commands.destination import write_to
 from classifier.commands.rebuild.digests import Row, digest_of_file
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -36,15 +37,13 @@ def write_statement(
     }
     builder = {"id": f"pkg:generic/iris-classifier@{version('iris-classifier')}"}
     subject = [resource(row.path, row.rebuilt.sha256) for row in rows if row.rebuilt]
-    write_json(
-        path,
-        {
-            "_type": STATEMENT,
-            "subject": subject,
-            "predicateType": PROVENANCE,
-            "predicate": {"buildDefinition": build, "runDetails": {"builder": builder}},
-        },
-    )
+    statement = {
+        "_type": STATEMENT,
+        "subject": subject,
+        "predicateType": PROVENANCE,
+        "predicate": {"buildDefinition": build, "runDetails": {"builder": builder}},
+    }
+    write_to(path, to_json(statement))
 
 
 def resource(name: str, sha256: str | None) -> dict[str, Any]:
@@ -66,6 +65,8 @@ def differences(path: Path) -> list[str]:
         read = json.loads(require_file(path).read_bytes())
         wanted = {one["name"]: one["digest"]["sha256"] for one in read["subject"]}
         if (read["_type"], read["predicateType"]) != (STATEMENT, PROVENANCE):
+            raise ValueError(path)
+        if len(wanted) < len(read["subject"]):  # one is named twice
             raise ValueError(path)
         _ = wanted[str(LOCK)]  # which names all others by md5
     except (ValueError, TypeError, KeyError) as error:

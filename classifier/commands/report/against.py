@@ -12,7 +12,14 @@ from classifier.base.dvc_lock import Lock, parse_lock
 from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import md5_of_bytes
 from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, OUT_OF_FOLD, RELIABILITY
-from classifier.commands.compare import WORKSPACE, Change, change_of, how_tested, side_of
+from classifier.commands.compare import (
+    WORKSPACE,
+    Change,
+    caveats,
+    change_of,
+    how_tested,
+    side_of,
+)
 from classifier.commands.report.plots import Records, drawn
 from classifier.commands.revisions import files_at, lines_on_changes, warn_of_namesakes
 from classifier.scoring.scores import METRICS
@@ -26,7 +33,8 @@ class Against:
 
     outdated: a line for each param or file that its own results are not of; differences: name, old
     and new of what differs; changes: of the cross-validated metrics, if both sides have them; how:
-    how these were tested, or why not; drawn: the rows to draw of each file.
+    how these were tested, or why not; caveats: why they may be of different tasks; drawn: the rows
+    to draw of each file.
     """
 
     revision: str
@@ -34,6 +42,7 @@ class Against:
     differences: list[list[str]]
     changes: list[Change]
     how: str
+    caveats: list[str]
     drawn: dict[str, Records]
 
 
@@ -43,6 +52,8 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     Raises:
         UserError: there is no such revision, or its results are not those that its dvc.lock names.
     """
+    if revision == WORKSPACE:
+        raise UserError(f"{revision}: means the files as they are now, which the report is of")
     warn_of_namesakes(revision)
     files = files_at(revision, LOCK, EVALUATION, OUT_OF_FOLD, *DRAWN)
     if LOCK not in files:
@@ -77,13 +88,12 @@ def cell(value: Any) -> str:
     return "" if value is None else without_secrets(str(value))
 
 
-def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str]:
+def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str, list[str]]:
     """Return what `compare` says of the cross-validations, or why it says nothing."""
     try:
         before = side_of(revision, files)
         after = side_of(WORKSPACE, files_at(None, OUT_OF_FOLD, LOCK))
     except UserError as error:
-        return [], f"The cross-validations cannot be compared: {error}."
-    return [change_of(metric, before, after) for metric in METRICS], "\n".join(
-        how_tested(before, after)
-    )
+        return [], f"The cross-validations cannot be compared: {error}.", []
+    changes = [change_of(metric, before, after) for metric in METRICS]
+    return changes, "\n".join(how_tested(before, after)), [*caveats(before, after)]

@@ -39,8 +39,8 @@ def report(
     """
     from dvc.exceptions import DvcException
 
+    from classifier.commands.destination import refuse_to_replace, write_to
     from classifier.commands.report import page, sections
-    from classifier.commands.report.destination import refuse_to_replace, write_to
     from classifier.commands.report.results import load_run
 
     if markdown + model_card + open_it > 1:

@@ -1,6 +1,7 @@
 """The results of the last run, checked and of a bounded size."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import pandas as pd
 
 from classifier.base import paths
 from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
-from classifier.base.errors import UserError, without_secrets
+from classifier.base.errors import UserError, one_line, without_secrets
 from classifier.commands.artifacts.reach import not_in_commit
 from classifier.commands.git import git
 from classifier.commands.rebuild.digests import digest_of_file
@@ -216,17 +217,17 @@ def other_answers(name: str, per_class: list[dict[str, Any]], lock: Lock) -> Ans
 
 
 def commit() -> str:
-    """Return the commit that is checked out and whether there are changes on top; "" if none.
-
-    A table or a test set that was read and git does not have is a change.
-    """
+    """Return the commit that is checked out and whether it is what was run; "" if not known."""
     try:
         shown = git("log", "-1", "--no-show-signature", "--abbrev=12", "--format=%h of %cs: %s")
+        is_edited = bool(git("status", "--porcelain", "-uno", "--", ".").strip())
         with repo_at(None) as repo:
-            changed = git("status", "--porcelain", "-uno", "--", ".").strip() or [
-                *not_in_commit(repo)
-            ]
-    except UserError:
+            is_all_of_run = not any(not_in_commit(repo))
+    except UserError as error:
+        reason = one_line(str(error)).removeprefix("error: ")
+        print(f"no git commit is known: {reason}", file=sys.stderr)
         return ""
     readable = shown.encode(errors="replace").decode().strip()
-    return readable + "; with uncommitted changes" * bool(changed)
+    if is_edited:
+        return f"{readable}; with uncommitted changes"
+    return readable + "; what was run is not all in it" * (not is_all_of_run)

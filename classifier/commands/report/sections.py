@@ -127,6 +127,7 @@ def conclusions(run: Run) -> Iterator[str]:
         (one,) = (each for each in run.against.changes if each.metric == measure(run))
         name, since = NAMES[one.metric], run.against.revision
         yield f"Change in {name} since {since}: {one.verdict}, {gain(one)}."
+        yield from run.against.caveats
 
 
 def estimates(run: Run) -> list[Estimate]:
@@ -391,7 +392,7 @@ class Data(Section):
         source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
         sha256 = next((f"SHA-256 {row[1]}, " for row in self.run.files if row[0] == raw.path), "")
         yield Text(f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
-        if known := library_row(source, raw.size):
+        if known := library_row(source, raw.md5):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
         yield Text(
             "Checked for: constant columns, columns of very different ranges, one class with most "
@@ -403,17 +404,17 @@ class Data(Section):
         yield Text(f"Training rows, by class: {listed(rows)}.")
 
 
-def library_row(source: str, size: int | None) -> list[str] | None:
+def library_row(source: str, md5: str) -> list[str] | None:
     """Return what a table is, from whom, and its licence: a row of data/README.md.
 
-    That is on files of data/source, of the size in bytes that it says. A file of the same name from
+    That is on files of data/source with the md5 that it says. A file of the same name from
     elsewhere, or one that has changed, may hold anything.
     """
     name = Path(source).name
-    if Path(source) != paths.SOURCES / name or size is None or not paths.ABOUT_TABLES.exists():
+    if Path(source) != paths.SOURCES / name or not paths.ABOUT_TABLES.exists():
         return None
     text = paths.ABOUT_TABLES.read_text(encoding="utf-8")
-    found = re.search(rf"(?m)^\| `{re.escape(name)}` \| {size:,} \|(.*)\|$", text)
+    found = re.search(rf"(?m)^\| `{re.escape(name)}` \| `{md5}` \|(.*)\|$", text)
     cells = [cell.strip() for cell in found[1].split("|")] if found else []
     return cells if len(cells) == 3 else None
 
@@ -431,7 +432,7 @@ class Environment(Section):
     title = "Environment and files"
 
     def content(self) -> Iterator[Part]:
-        yield Text(f"Commit {found}." if (found := commit()) else "There is no git commit.")
+        yield Text(f"Commit {found}." if (found := commit()) else "No git commit is known.")
         if paths.ENVIRONMENT.exists():
             flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
             rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
@@ -449,7 +450,7 @@ class ModelCard(Section):
         schema, params = self.run.schema, self.run.params
         source, members = params["fetch.source"], params["train.members"]
         epochs = "at most " * bool(params["train.patience"]) + str(params["train.epochs"])
-        known = library_row(source, self.run.lock.outs()[str(paths.RAW)].size)
+        known = library_row(source, self.run.lock.outs()[str(paths.RAW)].md5)
         values = {
             "model": f"mean of {members} dense networks" if members > 1 else "dense network",
             "architecture": f"hidden layers {params['train.hidden']}, softmax over the classes",

@@ -1,4 +1,4 @@
-"""Where a report may be written: over nothing that git or DVC keeps, or that a stage reads."""
+"""Where a command may write: over nothing that git or DVC keeps, or that a stage reads."""
 
 import os
 from collections.abc import Iterator
@@ -48,4 +48,4 @@ def write_to(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except BrokenPipeError as error:
-        raise UserError(f"{path}: closed before the whole report was written") from error
+        raise UserError(f"{path}: closed before everything was written") from error
