@@ -114,11 +114,11 @@ def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
     rng = np.random.default_rng(0)
     inputs, classes = rng.random((10_000, 1)).astype(np.float32), rng.integers(2, size=10_000)
     parts = halves(classes, None)
-    assert share_told(inputs, classes, *parts) == pytest.approx(0.5, abs=0.03)
+    assert share_told(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
     inputs[::3] = np.nan
-    assert share_told(inputs, classes, *parts) == pytest.approx(0.5, abs=0.03)
+    assert share_told(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
     gaps = np.full((10, 1), np.nan, np.float32)
-    assert share_told(gaps, classes[:10], *halves(classes[:10], None)) <= 1
+    assert share_told(gaps, classes[:10], halves(classes[:10], None)) <= 1
 
 
 @pytest.mark.parametrize("in_time", [False, True])
@@ -126,9 +126,9 @@ def test_what_is_the_same_in_all_rows_of_a_group_tells_nothing_of_others(in_time
     rng, of_rows = np.random.default_rng(0), np.repeat(np.arange(60, dtype=np.int32), 20)
     who, classes = rng.random((60, 1)).astype(np.float32), rng.integers(2, size=60)
     inputs, classes = who[of_rows], classes[of_rows]
-    assert share_told(inputs, classes, *halves(classes, None)) > 0.9
+    assert share_told(inputs, classes, halves(classes, None)) > 0.9
     parts = halves(classes, Groups(of_rows, in_time))
-    assert share_told(inputs, classes, *parts) < 0.7
+    assert share_told(inputs, classes, parts) < 0.7
 
 
 def test_a_weekday_that_gives_the_class_away_is_found(prepared):
@@ -138,6 +138,32 @@ def test_a_weekday_that_gives_the_class_away_is_found(prepared):
                       dates={"day": ["%Y-%m-%d", "weekday"]})  # fmt: skip
     schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
     assert any("column day alone predicts" in one.seen for one in of_table(schema, train, [], True))
+
+
+@pytest.mark.parametrize("by", ["group", "time"])
+def test_noise_tells_nothing_where_all_rows_of_a_class_are_in_one_half(prepared, by):
+    rng = np.random.default_rng(0)
+    for pair in range(10):
+        rows = "k,x,c,y\n"
+        for row in range(200):
+            noise = f"{rng.integers(3)},{'pq'[rng.integers(2)]}"
+            rows += f"{row // 10},{noise},{'ab'[row // 20 == pair]}\n"
+        folder = prepared(rows, header=True, label="y", **{by: "k"})
+        schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+        assert not any("alone predicts" in one.seen for one in of_table(schema, train, [], True))
+
+
+@pytest.mark.parametrize("known", [0.3, 0.7])
+@pytest.mark.parametrize("values", [3, 1_000])
+def test_a_number_that_is_known_of_one_class_alone_is_found(prepared, known, values):
+    rng, rows = np.random.default_rng(0), "days,z,y\n"
+    for n in range(1_000):
+        days = rng.integers(values) if n < known * 1_000 else ""
+        rows += f"{days},{rng.random():.3f},{'alive' if days == '' else 'dead'}\n"
+    folder = prepared(rows, header=True, label="y", missing="impute")
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    told = [one.seen for one in of_table(schema, train, [], True) if "alone predicts" in one.seen]
+    assert told == ["column days alone predicts the class of 100.0% of rows"]
 
 
 def test_one_group_alone_tells_nothing_of_leaks(prepared):
@@ -202,7 +228,7 @@ def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):
     inputs = np.eye(2, dtype=np.float32)[rng.integers(2, size=100)]
     inputs[50:] = np.nan
     classes = np.arange(100) // 50
-    assert share_told(inputs, classes, *halves(classes, None)) == 1
+    assert share_told(inputs, classes, halves(classes, None)) == 1
 
 
 def test_another_data_set_in_other_units(prepared, table):

@@ -280,9 +280,17 @@ def test_shares_stand_where_they_belong_on_their_axis():
 
 def test_rows_kept_aside_are_not_called_seen_and_epochs_are_at_most_so_many(odd_page):
     text = odd_page.read_text()
-    assert "144 training rows of data/source/odd.csv, 20% of them kept aside for validation" in text
+    assert "144 training rows of data/source/odd.csv, 29 of them kept aside for validation" in text
     assert "It has seen these rows, but for those kept aside" in text
     assert "adam, at most 3 epochs" in text
+
+
+def test_rows_kept_aside_are_counted_for_groups_are_kept_as_a_whole(prepared, monkeypatch):
+    rows = "".join(f"{n // 40},{n},{'ab'[n // 80]}\n" for n in range(160))
+    folder = prepared(f"k,x,y\n{rows}", header=True, label="y", group="k")
+    monkeypatch.setattr("classifier.base.paths.TRAINING_ROWS", folder / "train")
+    assert content.rows_kept_aside(0.3, seed=1) == 80
+    assert content.rows_kept_aside(0, seed=1) == 0
 
 
 def test_rows_that_were_trained_on_too_do_not_lead_as_others(odd, odd_page):

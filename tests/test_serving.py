@@ -68,6 +68,14 @@ def test_ten_lines_of_python_answer_as_predict_does(tables, python, table):
     assert len(set(found)) == 3
 
 
+@pytest.mark.slow
+def test_a_gap_in_text_depends_on_no_order(tables, python):
+    lines = lines_in("python").replace('["", "NA", "NaN"]', '["NA", "", "NaN"]')
+    clone = tables["penguins"]
+    found = clone.run(python, "-I", "-c", lines, "rows.csv").stdout.splitlines()
+    assert found == pd.read_csv(StringIO(predicted(clone, "rows.csv"))).predicted.tolist()
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
     """A folder in which Node.js finds ONNX Runtime."""

@@ -112,7 +112,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     for place, feature in enumerate(schema.features):
         widths = [1] * isinstance(feature, NumberFeature) + feature.one_hot_widths
         spans = pairwise(accumulate(widths, initial=starts[place]))
-        told = max(share_told(features[:, slice(*span)], classes, *parts) for span in spans)
+        told = max(share_told(features[:, slice(*span)], classes, parts) for span in spans)
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone predicts the class of {told:.1%} of rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
@@ -137,25 +137,36 @@ def halves(
 def share_told(
     inputs: npt.NDArray[np.float32],
     classes: npt.NDArray[np.intp],
-    learned: npt.NDArray[np.intp],
-    tested: npt.NDArray[np.intp],
+    parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
 ) -> float:
-    """Return of how many rows a feature tells the class, learned from others.
+    """Return the share of the rows of which a feature tells the class, learned from the other half.
 
-    inputs: (rows, columns), a column of numbers or one for each category; learned, tested: the
-    numbers of rows. Numbers are cut into BINS of as many rows; of a bin, the answer is its most
-    frequent class.
+    inputs: (rows, columns), a column of numbers or one for each category; parts: the numbers of the
+    rows of each half. Of a bin, the answer is its most frequent class.
+    """
+    right = np.zeros(len(classes), bool)
+    for learned, tested in (parts, parts[::-1]):
+        bins = binned(inputs, learned)
+        counts = np.zeros((bins.max() + 1, classes.max() + 1), np.intp)
+        np.add.at(counts, (bins[learned], classes[learned]), 1)
+        right[tested] = counts.argmax(axis=1)[bins[tested]] == classes[tested]
+    return float(right.mean())
+
+
+def binned(inputs: npt.NDArray[np.float32], learned: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Return the bin of each row, (rows,): its category, or one of BINS that numbers are cut into.
+
+    learned: the numbers of the rows of which each has as many; gaps are in a bin of their own.
     """
     if inputs.shape[1] > 1:
         gaps = np.isnan(inputs[:, 0]) | ~inputs.any(axis=1)
-        bins = np.where(gaps, inputs.shape[1], inputs.argmax(axis=1))
-    else:
-        known = inputs[learned, 0][~np.isnan(inputs[learned, 0])]
-        edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else known
-        bins = np.searchsorted(edges, inputs[:, 0], side="right")
-    counts = np.zeros((bins.max() + 1, classes.max() + 1), np.intp)
-    np.add.at(counts, (bins[learned], classes[learned]), 1)
-    return float((counts.argmax(axis=1)[bins[tested]] == classes[tested]).mean())
+        categories: npt.NDArray[Any] = np.where(gaps, inputs.shape[1], inputs.argmax(axis=1))
+        return categories
+    numbers = inputs[:, 0]
+    known = numbers[learned][~np.isnan(numbers[learned])]
+    edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else known
+    places = np.searchsorted(edges, numbers, side="right")
+    return np.where(np.isnan(numbers), len(edges) + 1, places)
 
 
 def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:

@@ -68,6 +68,10 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
     if group in features:
         raise UserError("prepare.features: includes the column in prepare.group")
     texts = set(find_columns(names, settings.text, "prepare.text"))
+    if time in texts:
+        raise UserError(
+            "prepare.text: includes the column in prepare.time, whose values are numbers"
+        )
     notations = told_notations(names, label, [*features, time], texts, settings)
     notations |= in_one_unit(path, layout, names, notations)
     if time:

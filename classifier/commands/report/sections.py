@@ -41,6 +41,7 @@ from classifier.commands.report.results import (
 from classifier.findings.finding import LEVELS
 from classifier.findings.of_table import FREQUENT
 from classifier.rows.dataset import open_dataset
+from classifier.rows.stratified import split_rows
 from classifier.scoring.intervals import Interval, wilson
 from classifier.scoring.scores import METRICS
 from classifier.table.cells import counted
@@ -513,10 +514,20 @@ def lead(run: Run) -> str:
 
 
 def training_rows(run: Run) -> str:
-    """Return how many there are, of which table, and the share that the model did not see."""
-    rows, aside = run.evaluation["train"]["rows"], run.params["train.validation_fraction"]
-    words = f"{counted(rows, 'training row')} of {run.params['fetch.source']}"
-    return f"{words}, {aside:.0%} of them kept aside for validation" if aside else words
+    """Return how many there are, of which table, and how many of them the model did not see."""
+    rows, params = run.evaluation["train"]["rows"], run.params
+    words = f"{counted(rows, 'training row')} of {params['fetch.source']}"
+    aside = rows_kept_aside(params["train.validation_fraction"], params["train.seed"])
+    return f"{words}, {aside:,} of them kept aside for validation" if aside else words
+
+
+def rows_kept_aside(fraction: float, seed: int) -> int:
+    """Return how many training rows the model was validated on; of groups, it takes all rows."""
+    if not fraction:
+        return 0
+    data = open_dataset(paths.TRAINING_ROWS)
+    _, kept = split_rows(data.labels.argmax(axis=1), data.groups, fraction, seed)
+    return len(kept)
 
 
 def front_matter(run: Run) -> str:
