@@ -90,6 +90,18 @@ def test_it_is_closed_where_the_results_are_of_other_params(copied):
     assert done.stdout.splitlines()[-1] == "train.epochs has changed since; run `dvc repro`"
 
 
+def test_it_is_closed_where_dvc_is_told_to_ignore_what_a_stage_reads(copied):
+    (copied.path / "data/test_sets/more.csv").write_text(copied.read("data/source/iris.data"))
+    hidden = ["data/source/iris.data", "data/test_sets/more.csv"]
+    with (copied.path / ".dvcignore").open("a") as ignored:
+        ignored.write("/data/source/iris.data\nmore.csv\n")
+    copied.reproduce("fetch", "evaluate")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    advice = "hidden from DVC by .dvcignore, which will not notice changes; remove the line there"
+    assert done.stdout.splitlines()[-2:] == [f"{path}: {advice}" for path in hidden]
+
+
 def test_it_is_closed_where_a_stage_has_not_run(copied):
     mine = "stages:\n  mine: {cmd: exit 1, outs: [more.txt]}\n"
     copied.edit("dvc.yaml", "stages:\n", mine)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dvc.fs import localfs
 from dvc.output import Output
 from dvc.repo import Repo
 
@@ -17,7 +18,7 @@ from classifier.base.errors import UserError, listed
 from classifier.base.files import md5_of_bytes
 from classifier.base.paths import LOCK, PARAMS, RAW, SOURCES
 from classifier.base.stage_inputs import versions
-from classifier.commands.artifacts.integrity import relative
+from classifier.commands.artifacts.integrity import HIDDEN, relative
 from classifier.commands.git import git
 from classifier.commands.revisions import (
     changed_since,
@@ -100,6 +101,16 @@ def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     read -= {str(SOURCES), str(PARAMS)}
     paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))
     return [*versions([source, *paths])]
+
+
+def hidden_inputs(repo: Repo) -> Iterator[str]:
+    """Yield a line for each file that a stage reads and DVC is told to ignore."""
+    lock = read_lock()
+    for path in tables_and_code(repo, lock, str(lock.params("fetch").get("fetch.source", ""))):
+        if Path(path).exists() and repo.dvcignore.is_ignored(
+            localfs, str(Path(repo.root_dir, path))
+        ):
+            yield f"{path}: {HIDDEN}, which will not notice changes; remove the line there"
 
 
 def is_in(path: str, out: Any) -> bool:
