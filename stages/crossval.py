@@ -31,7 +31,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import NEVER, Groups
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
-from classifier.scoring.baselines import majority
+from classifier.scoring.baselines import count_no_better, majority
 from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
@@ -169,7 +169,7 @@ def summary(
     for metric, spread in spreads.items():
         std = float(by_model[metric].std(ddof=1))
         result[metric] = {"mean": spread.mean, "std": std} | INTERVALS[metric](spread, False).ends
-    beside = {}
+    beside: dict[str, dict[str, Any]] = {}
     if found.tells_models_apart:
         beside["shipped"] = by_metric(lambda metric: INTERVALS[metric](spreads[metric], True).ends)
     if of_members["loss"].shape[1] > 1:
@@ -177,6 +177,7 @@ def summary(
     for name, baseline in baselines.items():
         of = partial(difference, found, baseline)
         beside[name] = by_metric(of) | {"balanced_accuracy": of("balanced_accuracy")}
+        beside[name]["models_no_better"] = count_no_better(found, baseline)
     return result | {
         "beside": beside,
         "out_of_fold": answers.scores(),

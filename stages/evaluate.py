@@ -21,7 +21,6 @@ from classifier.base.paths import (
     CROSSVAL,
     EVALUATION,
     FINDINGS,
-    FOLDS,
     HEADLINE,
     HISTORY,
     ODDITIES,
@@ -51,6 +50,7 @@ def main() -> None:
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
+    schema = schema.without(network.unseen)
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
     findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
     in_time = train.groups is not None and train.groups.in_time
@@ -65,7 +65,6 @@ def main() -> None:
         confusion=answers[TRAINING_ROWS.name].confusion,
         train=evaluation[TRAINING_ROWS.name],
         crossval=json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes()),
-        folds=pd.read_csv(require_file(FOLDS, REPRO_FIRST)),
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         members=recipe.members,
         held_out=any(count < evaluation[name]["rows"] for name, count in repeated.items()),

@@ -258,7 +258,7 @@ def good() -> Results:
         "accuracy": ends(0.85, 0.95, 0.9),
         "beside": {
             "shipped": {"accuracy": ends(0.82, 0.97)},
-            "majority": better,
+            "majority": better | {"models_no_better": 0},
             "no_hidden_layer": better | {"loss": ends(-0.3, -0.1)},
         },
         "out_of_fold": {"confidence": 0.9},
@@ -268,7 +268,6 @@ def good() -> Results:
         confusion=np.array([[9, 1, 0], [1, 9, 0], [0, 0, 10]]),
         train={"accuracy": 0.93, "rows": 300},
         crossval=crossval,
-        folds=pd.DataFrame({"fold": [*range(1, 11)] * 2, "accuracy": np.linspace(0.8, 1, 20)}),
         history=pd.DataFrame({"loss": np.geomspace(1, 0.2, 100)}),
         members=1,
         held_out=False,
@@ -338,11 +337,10 @@ def test_starts_of_which_some_lead_nowhere(good):
     assert line.startswith(
         "note: a single model may score anywhere from 0.500 to 1.000, depending on its start"
     )
-    failed = good.folds.assign(accuracy=[0.5] + [0.9] * 19)
-    (line,) = told(replace(good, folds=failed))
+    failed = beside(good, "majority", models_no_better=1)
+    (line,) = told(failed)
     assert line.startswith("warning: 1 of 20 cross-validated models are no better than always")
-    assert told(replace(good, folds=failed, train={"accuracy": 0.93, "rows": 90})) == []
-    (line,) = told(replace(good, folds=failed, in_time=True))
+    (line,) = told(replace(failed, in_time=True))
     assert line.endswith("; see metrics/folds.csv: the first were trained on the fewest rows")
 
 

@@ -206,6 +206,10 @@ def test_a_group_that_is_written_in_two_ways_is_told(prepared, capsys):
             "includes the column in prepare.group",
         ),
         ({"time": "size", "text": ["size"]}, "prepare.text: includes the column in prepare.time"),
+        (
+            {"group": "patient", "numbers": {"patient": "1,234.5"}},
+            "prepare.numbers: includes the column in prepare.group",
+        ),
         ({"time": "day"}, "row 2, column day: found '20.*, expected a number"),
         ({"time": "day", "dates": {"day": "%d.%m.%Y"}}, "expected a date written like 28.02.2001"),
     ],

@@ -278,6 +278,16 @@ def attested(clone: Clone) -> Clone:
     return clone
 
 
+def test_what_a_partial_clone_lacks_is_fetched(clone):
+    clone.git("config", "uploadpack.allowFilter", "true")
+    clone.git("commit", "--quiet", "--allow-empty", "--message", "Nothing new")
+    (clone.path / "data/source/iris.data").write_text("another table")
+    clone.commit("Another table")
+    part = clone.path.parent / "part"
+    clone.git("clone", "--quiet", "--filter=blob:none", clone.path.as_uri(), str(part))
+    assert rebuild(Clone(part), "HEAD~1") == (0, rebuild(clone, "HEAD~1")[1])
+
+
 @pytest.mark.parametrize("path", ["params.yaml", "metrics/rows.csv", "dvc.lock"])
 def test_no_statement_is_written_over_what_belongs_to_the_project(clone, path):
     before = clone.read(path)

@@ -838,6 +838,29 @@ def test_a_test_set_that_was_evaluated_and_git_lacks_is_told(own):
     assert commit().endswith(": Not run; what was run is not all in it")
 
 
+def test_a_change_outside_the_folder_of_the_project_is_none(own, monkeypatch):
+    kept = shutil.ignore_patterns(".git", "report.html")
+    whole = Clone(own.path.parent / "whole")
+    shutil.copytree(own.path, whole.path / "project", ignore=kept)
+    (whole.path / "notes").write_text("of something else")
+    whole.git("init", "--quiet")
+    whole.commit("All of it")
+    (whole.path / "notes").write_text("edited")
+    monkeypatch.chdir(whole.path / "project")
+    assert commit().endswith(": All of it")
+    with (whole.path / "project/README.md").open("a") as page:
+        page.write("more")
+    assert commit().endswith(": All of it; with uncommitted changes")
+
+
+def test_a_namesake_of_what_it_is_compared_with_is_told(own, capsys):
+    own.git("branch", "both")
+    own.git("tag", "both")
+    report(against="both", markdown=True)
+    told = "both: means refs/tags/both; refs/heads/both has the same name\n"
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.usefixtures("own")
 def test_why_no_commit_is_known_is_told(monkeypatch, capsys):
     monkeypatch.setenv("GIT_DIR", "nowhere")

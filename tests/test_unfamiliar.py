@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
 from classifier.preparing.features import FOLDED, reduced
@@ -101,6 +102,30 @@ def test_of_many_columns_those_with_most_rows_are_named(prepared, tmp_path, caps
 def test_what_is_unfamiliar_in_a_row_is_told(schema, capsys, values, line):
     say_unfamiliar(schema, count_unfamiliar(schema, schema.row(values)))
     assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+def test_what_only_rows_kept_aside_have_is_not_known_to_the_model(copied):
+    """Of the two that are not in every row, one is in a row kept aside, or in one trained on."""
+    rows = [f"{day}.03.2024,{'pq'[day % 2]},{'ab'[day % 2]}\n" for day in range(1, 21)]
+    rows[3], rows[8] = "04.05.2024,green,a\n", "09.06.2024,blue,b\n"
+    for path in ("data/source/own.csv", "data/test_sets/own.csv"):
+        (copied.path / path).write_text("day,c,y\n" + "".join(rows))
+    params = yaml.safe_load(copied.read("params.yaml"))
+    params["fetch"] |= {"source": "data/source/own.csv", "sha256": None}
+    params["prepare"] |= {"header": True, "label": "y", "dates": {"day": ["%d.%m.%Y", "month"]}}
+    params["crossval"]["folds"] = 0
+    params["train"] |= {"epochs": 1, "validation_fraction": 0.5, "seed": 3}
+    (copied.path / "params.yaml").write_text(yaml.safe_dump(params))
+    copied.reproduce("fetch", "prepare", "crossval", "train")
+    evaluated = copied.stage("evaluate").stderr
+    for line in (
+        "column c: 1 of 20 rows has a value that the model was not trained on (known: q, p, green)",
+        "column day: 1 of 20 rows has a month or weekday that the model was not trained on ",
+    ):
+        assert f"data/test_sets/own.csv: {line}" in evaluated
+    told = copied.classifier("predict", "01.03.2024", "blue").stderr
+    assert told.startswith("column c: the row has a value that the model was not trained on")
+    assert copied.classifier("predict", "01.03.2024", "green").stderr == ""
 
 
 def test_predict_and_evaluate_tell_of_numbers_in_other_units(copied):

@@ -25,7 +25,7 @@ from classifier.fetching.as_csv import as_csv, own_layout, split_name
 from classifier.params import written_params
 from classifier.table.cells import counted
 from classifier.table.parallel import map_in_order
-from classifier.table.schema import Rows, Schema
+from classifier.table.schema import UNSEEN, Rows, Schema
 
 if TYPE_CHECKING:
     from classifier.table.reader import Chunk, Table
@@ -69,7 +69,8 @@ def predict(
       zcat flowers.csv.gz | classifier predict - | head
     """
     schema = Schema.load(SCHEMA)
-    model = load_model(ONNX_MODEL, schema)
+    model, unseen = load_model(ONNX_MODEL, schema)
+    schema = schema.without(unseen)
     require_read("train", SCHEMA)  # what a gap is, it says, and not the model
     say_what_has_changed()
     source = file_named(values, schema)
@@ -118,8 +119,10 @@ def file_named(values: list[str], schema: Schema) -> Path | None:
     return source
 
 
-def load_model(path: Path, schema: Schema) -> Any:
-    """Return an onnxruntime.InferenceSession on the model; nothing but its file is read.
+def load_model(path: Path, schema: Schema) -> tuple[Any, list[str]]:
+    """Return an onnxruntime.InferenceSession on the model, and which inputs it was not trained on.
+
+    Nothing but its file is read.
 
     Raises:
         UserError: it is not the file that dvc.lock names, or the schema is another model's.
@@ -135,7 +138,9 @@ def load_model(path: Path, schema: Schema) -> Any:
     try:
         model = onnxruntime.InferenceSession(content, options, enable_fallback=0)
         inputs = {each.name: KINDS.get(each.type, each.type) for each in model.get_inputs()}
-        schema.require_fit(path, model.get_modelmeta().custom_metadata_map, inputs)
+        metadata = model.get_modelmeta().custom_metadata_map
+        schema.require_fit(path, metadata, inputs)
+        unseen = json.loads(metadata.get(UNSEEN, "[]"))
         numbers, texts = len(schema.numbers), len(schema.texts)
         anything = Rows(np.zeros((1, numbers), np.float32), np.zeros((1, texts), np.int32))
         (answer,) = probabilities(schema, model, anything)
@@ -145,7 +150,7 @@ def load_model(path: Path, schema: Schema) -> Any:
         raise
     except Exception as error:  # damage shows in errors of almost any class
         raise UserError(f"{path}: is damaged or not an ONNX model; run `dvc repro`") from error
-    return model
+    return model, unseen
 
 
 @contextmanager

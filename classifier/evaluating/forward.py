@@ -4,9 +4,10 @@ In float64 the last bits, which differ between CPUs and libraries, are far below
 are written. TensorFlow would take seconds to import.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from onnx.external_data_helper import uses_external_data
 from onnx.numpy_helper import to_array
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, require_file
-from classifier.table.schema import Schema
+from classifier.table.schema import UNSEEN, Schema
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,12 +67,16 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes between the inputs, whose name is `start`, and the softmax, which reads `end`."""
+    """The nodes between the inputs, whose name is `start`, and the softmax, which reads `end`.
+
+    unseen: which inputs it was not trained on, as the file has them.
+    """
 
     nodes: Sequence[onnx.NodeProto]
     constants: dict[str, Floats]
     start: str
     end: str
+    unseen: Sequence[str] = ()
 
     @cached_property
     def units(self) -> int:
@@ -118,11 +123,12 @@ def load_network(path: Path, schema: Schema) -> Network:
         schema.require_fit(path, metadata, input_kinds(model.graph))
         network = network_of(model.graph, prepared_inputs(model.graph))
         network.log_probabilities(np.zeros((1, schema.inputs)))
+        unseen = json.loads(metadata.get(UNSEEN, "[]"))
     except (UserError, MemoryError):
         raise
     except Exception as error:  # damage shows in errors of almost any class
         raise UserError(f"{path}: is damaged or not an ONNX model; run `dvc repro`") from error
-    return network
+    return replace(network, unseen=unseen)
 
 
 def require_alone(path: Path, model: onnx.ModelProto) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from classifier.base.errors import listed, shown
 from classifier.table.cells import counted
-from classifier.table.schema import MISSING, UNKNOWN, NumberFeature, Rows, Schema
+from classifier.table.schema import MISSING, NumberFeature, Rows, Schema
 
 NAMED = 3  # columns in a line
 
@@ -38,10 +38,11 @@ class Unfamiliar:
 def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
     """Return what of the rows is unfamiliar."""
     outside, dated = schema.outside(rows.numbers), zip(schema.numbers, rows.numbers.T, strict=True)
+    texts = zip(schema.texts, rows.codes.T, strict=True)
     empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
     return Unfamiliar(
         rows=len(rows.numbers),
-        unknown=(rows.codes == UNKNOWN).sum(axis=0),
+        unknown=np.array([text.is_untrained(codes).sum() for text, codes in texts], np.intp),
         untrained=np.array([date.is_untrained(days).sum() for date, days in dated], np.intp),
         outside=outside.sum(axis=0),
         outside_in_any=int(outside.any(axis=1).sum()),
@@ -61,7 +62,7 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
         if count:
             yield (
                 f"column {shown(text.name)}: {part(count, found.rows)} a value that the model was "
-                f"not trained on (known: {listed(text.categories)})"
+                f"not trained on (known: {listed(text.trained)})"
             )
     for date, count in zip(schema.numbers, found.untrained.tolist(), strict=True):
         if count:

@@ -14,7 +14,6 @@ GAP = 0.1  # of accuracy between training rows and rows left out that is no acci
 UNSURE = 0.05  # by which confidence is below accuracy
 FALLING = 0.02  # of the loss, over the last tenth of the epochs
 FAILED = 0.02  # of the models that were cross-validated
-ROWS_OF_FOLD = 10  # from which on a model's accuracy on its fold says something
 WIDER = 0.05  # of accuracy, by which one model may be worse than the interval of all
 
 
@@ -23,16 +22,15 @@ class Results:
     """What is known of a classifier.
 
     classes: their names; confusion: (classes, classes), training rows by actual and predicted
-    class; train: its metrics on these; crossval, folds, history: what crossval.json, folds.csv and
-    history.csv hold; members: how many networks it is the mean of; held_out: whether there are
-    other rows to evaluate on; in_time: whether models know only what came before their fold.
+    class; train: its metrics on these; crossval, history: what crossval.json and history.csv hold;
+    members: how many networks it is the mean of; held_out: whether there are other rows to evaluate
+    on; in_time: whether models know only what came before their fold.
     """
 
     classes: list[str]
     confusion: Counts
     train: Mapping[str, Any]
     crossval: Mapping[str, Any]
-    folds: pd.DataFrame
     history: pd.DataFrame
     members: int
     held_out: bool
@@ -169,15 +167,12 @@ def of_starts(results: Results) -> Iterator[Finding]:
         ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
         seen = f"a single model may score anywhere from {ends}, depending on its start and its rows"
         yield Finding("note", "model", seen, results.other_starts)
-    rows_of_fold = results.train["rows"] / results.folds["fold"].max()
-    if not majority or rows_of_fold < ROWS_OF_FOLD:  # of fewer rows, it is one wrong answer
-        return
-    if majority["accuracy"]["ci95_low"] > 0:  # else none is any better
-        failed = int((results.folds["accuracy"] <= majority["accuracy"]["mean"]).sum())
-        if failed > FAILED * len(results.folds):
+    if majority and majority["accuracy"]["ci95_low"] > 0:  # else none is any better
+        failed, models = majority["models_no_better"], results.crossval["models"]
+        if failed > FAILED * models:
             seen = (
-                f"{failed} of {len(results.folds)} cross-validated models are no better than "
-                "always predicting the most frequent class"
+                f"{failed} of {models} cross-validated models are no better than always "
+                "predicting the most frequent class, each on its fold"
             )
             advice = "see metrics/folds.csv: the first were trained on the fewest rows"
             advice = advice if results.in_time else results.other_starts

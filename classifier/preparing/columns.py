@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -72,7 +72,8 @@ def choose_columns(path: Path, settings: Prepare) -> Columns:
         raise UserError(
             "prepare.text: includes the column in prepare.time, whose values are numbers"
         )
-    notations = told_notations(names, label, [*features, time], texts, settings)
+    as_text = {label: "the label", group: "the column in prepare.group"}
+    notations = told_notations(names, as_text, [*features, time], texts, settings)
     notations |= in_one_unit(path, layout, names, notations)
     if time:
         notations.setdefault(time, PLAIN)
@@ -96,12 +97,14 @@ def splitting_column(names: list[str], wanted: Column | None, label: str, param:
 
 def told_notations(
     names: list[str],
-    label: str,
+    as_text: Mapping[str | None, str],
     read: Sequence[str | None],
     texts: set[str],
     settings: Prepare,
 ) -> dict[str, Notation]:
     """Return how the numbers of columns are written where the params say so.
+
+    as_text: what the columns are of which no number is read; read: those that are.
 
     Raises:
         UserError: there is no such feature, or the params say that it is something else too.
@@ -111,8 +114,8 @@ def told_notations(
     amounts = {column: Amounts(written) for column, written in settings.numbers.items()}
     for param, told in (("prepare.dates", dates), ("prepare.numbers", amounts)):
         for name, notation in zip(find_columns(names, [*told], param), told.values(), strict=True):
-            if name == label:
-                raise UserError(f"{param}: includes the label")
+            if name in as_text:
+                raise UserError(f"{param}: includes {as_text[name]}")
             if name in found or name in texts:
                 raise UserError(f"{param}: {shown(name)} is declared twice")
             found[name] = notation

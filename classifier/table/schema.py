@@ -1,7 +1,7 @@
 """Which columns, which classes, how a row becomes numbers; prepare finds it, the others use it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MISSING, UNKNOWN = -1, -2  # codes of a text cell that has no place in its vocabulary
 # What a model file says of a column.
 DESCRIBED = {"name", "kind", "date", "parts", "like", "unit", "categories"}
+UNSEEN = "not trained on"  # what a model file calls inputs that rows kept aside alone have
 LONGEST_PART = 200  # characters of what a message repeats of a description
 
 
@@ -117,6 +118,12 @@ class NumberFeature(_Model):
     def input_names(self) -> list[str]:
         return [self.name, *(f"{self.name} {part}" for part in names_of(self.parts or ()))]
 
+    def without(self, unseen: Collection[str]) -> Self:
+        """Return the feature with those of its inputs that a model was not trained on."""
+        named = zip(names_of(self.parts or ()), self.input_names[1:], strict=True)
+        untrained = [part for part, name in named if name in unseen]
+        return self.model_copy(update={"untrained": [*(self.untrained or ()), *untrained] or None})
+
     def is_untrained(self, days: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which days are of a month or weekday that no row trained on is of, (rows,)."""
         if not self.parts or not self.untrained:
@@ -134,6 +141,12 @@ class TextFeature(_Model):
     kind: Literal["text"] = "text"
     name: str
     categories: list[str]  # in order of first appearance in the rows trained on
+    untrained: list[str] | None = None  # of these, what only rows have that were kept aside
+
+    @property
+    def trained(self) -> list[str]:
+        """The categories that rows trained on have."""
+        return [name for name in self.categories if name not in (self.untrained or ())]
 
     @property
     def one_hot_widths(self) -> list[int]:
@@ -147,6 +160,17 @@ class TextFeature(_Model):
     @property
     def input_names(self) -> list[str]:
         return [f"{self.name}={category}" for category in self.categories]
+
+    def without(self, unseen: Collection[str]) -> Self:
+        """Return the feature with those of its inputs that a model was not trained on."""
+        named = zip(self.categories, self.input_names, strict=True)
+        untrained = [category for category, name in named if name in unseen]
+        return self.model_copy(update={"untrained": untrained or None})
+
+    def is_untrained(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which values, by their places, no row trained on has, (rows,)."""
+        places = [self.categories.index(category) for category in self.untrained or ()]
+        return np.isin(codes, [*places, UNKNOWN])
 
 
 def _are_distinct(names: list[str]) -> bool:
@@ -188,6 +212,7 @@ class Schema(_Model):
         yield "features", names != [] and _are_distinct(names) and {*names} <= {*self.columns}
         for text in self.texts:
             yield f"categories of {shown(text.name)}", self._are_values(text.categories)
+            yield f"untrained of {shown(text.name)}", text.untrained is None
         for number in self.numbers:
             yield f"range of {shown(number.name)}", number.lowest <= number.highest
             yield f"parts of {shown(number.name)}", number.date is not None or not number.parts
@@ -237,6 +262,18 @@ class Schema(_Model):
                     f"{model}: {part}: found {other}, data/prepared has "
                     f"{shortened(expected, LONGEST_PART)}; run `dvc repro`"
                 )
+
+    def unseen_inputs(self, mask: npt.NDArray[np.bool_] | None) -> list[str]:
+        """Return the inputs in a mask, (inputs,), but for those that no row of the table has."""
+        known = {f"{one.name} {part}" for one in self.numbers for part in one.untrained or ()}
+        marked = zip(self.input_names(), [] if mask is None else mask.tolist(), strict=False)
+        return [name for name, is_unseen in marked if is_unseen and name not in known]
+
+    def without(self, unseen: Collection[str]) -> Self:
+        """Return the schema as a model knows it that was not trained on some inputs."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        features = [feature.without(unseen) for feature in self.features]
+        return type(self)(**fields | {"features": features})
 
     def save(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2, exclude_none=True) + "\n")

@@ -1,5 +1,6 @@
 """The model as an ONNX file: the whole way from a row of the table to its class."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from classifier.base.files import replaced_file
 from classifier.model.fill_and_scale import Learned
 from classifier.table.calendar import WIDTHS, DatePart
-from classifier.table.schema import NumberFeature, Schema, TextFeature
+from classifier.table.schema import UNSEEN, NumberFeature, Schema, TextFeature
 
 # The oldest that have what is used here, so that older runtimes can read the file.
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 9
@@ -103,7 +104,9 @@ def onnx_model(schema: Schema, learned: Learned, layers: Sequence[Layer]) -> onn
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)],
     )
-    helper.set_model_props(model, schema.metadata())
+    unseen = schema.unseen_inputs(learned.unseen)
+    of_unseen = {UNSEEN: json.dumps(unseen, ensure_ascii=False)} if unseen else {}
+    helper.set_model_props(model, schema.metadata() | of_unseen)
     onnx.checker.check_model(model)
     return model
 
