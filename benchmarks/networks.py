@@ -19,7 +19,7 @@ from classifier.model.members import (
 )
 from classifier.params import Crossval, Params
 from classifier.rows.dataset import Dataset
-from classifier.scoring.cross_validation import adder, out_of_fold, score
+from classifier.scoring.cross_validation import adder, out_of_fold, tally
 from classifier.scoring.folds import member_at, models_of_rows
 from classifier.scoring.out_of_fold import OutOfFold
 
@@ -76,7 +76,7 @@ class Tables:
         repeats = np.tile(
             np.repeat(np.arange(self.crossval.repeats), self.crossval.folds), self.count
         )
-        score(network, self.data, members, adder(logs, repeats, members))
+        tally(network, self.data, members, adder(logs, repeats, members))
         return [
             out_of_fold(
                 self.table(number),

@@ -13,7 +13,7 @@ from classifier.model.member import Member
 from classifier.model.members import train_members
 from classifier.params import load_params
 from classifier.rows.dataset import open_dataset
-from classifier.scoring.cross_validation import score
+from classifier.scoring.cross_validation import tally
 
 SEEDS = 100
 
@@ -25,7 +25,7 @@ def main() -> None:
     members = [Member(everything, nothing, everything, learned, seed) for seed in range(SEEDS)]
     with Progress(desc="seeds", total=SEEDS * recipe.epochs, unit="epoch") as bar:
         network = train_members(data, members, recipe, lambda epoch: bar.update(len(epoch.loss)))
-    for metric, values in score(network, data, members).items():
+    for metric, values in tally(network, data, members).scores().items():
         low, middle, high = np.quantile(values, [0, 0.5, 1])
         print(f"{metric}: {low:.3f} to {high:.3f}, median {middle:.3f}, over {SEEDS} seeds")
 

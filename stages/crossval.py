@@ -36,12 +36,12 @@ from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
 from classifier.scoring.repeated import count_copies
-from classifier.scoring.scores import METRICS, Scores
+from classifier.scoring.scores import METRICS, Tally
 
 FOLD_COLUMNS = ["repeat", "fold", *METRICS]
 LONG_WORK = 1_000_000_000  # rows to train on that take minutes
-# What rows got, the probabilities of each class, and the scores of each model's members.
-Results = tuple[OutOfFold, npt.NDArray[np.float32], dict[str, Scores]]
+# What rows got, the probabilities of each class, and the tally of each model's members.
+Results = tuple[OutOfFold, npt.NDArray[np.float32], Tally]
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     found, probabilities, of_members = cross_validate(data, settings, recipe)
     baselines = {"majority": majority(found, known_classes(data, settings))}
     if recipe.hidden:
-        plain = recipe.model_copy(update={"hidden": [], "members": 1})
+        plain = recipe.model_copy(update={"hidden": []})
         baselines["no_hidden_layer"] = cross_validate(data, settings, plain, "no hidden layer")[0]
     answers = Answers(found, probabilities, [*data.kinds.classes])
     kept = probabilities if settings.probabilities else None
@@ -143,21 +143,19 @@ def announce(networks: int, epochs: int, rows: int) -> None:
         )
 
 
-def folds_of(found: OutOfFold, of_members: dict[str, Scores], folds: int) -> pd.DataFrame:
+def folds_of(found: OutOfFold, of_members: Tally, folds: int) -> pd.DataFrame:
     """Return the metrics of every model on its fold, and what one of its members scores."""
     models = np.arange(found.models.max() + 1)
     table = pd.DataFrame({"repeat": models // folds + 1, "fold": models % folds + 1})
     table = table.assign(**found.by_model())
-    for metric, scores in of_members.items():
+    for metric, scores in of_members.scores().items():
         if scores.shape[1] > 1:
             table[f"{metric}_of_one"] = scores.mean(axis=1)
             table[f"{metric}_of_one_std"] = scores.std(axis=1, ddof=1)
     return table
 
 
-def summary(
-    answers: Answers, of_members: dict[str, Scores], baselines: dict[str, OutOfFold]
-) -> dict[str, Any]:
+def summary(answers: Answers, of_members: Tally, baselines: dict[str, OutOfFold]) -> dict[str, Any]:
     """Return each metric with its interval, and what else there is to say.
 
     Without a list, so that DVC, which is told that it is a plot, has nothing to draw.
@@ -172,8 +170,8 @@ def summary(
     beside: dict[str, dict[str, Any]] = {}
     if found.tells_models_apart:
         beside["shipped"] = by_metric(lambda metric: INTERVALS[metric](spreads[metric], True).ends)
-    if of_members["loss"].shape[1] > 1:
-        beside["one_network"] = by_metric(lambda metric: by_start(of_members[metric]))
+    if of_members.losses.shape[1] > 1:
+        beside["one_network"] = one_network(of_members)
     for name, baseline in baselines.items():
         of = partial(difference, found, baseline)
         beside[name] = by_metric(of) | {"balanced_accuracy": of("balanced_accuracy")}
@@ -190,10 +188,15 @@ def by_metric(of: Callable[[str], dict[str, float]]) -> dict[str, dict[str, floa
     return {metric: of(metric) for metric in METRICS}
 
 
-def by_start(scores: Scores) -> dict[str, float]:
-    """Return the mean over members, (models, members), and how far those of a model differ."""
-    std = float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
-    return {"mean": float(scores.mean()), "std_by_start": std}
+def one_network(of_members: Tally) -> dict[str, dict[str, float]]:
+    """Return what the members are worth alone, on all rows, and how far they differ on a fold."""
+    of_folds, of_all = of_members.scores(), of_members.total().scores()
+    return by_metric(
+        lambda metric: {
+            "mean": float(of_all[metric].mean()),
+            "std_by_start": float(np.sqrt(of_folds[metric].var(axis=1, ddof=1).mean())),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from classifier.scoring.baselines import count_no_better, majority
 from classifier.scoring.folds import known_classes, member_at
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
-from classifier.scoring.scores import METRICS, macro_f1
+from classifier.scoring.scores import METRICS, Tally, macro_f1
 from stages import crossval
 from tests.conftest import ROOT
 
@@ -291,18 +291,18 @@ def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch, count):
     one, probabilities, of_members = crossval.cross_validate(data, settings, recipe)
     monkeypatch.setattr(cross_validation, "MEMORY", 0)
     monkeypatch.setattr(batches, "BLOCK_CELLS", 0)
-    other, same, scores = crossval.cross_validate(data, settings, recipe)
+    other, same, tally = crossval.cross_validate(data, settings, recipe)
     assert np.array_equal(probabilities, same)
     assert np.array_equal(one.losses, other.losses)
-    for metric in METRICS:
-        np.testing.assert_allclose(of_members[metric], scores[metric], rtol=1e-12)
+    assert np.array_equal(of_members.counts, tally.counts)
+    np.testing.assert_allclose(of_members.losses, tally.losses, rtol=1e-12)
 
 
 def test_scores_are_those_of_keras_and_of_their_definitions(iris, shipped, ten):
     recipe = shipped.model_copy(update={"epochs": 30})
     ones = members_of(iris, ten, recipe)
     network = train_members(iris, ones, recipe, ignore)
-    scores = cross_validation.score(network, iris, ones)
+    scores = cross_validation.tally(network, iris, ones).scores()
     stock = build_network(4, 3, recipe)
     compile_network(stock, recipe)
     for place, member in enumerate(ones[:3]):
@@ -327,14 +327,34 @@ def test_a_row_gets_the_mean_of_the_members_that_did_not_train_it(iris, shipped,
     assert found.predicted[0, first.test].tolist() == mean.argmax(axis=1).tolist()
     assert found.losses[0, first.test] == pytest.approx(-np.log(mean[labels > 0]), abs=1e-5)
     losses = -np.log(probabilities[labels > 0]).mean(axis=0)
-    assert of_members["loss"][0] == pytest.approx(losses, abs=1e-5)
+    assert of_members.scores()["loss"][0] == pytest.approx(losses, abs=1e-5)
     folds = crossval.folds_of(found, of_members, 10)
     assert folds.loss_of_one[0] == pytest.approx(losses.mean(), abs=1e-5)
     assert folds.loss_of_one_std[0] == pytest.approx(losses.std(ddof=1), abs=1e-5)
     answers = Answers(found, kept, [*iris.kinds.classes])
     summary = crossval.summary(answers, of_members, {})["beside"]["one_network"]["loss"]
-    assert summary["mean"] == pytest.approx(folds.loss_of_one.mean())
+    assert summary["mean"] == pytest.approx(folds.loss_of_one.mean()), "folds of as many rows"
     assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
+
+
+def test_one_network_alone_is_worth_what_a_recipe_of_one_is():
+    """On all rows, whatever the sizes of folds, and of classes that are not in each of them."""
+    rng, of_rows = np.random.default_rng(0), np.repeat(np.arange(8, dtype=np.int32), [40] + [4] * 7)
+    features = rng.normal(size=(68, 3)).astype(np.float32)
+    labels = np.eye(3, dtype=np.uint8)[(features[:, 0] > 0) + 1 * (of_rows == 3)]
+    data = Dataset(features, labels, groups=Groups(of_rows))
+    settings = Crossval(folds=4, repeats=1, probabilities=True, seed=1)
+    recipe = load_params(ROOT / "params.yaml").train.model_copy(update={"epochs": 5, "members": 2})
+    _, _, of_members = crossval.cross_validate(data, settings, recipe)
+    parts = [Tally(of_members.counts[..., [at]], of_members.losses[:, [at]]) for at in range(2)]
+    first, second = (part.total().scores() for part in parts)
+    one = recipe.model_copy(update={"members": 1})
+    found, _, _ = crossval.cross_validate(data, settings, one)
+    of_one = crossval.one_network(of_members)
+    for metric in METRICS:
+        assert first[metric] == pytest.approx(found.scores(metric).mean(), abs=1e-6)
+        both = (first[metric] + second[metric]) / 2
+        assert of_one[metric]["mean"] == pytest.approx(both)
 
 
 def test_the_files_of_a_run_fit_each_other(reproduced):

@@ -21,7 +21,7 @@ from classifier.rows.dataset import Dataset
 from classifier.rows.groups import NEVER
 from classifier.scoring.folds import fold_of_rows, member_at, models_of_rows, rows_of_model
 from classifier.scoring.out_of_fold import OutOfFold
-from classifier.scoring.scores import METRICS, Scores, macro_f1
+from classifier.scoring.scores import Scores, Tally
 
 MEMORY = 512 * 2**20  # bytes for the members that are trained side by side
 MOST_CELLS = 250_000_000  # repeats x rows x classes, of which each takes 4 bytes
@@ -29,12 +29,12 @@ MOST_CELLS = 250_000_000  # repeats x rows x classes, of which each takes 4 byte
 
 def cross_validate(
     data: Dataset, settings: Crossval, recipe: Train, after_epoch: Callable[[Epoch], object]
-) -> tuple[OutOfFold, npt.NDArray[np.float32], dict[str, Scores]]:
-    """Return what each row got in each repeat, the probabilities, and the scores of all members.
+) -> tuple[OutOfFold, npt.NDArray[np.float32], Tally]:
+    """Return what each row got in each repeat, the probabilities, and the tally of all members.
 
-    Probabilities are (repeats, rows, classes), the means of those of a model's members. Accuracy,
-    loss and macro F1 of members on the rows of their fold are (models, members). As many are
-    trained side by side as fit in MEMORY; which ones makes no difference.
+    Probabilities are (repeats, rows, classes), the means of those of a model's members. The tally
+    is (models, members), each on the rows of its fold. As many are trained side by side as fit in
+    MEMORY; which ones makes no difference.
 
     Raises:
         UserError: a network does not fit in memory, or its loss is not finite any more.
@@ -46,19 +46,19 @@ def cross_validate(
         for folds in (fold_of_rows(data, settings, at + 1) for at in range(settings.repeats))
         for fold in range(settings.folds)
     ]
-    of_members = {metric: np.empty(len(sizes) * count) for metric in METRICS}
+    counts = np.empty((3, data.labels.shape[1], len(sizes) * count), np.intp)
+    losses = np.empty(len(sizes) * count)
     logs = np.full((*models.shape, data.labels.shape[1]), -np.inf, np.float32)
     limit = max(1, MEMORY // bytes_per_member(data, max(sizes), recipe))
     for numbers in side_by_side(np.repeat(sizes, count), recipe.batch_size, limit):
         members = members_at(numbers, data, settings, recipe)
         network = train_members(data, members, recipe, after_epoch)
         repeats = numbers // count // settings.folds
-        found = score(network, data, members, adder(logs, repeats, members))
-        require_finite(found["loss"])
-        for metric, values in found.items():
-            of_members[metric][numbers] = values
+        found = tally(network, data, members, adder(logs, repeats, members))
+        require_finite(found.losses)
+        counts[..., numbers], losses[numbers] = found.counts, found.losses
     logs -= np.float32(np.log(count))
-    each = {metric: values.reshape(-1, count) for metric, values in of_members.items()}
+    each = Tally(counts.reshape(*counts.shape[:2], -1, count), losses.reshape(-1, count))
     answers = out_of_fold(data, logs, models)
     return answers, np.exp(logs, out=logs)[:, answers.numbers], each
 
@@ -99,7 +99,7 @@ def out_of_fold(
 def adder(
     logs: npt.NDArray[np.float32], repeats: npt.NDArray[np.intp], members: Sequence[Member]
 ) -> Callable[[int, Scores], None]:
-    """Return what adds the probabilities of members to those of their models, for `score` to call.
+    """Return what adds the probabilities of members to those of their models, for `tally` to call.
 
     logs: (repeats, rows, classes), their logarithms, of which each row of a member is added to.
     """
@@ -115,13 +115,13 @@ def adder(
     return add
 
 
-def score(
+def tally(
     network: Members,
     data: Dataset,
     members: Sequence[Member],
     also: Callable[[int, Scores], object] | None = None,
-) -> dict[str, Scores]:
-    """Return accuracy, loss and macro F1 of members on their test rows, (members,) each.
+) -> Tally:
+    """Return what the members come to on their test rows, (members,).
 
     also: is given the logits of some rows, (rows, classes, members), and the place of the first.
     """
@@ -134,12 +134,7 @@ def score(
         if also:
             also(at, logits)
         at += len(logits)
-    hits, actual, predicted = counts
-    return {
-        "accuracy": hits.sum(axis=0) / actual.sum(axis=0),
-        "loss": losses / actual.sum(axis=0),
-        "macro_f1": macro_f1(hits, actual, predicted),
-    }
+    return Tally(counts, losses)
 
 
 def members_at(

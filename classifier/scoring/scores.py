@@ -1,6 +1,7 @@
 """Scores of a classifier from how many rows of each class it got right."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -82,3 +83,28 @@ def macro_f1(hits: Counts, actual: Counts, predicted: Counts) -> Scores:
     """Return the mean F1 over the classes, axis 0, that occur as actual or as predicted ones."""
     occurs = actual + predicted > 0
     return np.asarray(f1_scores(hits, actual, predicted).sum(axis=0) / occurs.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What networks came to on some rows; of many, each array has more axes.
+
+    counts: (3, classes), rows of each class that were predicted to be, that are, and that were
+    predicted; losses: the sums of cross-entropy.
+    """
+
+    counts: Counts
+    losses: Scores
+
+    def scores(self) -> dict[str, Scores]:
+        """Return accuracy, loss and macro F1."""
+        hits, actual, predicted = self.counts
+        return {
+            "accuracy": hits.sum(axis=0) / actual.sum(axis=0),
+            "loss": self.losses / actual.sum(axis=0),
+            "macro_f1": macro_f1(hits, actual, predicted),
+        }
+
+    def total(self) -> "Tally":
+        """Return that of all rows, for networks along the first of the other axes."""
+        return Tally(self.counts.sum(axis=2), self.losses.sum(axis=0))

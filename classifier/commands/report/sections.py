@@ -70,7 +70,7 @@ AHEAD, NOT_AHEAD = (
 )
 BESIDE = {
     "shipped": ("The model that ships", "may score in this range"),
-    "one_network": ("One network alone", "± {std_by_start:.3f} between starts"),
+    "one_network": ("One network alone", "± {std_by_start:.3f} between starts on a fold"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
 }
