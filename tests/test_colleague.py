@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from classifier.base.dvc_lock import read_lock
+from classifier.commands.report.results import commit, load_run
 from classifier.commands.revisions import lines_on_changes
 from tests.conftest import Clone
 from tests.sharing import FEATURES, KERAS, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
@@ -318,6 +320,49 @@ def test_stages_of_another_dvc_yaml_are_none_of_the_project(shared):
         assert lines_on_changes(None, read_lock()) == []
 
 
+def test_stages_of_ones_own_may_work_in_a_folder_and_keep_folders_in_git(shared):
+    """Their paths in dvc.lock are as seen from there."""
+    mine = """stages:
+  mine:
+    wdir: own
+    cmd: mkdir -p ../metrics/parts && cp in ../metrics/parts/one && cp in out
+    deps: [in, OUTSIDE]
+    outs: [out, ../metrics/parts: {cache: false}]
+  yours: {wdir: data, cmd: echo yours > out, outs: [out]}
+"""
+    outside = shared.clone.path.parent / "outside"
+    outside.write_text("of this machine")
+    (shared.clone.path / "own").mkdir()
+    (shared.clone.path / "own/in").write_text("anything")
+    shared.clone.edit("dvc.yaml", "stages:\n", mine.replace("OUTSIDE", str(outside)))
+    shared.clone.dvc("repro", "mine", "yours")
+    assert committed(shared).run("push") == (0, PUSHED)
+    with shared.clone.entered():
+        assert commit().endswith(": The results")
+        lock = read_lock()
+        assert {"own/out", "data/out", "metrics/parts"} < {*lock.outs()}
+        lock.require_one_run("dvc.lock")
+        outside.write_text("edited")
+        [line] = lines_on_changes(None, lock)
+        assert line.endswith("outside has changed since; run `dvc repro`")
+    code, shown = shared.run("push")
+    assert code == 1
+    assert ": the commit has another version" in shown
+
+
+def test_what_dvc_lock_keeps_of_a_stage_that_is_gone_does_not_count(shared):
+    mine = "stages:\n  mine: {cmd: cp models/classifier.onnx o, deps: [models/classifier.onnx]}\n"
+    shared.clone.edit("dvc.yaml", "stages:\n", mine)
+    shared.clone.dvc("repro", "mine")
+    shared.clone.edit("dvc.yaml", mine, "stages:\n")
+    lock = yaml.safe_load(shared.clone.read("dvc.lock"))
+    lock["stages"]["mine"]["deps"][0]["md5"] = "0" * 32
+    (shared.clone.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    with shared.clone.entered():
+        read_lock().require_one_run("dvc.lock")
+        assert lines_on_changes(None, read_lock()) == []
+
+
 def test_params_in_a_file_of_ones_own_belong_to_the_run_too(shared):
     (shared.clone.path / "own.yaml").write_text("cut: 1\n")
     mine = "stages:\n  mine: {cmd: cp own.yaml o, params: [own.yaml: [cut]], outs: [o]}\n"
@@ -334,6 +379,30 @@ def test_params_in_a_file_of_ones_own_belong_to_the_run_too(shared):
         ]
     code, shown = committed(shared).run("push")
     assert (code, shown.partition(":")[0]) == (1, "cut of own.yaml")
+
+
+def test_a_stage_of_ones_own_may_read_the_bounds_of_check(shared):
+    mine = "stages:\n  mine: {cmd: touch o, params: [check], outs: [o]}\n"
+    shared.clone.edit("dvc.yaml", "stages:\n", mine)
+    shared.clone.dvc("repro", "mine")
+    with shared.clone.entered():
+        assert "check" not in {key.split(".")[0] for key in load_run().params}
+        assert lines_on_changes(None, read_lock()) == []
+    shared.clone.edit("params.yaml", "check: {}", "check: {crossval.accuracy.mean: 0.5}")
+    with shared.clone.entered():
+        assert lines_on_changes(None, read_lock()) == ["check has changed since; run `dvc repro`"]
+
+
+def test_a_commit_of_before_a_param_was_new_is_compared_by_what_it_has(shared):
+    params = shared.clone.read("params.yaml")
+    (shared.clone.path / "params.yaml").write_text(
+        "".join(line for line in params.splitlines(True) if not line.startswith("  unknown:"))
+    )
+    shared.clone.git("commit", "--quiet", "--all", "--message", "As of old")
+    with shared.clone.entered():
+        assert lines_on_changes("HEAD", read_lock()) == [
+            "HEAD: its results were made with another prepare.unknown"
+        ]
 
 
 def test_a_param_that_a_stage_reads_since_its_run_has_changed(shared):

@@ -85,6 +85,31 @@ def test_a_branch_without_a_commit_has_no_head(compared, tmp_path):
     assert (done.returncode, done.stderr) == (1, "error: HEAD: there is no commit yet\n")
 
 
+def test_an_experiment_is_meant_where_the_branches_of_remotes_differ(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    head = clone.git("rev-parse", "HEAD").strip()
+    own = f"refs/exps/{head[:2]}/{head[2:]}/topic"
+    clone.git("update-ref", own, "HEAD")
+    for remote in ("one", "two"):
+        clone.git("remote", "add", remote, "nowhere")
+        made = clone.git("commit-tree", "-m", remote, "HEAD^{tree}").strip()
+        clone.git("update-ref", f"refs/remotes/{remote}/topic", made)
+    told = compare(clone, "topic").stderr.splitlines()
+    assert told == [
+        f"topic: means {own}; refs/remotes/{remote}/topic has the same name"
+        for remote in ("one", "two")
+    ]
+
+
+def test_what_is_below_a_name_has_another_name(compared, tmp_path):
+    clone = compared.copy(tmp_path / "clone")
+    head = clone.git("rev-parse", "HEAD").strip()
+    clone.git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/try", "HEAD")
+    for branch in ("try/a", "try/b"):
+        clone.git("branch", branch, "HEAD~1")
+    assert compare(clone, "try").stderr == ""
+
+
 def test_a_branch_is_meant_rather_than_an_experiment_and_that_is_told(compared, tmp_path):
     clone = compared.copy(tmp_path / "clone")
     head = clone.git("rev-parse", "HEAD").strip()
@@ -109,10 +134,13 @@ def test_a_branch_that_a_remote_has_too_is_not_told(compared, tmp_path):
         assert compare(clone, name).stderr == ""
 
 
-def test_what_a_partial_clone_lacks_is_fetched(compared, tmp_path):
+@pytest.mark.parametrize("lacking", ["blob:none", "tree:0"])
+def test_what_a_partial_clone_lacks_is_fetched(compared, tmp_path, lacking):
     whole = compared.copy(tmp_path / "whole")
     whole.git("config", "uploadpack.allowFilter", "true")
-    whole.git("clone", "--quiet", "--filter=blob:none", whole.path.as_uri(), str(tmp_path / "part"))
+    whole.git(
+        "clone", "--quiet", f"--filter={lacking}", whole.path.as_uri(), str(tmp_path / "part")
+    )
     partial = Clone(tmp_path / "part")
     shutil.copytree(whole.path / ".dvc/cache", partial.path / ".dvc/cache")
     assert as_json(partial, "HEAD~1", "HEAD") == as_json(whole, "HEAD~1", "HEAD")

@@ -54,7 +54,7 @@ def test_nothing_is_found_in_a_good_table(found, table):
 
 def test_a_constant_column(found, table):
     (line,) = found(table.assign(same=7, word="p"))
-    assert line.startswith("note: the same value in every row: same, word; prepare.exclude")
+    assert line.startswith("note: the same value in every training row: same, word; prepare.ex")
 
 
 def test_ranges_that_differ_a_thousandfold_without_scale(found, table):

@@ -280,6 +280,16 @@ def test_a_compressed_table_that_is_cut_off_is_one_line(copied):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("content", ["prepare: [", "prepare: {}\n"])
+def test_params_that_are_damaged_are_told_for_a_folder_of_parts_too(copied, content):
+    (copied.path / "data/source/parts").mkdir()
+    (copied.path / "data/source/parts/1.csv").write_text("x,y\n" + "1,a\n2,b\n" * 9)
+    (copied.path / "params.yaml").write_text(content)
+    done = copied.classifier("init", "data/source/parts", "--force", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: params.yaml: ")
+
+
 def test_settings_that_are_not_committed_are_kept(copied):
     copied.edit("params.yaml", "epochs: 150", "epochs: 151")
     before = copied.read("params.yaml")

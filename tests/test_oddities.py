@@ -114,6 +114,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "rows that have a label only": (
         "x,c,y\n1,p,a\n,,b\n2,q,b\n", NAMED | {"missing": "impute"},
         ["1 row with no value in any feature"]),
+    "rows that have a label and a group only": (
+        "g,x,c,y\n1,1,p,a\n1,,,b\n2,2,q,b\n", NAMED | {"missing": "impute", "group": "g"},
+        ["1 row with no value in any feature"]),
     "classes that differ by case": (
         "x,y\n1,yes\n3,no\n4,Yes\n", NAMED, ["column y: 'yes' and 'Yes' count as two values"]),
     "classes that are one number": (

@@ -278,6 +278,14 @@ def attested(clone: Clone) -> Clone:
     return clone
 
 
+def test_a_pipeline_of_a_folder_of_ones_own_is_none_of_the_project(clone):
+    (clone.path / "own").mkdir()
+    (clone.path / "own/dvc.yaml").write_text("stages: {mine: {cmd: date > o, outs: [o]}}\n")
+    clone.dvc("repro", "own/dvc.yaml")
+    clone.commit("A pipeline of my own")
+    assert rebuild(clone)[0] == 0
+
+
 def test_what_a_partial_clone_lacks_is_fetched(clone):
     clone.git("config", "uploadpack.allowFilter", "true")
     clone.git("commit", "--quiet", "--allow-empty", "--message", "Nothing new")

@@ -115,6 +115,15 @@ def test_the_first_line_says_if_the_metrics_of_the_commit_are_of_another_run(mon
     )
 
 
+def test_metrics_that_the_lock_of_the_commit_does_not_name_are_of_another_run(copied, monkeypatch):
+    monkeypatch.chdir(copied.path)
+    assert head().not_reproduced("crossval.accuracy.mean") == []
+    copied.edit("metrics/crossval.json", '"models": 100', '"models": 99')
+    copied.commit("Another cross-validation")
+    assert head().not_reproduced("crossval.accuracy.mean") == ["run"]
+    assert head().not_reproduced("evaluation.train.loss") == []
+
+
 def test_the_best_in_the_progress_names_its_metric(monkeypatch):
     results = Results(BASELINE, "crossval.loss.mean", "minimize")
     monkeypatch.setattr("sys.stderr", io.StringIO())

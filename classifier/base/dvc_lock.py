@@ -1,16 +1,17 @@
 """What dvc.lock says of the last run: what each stage read, what it wrote, with which params."""
 
+import posixpath
 import re
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
 from classifier.base.files import md5_of, parse_yaml
-from classifier.base.paths import LOCK, PARAMS, RAW, TEST_SETS
+from classifier.base.paths import LOCK, PARAMS, PIPELINE, RAW, TEST_SETS
 
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
@@ -38,19 +39,45 @@ class Stage(BaseModel):
     outs: list[Entry] = []
     params: dict[str, dict[str, Any]] = {}
 
-    @field_validator("outs")
-    @classmethod
-    def _outs_are_inside(cls, outs: list[Entry]) -> list[Entry]:
-        for out in outs:
-            if PurePosixPath(out.path).is_absolute() or ".." in PurePosixPath(out.path).parts:
-                raise ValueError(f"{out.path} is not in the project")
-        return outs
+    def run_in(self, folder: str) -> "Stage":
+        """Return the stage with its paths as seen from where the folder is."""
+
+        def seen(path: str) -> str:
+            return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
+
+        def entries(known: list[Entry]) -> list[Entry]:
+            return [entry.model_copy(update={"path": seen(entry.path)}) for entry in known]
+
+        params = {seen(path): values for path, values in self.params.items()}
+        return Stage(cmd=self.cmd, deps=entries(self.deps), outs=entries(self.outs), params=params)
 
 
 class Lock(BaseModel):
     """A dvc.lock."""
 
     stages: dict[str, Stage]
+
+    def of_pipeline(self, pipeline: Any) -> "Lock":
+        """Return what it says of the stages that are in a dvc.yaml, by paths from its folder."""
+        definitions = pipeline.get("stages") if isinstance(pipeline, dict) else None
+        if not isinstance(definitions, dict):
+            return self  # of which DVC says what is wrong
+        named = {name: definitions.get(name.partition("@")[0]) for name in self.stages}
+        folders = {
+            name: found.get("wdir", ".") for name, found in named.items() if isinstance(found, dict)
+        }
+        return Lock(stages={
+            name: self.stages[name] if folder == "." else self.stages[name].run_in(str(folder))
+            for name, folder in folders.items()
+        })  # fmt: skip
+
+    def require_outs_inside(self, name: str) -> None:
+        """Raise `UserError`, which names the lock, if an output is not in the project."""
+        for stage, recorded in self.stages.items():
+            for out in map(PurePosixPath, [entry.path for entry in recorded.outs]):
+                if out.is_absolute() or ".." in out.parts:
+                    place = f"stages.{stage}.outs"
+                    raise UserError(f"{name}: is damaged: {place}: {out} is not in the project")
 
     def outs(self) -> dict[str, Entry]:
         """Return every artifact by its path, as in dvc.yaml."""
@@ -168,24 +195,36 @@ def read_lock(path: Path = LOCK) -> Lock:
             "then run `dvc repro`"
         )
     try:
-        return parse_lock(content, str(path))
+        pipeline = path.parent / PIPELINE
+        definitions = pipeline.read_bytes() if pipeline.is_file() else None
+        return parse_lock(content, str(path), definitions)
     except UserError as error:
         raise UserError(f"{error}; `git checkout {path}` brings back what was committed") from error
 
 
 @lru_cache(maxsize=4)  # a command asks several times of one lock, or of two
-def parse_lock(text: str | bytes, name: str) -> Lock:
-    """Return the lock that a text is; raise `UserError`, which names it, if it is not one."""
+def parse_lock(text: str | bytes, name: str, pipeline: bytes | None = None) -> Lock:
+    """Return the lock that a text is.
+
+    pipeline: the dvc.yaml that it belongs to. DVC keeps what it says of stages that are not there
+    any more, and paths as seen from the folder that a stage works in.
+
+    Raises:
+        UserError: it is not a lock, or the other is not a dvc.yaml.
+    """
     if text[-1:] not in ("\n", b"\n"):
         raise UserError(f"{name}: is damaged: it is cut off")
     try:
-        return Lock.model_validate(parse_yaml(text, name))
+        lock = Lock.model_validate(parse_yaml(text, name))
     except ValidationError as error:
         first = error.errors()[0]
         found = "" if isinstance(first["input"], dict | list) else f"{quoted(first['input'])}: "
-        why = first["msg"].removeprefix("Value error, ")
         place = ".".join(map(str, first["loc"]))
-        raise UserError(f"{name}: is damaged: {place}: {found}{why}") from error
+        raise UserError(f"{name}: is damaged: {place}: {found}{first['msg']}") from error
+    if pipeline is not None:
+        lock = lock.of_pipeline(parse_yaml(pipeline, PIPELINE))
+    lock.require_outs_inside(name)
+    return lock
 
 
 def require_read(stage: str, folder: Path, lock: Path = LOCK) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from classifier.base.errors import UserError
 from classifier.base.files import md5_of_bytes, rounded
-from classifier.base.paths import LOCK, OUT_OF_FOLD
+from classifier.base.paths import LOCK, OUT_OF_FOLD, PIPELINE
 from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS, largest_difference
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from classifier.scoring.out_of_fold import OutOfFold
 
 WORKSPACE = "workspace"
+READ_OF_SIDE = (OUT_OF_FOLD, LOCK, PIPELINE)
 LEADING_TO_CROSSVAL = ("fetch", "prepare", "crossval")
 
 
@@ -129,7 +130,7 @@ def read_side(name: str) -> Side:
     from classifier.commands.revisions import files_at, warn_of_namesakes
 
     warn_of_namesakes(name, "the files as they are now" if name == WORKSPACE else None)
-    return side_of(name, files_at(None if name == WORKSPACE else name, OUT_OF_FOLD, LOCK))
+    return side_of(name, files_at(None if name == WORKSPACE else name, *READ_OF_SIDE))
 
 
 def side_of(name: str, files: dict[Path, bytes]) -> Side:
@@ -143,7 +144,7 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
 
     if LOCK not in files:
         raise UserError(f"{name}: has no {LOCK}; `dvc repro` writes it")
-    lock = parse_lock(files[LOCK], f"{name}: {LOCK}")
+    lock = parse_lock(files[LOCK], f"{name}: {LOCK}", files.get(PIPELINE))
     folds = lock.params("crossval").get("crossval.folds")
     if folds is None:
         raise UserError(f"{name}: {LOCK} has no crossval: it or its run was cut off")

@@ -27,11 +27,18 @@ def bytes_of_git(*arguments: str, environment: Mapping[str, str] | None = None) 
 def fetch_objects(commit: str) -> None:
     """Have a partial clone get the files of a commit: only git itself fetches them as it reads."""
     settings = git("config", "--list", "--name-only").splitlines()
+    quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
     for setting in filter(PROMISOR.fullmatch, settings):
-        found = git("rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}").splitlines()
-        if missing := [line[1:] for line in found if line.startswith("?")]:
-            quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
+        before: list[str] = []
+        while (missing := missing_objects(commit)) not in ([], before):  # folders, then their files
             git("fetch", *quiet, PROMISOR.sub(r"\1", setting), *missing)
+            before = missing
+
+
+def missing_objects(commit: str) -> list[str]:
+    """Return what a partial clone lacks of the files of a commit, as far as it can know."""
+    found = git("rev-list", "--objects", "--no-walk", "--missing=print", commit).splitlines()
+    return [line[1:] for line in found if line.startswith("?")]
 
 
 def of_no_repository() -> dict[str, str]:

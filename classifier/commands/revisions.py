@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -14,16 +15,17 @@ from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
-from dvc.scm import Git
+from dvc.scm import Git, resolve_rev
 from dvc.stage import PipelineStage
 from dvc_data.hashfile.build import build
 from pygit2 import GitError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
-from classifier.base.dvc_lock import Lock
+from classifier.base.dvc_lock import Lock, parse_lock
 from classifier.base.errors import UserError, listed
 from classifier.base.files import list_of, md5_of_bytes
-from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS, PIPELINE
+from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS, PIPELINE
+from classifier.base.stage_inputs import all_params
 from classifier.commands.git import bytes_of_git, fetch_objects, git
 from classifier.params import written_params
 from classifier.scoring.scores import numbers_in
@@ -33,6 +35,12 @@ def params_of(commit: str) -> dict[str, Any]:
     """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
     text = git("show", f"{commit}:./{PARAMS}")
     return written_params(text, f"{PARAMS} of the commit {commit[:7]}")
+
+
+def lock_of(commit: str) -> Lock:
+    """Return the dvc.lock of a commit."""
+    lock, pipeline = (bytes_of_git("show", f"{commit}:./{path}") for path in (LOCK, PIPELINE))
+    return parse_lock(lock, f"{LOCK} of {commit[:7]}", pipeline)
 
 
 def metrics_of(revision: str) -> dict[str, float]:
@@ -56,36 +64,48 @@ def _json_of(revision: str, path: str) -> Any:
 def warn_of_namesakes(name: str, meaning: str | None = None) -> None:
     """Say on standard error what has the same name as the revision that is meant.
 
-    meaning: what that is; by default the first that DVC finds, see `refs_named`.
+    meaning: what that is; by default the ref whose commit DVC takes.
 
     Raises:
-        UserError: the name is empty, which stands for no revision.
+        UserError: the name is empty, which stands for no revision, or stands for none.
     """
     if not name:
         raise UserError("an empty name is not a revision")
     refs = refs_named(name)
-    meant = [meaning] if meaning else refs[:1]
-    for other in [ref for ref in refs if ref not in meant]:
-        print(f"{name}: means {meant[0]}; {other} has the same name", file=sys.stderr)
+    if meaning is None and len(refs) > 1:
+        with repo_at(name) as repo:
+            meaning = next(ref for ref, commit in refs.items() if commit == repo.fs.rev)
+    for other in [ref for ref in refs if meaning and ref != meaning]:
+        print(f"{name}: means {meaning}; {other} has the same name", file=sys.stderr)
 
 
-def refs_named(name: str) -> list[str]:
-    """Return tags and branches, or branches of remotes, then experiments, HEAD's own first.
+def refs_named(name: str) -> dict[str, str]:
+    """Return the commits of tags and branches, or branches of remotes, then of experiments.
 
-    That a remote has a branch of the same name is how git works, and no second meaning.
+    That a remote has a branch of the same name is how git works, and no second meaning. HEAD's own
+    experiment comes before others.
     """
     try:
         head = git("rev-parse", "--verify", "HEAD").strip()
     except UserError as error:
         raise UserError(f"{name}: there is no commit yet") from error
     if name == "HEAD":
-        return []
+        return {}
     own = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
     tags, branches, remote, experiments = (
-        git("for-each-ref", "--format=%(refname)", f"refs/{kind}/{name}").split()
-        for kind in ("tags", "heads", "remotes/*", "exps/*/*")
+        refs_below(folder, name) for folder in ("tags", "heads", "remotes/*", "exps/*/*")
     )
-    return (tags + branches or remote) + sorted(experiments, key=lambda ref: ref != own)
+    first = sorted(experiments, key=lambda ref: ref != own)
+    return (tags | branches or remote) | {ref: experiments[ref] for ref in first}
+
+
+def refs_below(folder: str, name: str) -> dict[str, str]:
+    """Return the commits of refs of this very name; git also lists what is below it."""
+    pattern = f"refs/{folder}/{name}"
+    wanted = "--format=%(refname) %(objectname) %(*objectname)"  # of a tag, and what it is of
+    refs = map(str.split, git("for-each-ref", wanted, pattern).splitlines())
+    is_it = re.compile(f"refs/{folder.replace('*', '[^/]+')}/{re.escape(name)}").fullmatch
+    return {ref: commits[-1] for ref, *commits in refs if is_it(ref)}
 
 
 def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
@@ -101,34 +121,39 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
 
     revision: None stands for the files as they are; stages: by default all.
     """
-    name = f"{PARAMS} of {revision}" if revision else str(PARAMS)
     made, wanted = lock.outs().keys(), stages or tuple(lock.stages)
     with repo_at(revision) as repo:
         # Before DVC reads them, which says less of what is wrong.
-        params = written_params(repo.dvcfs.read_bytes(str(PARAMS)), name)
+        text = repo.dvcfs.read_bytes(str(PARAMS))
+        params = all_params(text) if revision else written_params(text, str(PARAMS))
         defined = [stage for stage in pipeline_of(repo) if stage.name in wanted]
         commands = {stage.name: stage.cmd for stage in defined}
         deps = [dep for stage in defined for dep in stage.deps]
-        others = (name for dep in deps for name in other_changed_params(dep))
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
         sources = (
             path for path in files if not any(Path(path).is_relative_to(out) for out in made)
         )
-        changed = [*lock.changed_params(params, *stages), *dict.fromkeys(others)]
-        changed += lock.changed_commands(commands)
+        changed = lock.changed_params(params, *stages)
+        others = [name for dep in deps for name in other_changed_params(dep, changed)]
+        changed += [*dict.fromkeys(others), *lock.changed_commands(commands)]
         return changed + [path for path in sources if has_changed(repo, files[path], revision)]
 
 
-def other_changed_params(dep: Output) -> Iterator[str]:
-    """Yield the changed params that the lock does not name: of other files, and new ones."""
+def other_changed_params(dep: Output, named: Sequence[str]) -> Iterator[str]:
+    """Yield the changed params that a lock does not name: those of other files, and new ones."""
     if not isinstance(dep, ParamsDependency):
         return
     for path, found in dep.status().items():
-        changes = found if isinstance(found, dict) else {}
+        changes = [*found] if isinstance(found, dict) else []
         if path != str(PARAMS):
-            yield f"{listed([*changes])} of {path}" if changes else path
+            yield f"{listed(changes)} of {path}" if changes else path
         else:
-            yield from (key for key, change in changes.items() if change == "new")
+            yield from (key for key in changes if not any(is_of(name, key) for name in named))
+
+
+def is_of(name: str, key: str) -> bool:
+    """Whether a param, `section.key`, is another, or of that section."""
+    return name == key or name.startswith(f"{key}.")
 
 
 def pipeline_of(repo: Repo) -> list[PipelineStage]:
@@ -140,7 +165,7 @@ def pipeline_of(repo: Repo) -> list[PipelineStage]:
 def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     """Return whether a file or a folder is not as a stage has read it."""
     has_status = bool(dep.status())
-    if revision is None or not has_status:
+    if revision is None or not has_status or not dep.is_in_repo:
         return has_status
     if not dep.exists:
         return bool(kept_by_dvc(repo, str(dep)) != dep.hash_info.value)
@@ -227,8 +252,8 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
             remotes = {"remote": Config.from_cwd().get("remote", {})}
             repo = stack.enter_context(Repo(scm=GitOfWholeBlobs(), config=remotes))
             if revision is not None:
+                fetch_objects(resolve_rev(repo.scm, revision))
                 stack.enter_context(repo.switch(revision))
-                fetch_objects(repo.fs.rev)
         except DvcException as error:
             raise UserError(str(error)) from error
         except GitError as error:  # an object is damaged, or the repository is somebody else's

@@ -48,7 +48,7 @@ def of_columns(schema: Schema, train: Dataset, is_scaled: bool) -> Iterator[Find
         if is_constant(feature) and not np.isnan(train.features[:, place]).any()
     ]
     if constant:
-        seen = f"the same value in every row: {listed(constant)}"
+        seen = f"the same value in every training row: {listed(constant)}"
         yield Finding("note", "table", seen, "prepare.exclude can leave such columns out")
     spans = {one.name: one.highest - one.lowest for one in schema.numbers if not is_constant(one)}
     if spans and not is_scaled:

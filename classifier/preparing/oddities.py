@@ -208,7 +208,8 @@ def odd_values(rows: StoredRows) -> Iterator[Oddity]:
 
 def odd_rows(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield how many rows are kept that have no value in any feature, if there are any."""
-    empty, are_filled = 0, columns.table.required == [columns.label]
+    required = columns.table.required
+    empty, are_filled = 0, columns.label in required and not {*columns.features} & {*required}
     for block in rows.blocks() if are_filled else ():
         features = rows.features[block]
         has_number = ~np.isnan(features.numbers).all(axis=1)

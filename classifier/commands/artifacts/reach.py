@@ -46,7 +46,7 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
     """Yield a line for what dvc.lock was made from and the commit does not have."""
     lock = read_lock()
     source = str(lock.params("fetch").get("fetch.source", ""))
-    kept = [str(out) for out in kept_by_git(repo) if not out.status()]
+    kept = versions(str(out) for out in kept_by_git(repo) if not out.status())
     files = [str(LOCK), *tables_and_code(repo, lock, source), *kept]
     files += linked([source, *files])
     tracked = {path: out for out in repo.index.outs for path in files if is_in(path, out)}
@@ -96,7 +96,7 @@ def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     """Return the files that the stages have read, apart from what other stages have written."""
     written = lock.outs()
     deps = (dep for stage in pipeline_of(repo) for dep in stage.deps)
-    read = {relative(dep.fs_path, dep) for dep in deps if not dep.status()}
+    read = {relative(dep.fs_path, dep) for dep in deps if dep.is_in_repo and not dep.status()}
     # Of the tables there, one was read; and there are params that no stage reads.
     read -= {str(SOURCES), str(PARAMS)}
     paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))

@@ -69,12 +69,12 @@ def copy_table(table: str, target: Path) -> "Layout":
     from classifier.fetching.parts import find_parts, join
     from classifier.params import load_params
 
+    settings = load_params().fetch.model_copy(update={"source": table, "sha256": None})
     if Path(table).is_dir():
         parts = find_parts(Path(table))
         layout = layout_of_parts(parts, target)
         join(parts, layout, target)
         return layout
-    settings = load_params().fetch.model_copy(update={"source": table, "sha256": None})
     download(settings, target)
     was_parquet = become_csv(target, PLAIN, f"fetch.source: {without_secrets(table)}")
     return PLAIN if was_parquet else layout_of(target)

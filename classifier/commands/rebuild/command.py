@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.base.errors import UserError, one_line
-from classifier.base.paths import ENVIRONMENT, LOCK
+from classifier.base.paths import ENVIRONMENT, LOCK, PIPELINE
 from classifier.commands.artifacts.verify import Name, could_not_look
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ def compare(clone: Path, expected: "list[Row]", lock: bytes) -> "list[Row]":
     from classifier.commands.rebuild.clone import opened_clone
     from classifier.commands.rebuild.digests import rebuilt_rows, row_of_lock
 
+    of_commit = parse_lock(lock, f"{LOCK} of the commit", (clone / PIPELINE).read_bytes())
     with opened_clone(clone) as there:
-        rows = rebuilt_rows(there, expected, parse_lock(lock, f"{LOCK} of the commit"))
+        rows = rebuilt_rows(there, expected, of_commit)
         return [*rows, row_of_lock(lock, clone)]
 
 

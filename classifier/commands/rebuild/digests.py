@@ -24,6 +24,7 @@ from classifier.commands.artifacts.integrity import (
     relative,
     workspace_of,
 )
+from classifier.commands.revisions import pipeline_of
 
 
 class Digest(NamedTuple):
@@ -85,7 +86,7 @@ def expected_rows(there: Repo, places: list[Place]) -> list[Row]:
     there: a fresh clone of the commit, whose workspace has what git keeps; places: what may have
     the others, the first that has one is believed.
     """
-    outs = [out for out in there.index.outs if out.stage.cmd]
+    outs = [out for stage in pipeline_of(there) for out in stage.outs]
     files, refused = recorded_files(outs, places)
     for file, _, problem in refused:
         raise UserError(f"{file.path}: {problem}")
@@ -106,7 +107,7 @@ def rebuilt_rows(there: Repo, expected: list[Row], lock: Lock) -> list[Row]:
     """
     root, known = Path(there.root_dir), {row.path for row in expected}
     rows = [row._replace(rebuilt=digest_of_file(root / row.path)) for row in expected]
-    outs = [out for out in there.index.outs if out.stage.cmd]
+    outs = [out for stage in pipeline_of(there) for out in stage.outs]
     for out in outs:
         recorded = lock.outs().get(relative(out.fs_path, out))
         as_recorded = recorded is not None and recorded.md5 == out.hash_info.value

@@ -11,8 +11,9 @@ import pandas as pd
 from classifier.base.dvc_lock import Lock, parse_lock
 from classifier.base.errors import UserError, without_secrets
 from classifier.base.files import md5_of_bytes
-from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, OUT_OF_FOLD, RELIABILITY
+from classifier.base.paths import EVALUATION, FOLDS, HISTORY, LOCK, PIPELINE, RELIABILITY
 from classifier.commands.compare import (
+    READ_OF_SIDE,
     WORKSPACE,
     Change,
     caveats,
@@ -55,11 +56,11 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
     if revision == WORKSPACE:
         raise UserError(f"{revision}: means the files as they are now, which the report is of")
     warn_of_namesakes(revision)
-    files = files_at(revision, LOCK, EVALUATION, OUT_OF_FOLD, *DRAWN)
+    files = files_at(revision, *READ_OF_SIDE, EVALUATION, *DRAWN)
     if LOCK not in files:
         raise UserError(f"{revision}: has no {LOCK}; `dvc repro` writes it")
-    before = parse_lock(files[LOCK], f"{revision}: {LOCK}")
-    for path in (path for path in files if path != LOCK):
+    before = parse_lock(files[LOCK], f"{revision}: {LOCK}", files.get(PIPELINE))
+    for path in (path for path in files if path not in (LOCK, PIPELINE)):
         recorded = before.outs().get(str(path))
         if recorded is None or md5_of_bytes(files[path]) != recorded.md5:
             raise UserError(f"{revision}: {path}: does not match its {LOCK}; run `dvc repro` there")
@@ -92,7 +93,7 @@ def tested(revision: str, files: dict[Path, bytes]) -> tuple[list[Change], str, 
     """Return what `compare` says of the cross-validations, or why it says nothing."""
     try:
         before = side_of(revision, files)
-        after = side_of(WORKSPACE, files_at(None, OUT_OF_FOLD, LOCK))
+        after = side_of(WORKSPACE, files_at(None, *READ_OF_SIDE))
     except UserError as error:
         return [], f"The cross-validations cannot be compared: {error}.", []
     changes = [change_of(metric, before, after) for metric in METRICS]

@@ -29,6 +29,7 @@ from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
+STAGES = (*TO_EVALUATE, "crossval")
 TEXTS = {"actual": str, "predicted": str}
 COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
 WRONG_ROWS = 10
@@ -89,7 +90,7 @@ class Run:
     @cached_property
     def params(self) -> dict[str, Any]:
         """What the stages were run with, as `section.key`."""
-        found = self.lock.params()
+        found = self.lock.params(*STAGES)
         if {key.split(".")[0] for key in found} != {*Params.of_stages()}:
             raise UserError(f"{paths.LOCK}: is damaged; run `dvc repro`")
         return found | {"fetch.source": without_secrets(str(found["fetch.source"]))}

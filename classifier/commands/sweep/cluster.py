@@ -261,12 +261,13 @@ def pull_artifacts(names: Collection[str], refs: str) -> None:
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
+    from dvc_objects.errors import ObjectFormatError
 
     # For a commit DVC takes a relative path from / (https://github.com/treeverse/dvc/issues/10054).
     with Repo(config={"remote": default_remote()}) as repo:
         try:
             repo.fetch(revs=[f"{refs}{name}" for name in names], workspace=False, run_cache=True)
-        except (DvcException, OSError) as error:
+        except (DvcException, ObjectFormatError, OSError) as error:
             raise UserError(f"not all artifacts came: {error}; try again") from error
     require_artifacts({name: f"{refs}{name}" for name in names})
 

@@ -7,14 +7,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from classifier.base.dvc_lock import parse_lock
 from classifier.base.errors import UserError
-from classifier.base.paths import LOCK, PARAMS
+from classifier.base.files import md5_of_bytes
+from classifier.base.paths import CROSSVAL, EVALUATION, PARAMS
 from classifier.base.progress import say
 from classifier.commands.compare import LEADING_TO_CROSSVAL
-from classifier.commands.git import git
+from classifier.commands.git import bytes_of_git, git
 from classifier.commands.predict import LEADING_TO_THE_MODEL
-from classifier.commands.revisions import changed_since, params_of
+from classifier.commands.revisions import changed_since, lock_of, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
 from classifier.params import checked_params
 
@@ -66,8 +66,13 @@ class Baseline:
         return trial
 
     def not_reproduced(self, metric: str) -> list[str]:
-        """Return the params and files that a metric in the commit is not of."""
-        lock = parse_lock(git("show", f"{self.commit}:./{LOCK}"), f"{LOCK} of {self.commit[:7]}")
+        """Return the params and files that a metric in the commit is not of; or "run"."""
+        lock = lock_of(self.commit)
+        file = CROSSVAL if metric.startswith(f"{CROSSVAL.stem}.") else EVALUATION
+        recorded = lock.outs().get(str(file))
+        content = bytes_of_git("show", f"{self.commit}:./{file}")
+        if recorded is None or md5_of_bytes(content) != recorded.md5:
+            return ["run"]
         leading = LEADING_TO_CROSSVAL if metric.startswith("crossval.") else LEADING_TO_THE_MODEL
         return sorted(changed_since(self.commit, lock, *leading))
 
