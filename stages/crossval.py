@@ -194,7 +194,7 @@ def one_network(of_members: Tally) -> dict[str, dict[str, float]]:
     return by_metric(
         lambda metric: {
             "mean": float(of_all[metric].mean()),
-            "std_by_start": float(np.sqrt(of_folds[metric].var(axis=1, ddof=1).mean())),
+            "std_on_fold": float(np.sqrt(of_folds[metric].var(axis=1, ddof=1).mean())),
         }
     )
 

@@ -5,6 +5,7 @@ From the ONNX file, on NumPy: nothing here needs TensorFlow.
 
 import json
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ import classifier.evaluating.blas  # noqa: F401, before NumPy
 # isort: split
 import pandas as pd
 
-from classifier.base.dvc_lock import require_read
+from classifier.base.dvc_lock import read_lock, require_read
 from classifier.base.errors import REPRO_FIRST, require_file
 from classifier.base.files import replaced_folder, rounded, write_json, write_text
 from classifier.base.paths import (
@@ -23,6 +24,7 @@ from classifier.base.paths import (
     FINDINGS,
     HEADLINE,
     HISTORY,
+    LOCK,
     ODDITIES,
     ONNX_MODEL,
     PREDICTIONS,
@@ -49,6 +51,7 @@ def main() -> None:
     schema, recipe = Schema.load(SCHEMA), load_params().train
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
+    say_if_cross_validated_otherwise()
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
     schema = schema.without(network.unseen)
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
@@ -66,11 +69,20 @@ def main() -> None:
         train=evaluation[TRAINING_ROWS.name],
         crossval=json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes()),
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
-        members=recipe.members,
+        recipe=recipe,
         held_out=any(count < evaluation[name]["rows"] for name, count in repeated.items()),
         in_time=in_time,
     )
     conclude(schema, evaluation, results, [*findings, *of_others])
+
+
+def say_if_cross_validated_otherwise() -> None:
+    """Say it where stages were run alone: what is concluded would mix two models."""
+    if LOCK.exists() and not read_lock().crossval_is_of_the_model():
+        print(
+            "evaluate: crossval was run with other rows or settings; run `dvc repro`",
+            file=sys.stderr,
+        )
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from classifier.base.files import write_json
+from classifier.base.files import md5_of, write_json
 from classifier.base.paths import (
     ENVIRONMENT,
     HISTORY,
@@ -36,7 +36,7 @@ def main() -> None:
     save_keras(network, KERAS_MODEL)
     save_onnx(schema, learned, dense_layers(network), ONNX_MODEL)
     # Not in dvc.yaml: another machine that makes the same model has not changed anything.
-    write_json(ENVIRONMENT, environment())
+    write_json(ENVIRONMENT, environment() | {"model": md5_of(KERAS_MODEL)})
 
 
 def environment() -> dict[str, Any]:

@@ -334,7 +334,7 @@ def test_a_row_gets_the_mean_of_the_members_that_did_not_train_it(iris, shipped,
     answers = Answers(found, kept, [*iris.kinds.classes])
     summary = crossval.summary(answers, of_members, {})["beside"]["one_network"]["loss"]
     assert summary["mean"] == pytest.approx(folds.loss_of_one.mean()), "folds of as many rows"
-    assert summary["std_by_start"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
+    assert summary["std_on_fold"] == pytest.approx(np.sqrt((folds.loss_of_one_std**2).mean()))
 
 
 def test_one_network_alone_is_worth_what_a_recipe_of_one_is():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import yaml
 from onnx import TensorProto, helper
 
 from classifier.base.errors import UserError
@@ -234,3 +235,13 @@ def test_a_model_that_is_not_of_this_table_or_not_whole_is_one_line(put, reprodu
     assert line.startswith(f"{MODEL}: ")
     assert words in line or (load is load_model and line.endswith(DAMAGED))
     assert "\n" not in line
+
+
+def test_a_cross_validation_of_other_settings_is_told(copied):
+    """As `dvc repro --single-item train` leaves it behind."""
+    lock = yaml.safe_load(copied.read("dvc.lock"))
+    lock["stages"]["train"]["params"]["params.yaml"]["train"]["epochs"] = 20
+    assert "crossval" not in copied.stage("evaluate").stderr
+    (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    told = copied.stage("evaluate").stderr
+    assert told == "evaluate: crossval was run with other rows or settings; run `dvc repro`\n"

@@ -15,10 +15,12 @@ from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
 from classifier.findings.of_table import halves, of_other_rows, of_table, share_told
 from classifier.findings.summary import headline, summary, to_markdown
+from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import Groups
 from classifier.scoring import repeated
 from classifier.table.schema import Schema
+from tests.conftest import ROOT
 
 ROWS = 200
 
@@ -243,6 +245,26 @@ def test_another_data_set_in_other_units(prepared, table):
     assert later.advice.startswith("these rows are later")
     (finding,) = of_other_rows(schema, "test", Dataset(features, train.labels))
     assert finding.seen.endswith("outside the range of the training data: y")
+    (finding,) = of_other_rows(schema, "test", Dataset(features[:1], train.labels[:1]))
+    assert finding.seen.endswith("outside the range of the training data: y")
+
+
+@pytest.mark.parametrize(("rows", "is_told"), [(8, True), (2, False)])
+def test_another_data_set_with_texts_that_are_written_otherwise(prepared, rows, is_told):
+    table = "c,d,y\n" + "red,m,a\nblue,f,b\n" * 40
+    schema = Schema.load(prepared(table, label="y", header=True) / "schema.json")
+    features = np.tile(np.array([1, 0, 0, 1], np.float32), (80, 1))
+    features[:rows, :2] = 0  # as RED is, where unknown categories count as none
+    features[rows:, :2] = np.nan
+    found = [
+        *of_other_rows(schema, "other", Dataset(features, np.eye(2, dtype=np.uint8)[[0] * 80]))
+    ]
+    seen = "other has many values that the training data does not have: c"
+    assert [one.seen for one in found] == [seen] * is_told
+
+
+RECIPE = load_params(ROOT / "params.yaml").train
+AVERAGE = RECIPE.model_copy(update={"members": 10})
 
 
 def ends(low: float, high: float, mean: float = 0.5) -> dict[str, float]:
@@ -269,7 +291,7 @@ def good() -> Results:
         train={"accuracy": 0.93, "rows": 300},
         crossval=crossval,
         history=pd.DataFrame({"loss": np.geomspace(1, 0.2, 100)}),
-        members=1,
+        recipe=RECIPE,
         held_out=False,
     )
 
@@ -291,7 +313,7 @@ def test_nothing_is_said_of_a_good_classifier(good):
 def test_a_model_that_answers_one_class_only(good):
     (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3)))
     assert line.startswith("problem: it predicts yes for every row of its training data; train.me")
-    (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), members=10))
+    (line,) = told(replace(good, confusion=np.array([[10, 0, 0]] * 3), recipe=AVERAGE))
     assert "try another train.seed" in line
 
 
@@ -359,6 +381,34 @@ def test_a_training_that_ended_too_soon(good):
     )
     settled = pd.DataFrame({"loss": [1.0] + [0.2] * 99})
     assert told(replace(good, crossval=unsure, history=settled)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "underfits", "overfits", "never"),
+    [
+        ({}, "more train.epochs or a larger train.learning_rate",
+         "fewer train.epochs, train.patience or a smaller train.hidden",
+         "see train.class_weight and train.epochs"),
+        ({"patience": 5, "validation_fraction": 0.2},
+         "more train.epochs and train.patience or a larger train.learning_rate",
+         "fewer train.epochs, less train.patience or a smaller train.hidden",
+         "see train.class_weight and train.epochs"),
+        ({"hidden": [], "class_weight": "balanced"},
+         "more train.epochs or a larger train.learning_rate",
+         "fewer train.epochs, train.patience", "see train.epochs"),
+    ],
+)  # fmt: skip
+def test_advice_can_be_followed(good, settings, underfits, overfits, never):
+    good = replace(good, recipe=RECIPE.model_copy(update=settings))
+    unsure = {**good.crossval, "out_of_fold": {"confidence": 0.7}}
+    worse = {**good.crossval, "accuracy": ends(0.8, 0.88, 0.84)}
+    by_heart = replace(good, train={"accuracy": 1.0, "rows": 300}, crossval=worse)
+    two = replace(good, confusion=np.array([[10, 0, 0], [0, 10, 0], [5, 5, 0]]))
+    for results, advice in (
+        (replace(good, crossval=unsure), underfits), (by_heart, overfits), (two, never),
+    ):  # fmt: skip
+        (line,) = told(results)
+        assert line.endswith(advice)
 
 
 def test_without_any_other_rows_nothing_is_known(good):

@@ -444,6 +444,36 @@ def test_dates_are_shown_as_the_table_has_them():
     assert content.cell(float("nan"), date) == ""
 
 
+@pytest.mark.parametrize(
+    ("feature", "value", "text"),
+    [
+        (None, 15_342_637.0, "15342637"),
+        (None, float(np.float32(5.1)), "5.1"),
+        (None, -0.25, "-0.25"),
+        (None, 0.0, "0"),
+        (None, 1e-7, "1e-07"),
+        ("%Y-%m-%d %H:%M", 18_628.25, "about 2021-01-01 06:00"),
+        ("%Y-%m-%d", 18_628.0, "2021-01-01"),
+    ],
+)
+def test_a_number_is_shown_as_exactly_as_it_is_known(feature, value, text):
+    date = feature and NumberFeature(name="at", date=feature, lowest=0, highest=20_000)
+    assert content.cell(value, date) == text
+
+
+@pytest.mark.usefixtures("own")
+def test_where_a_model_of_a_cache_was_made_is_not_known():
+    report()
+    assert "AVX2" in Path("report.html").read_text()
+    text = Path("metrics/environment.json").read_text()
+    model = read_lock().outs()["models/classifier.keras"].md5
+    Path("metrics/environment.json").write_text(text.replace(model, "0" * 32))
+    report()
+    text = Path("report.html").read_text()
+    assert "Where the model was made is not known: it came from a cache or a remote." in text
+    assert "AVX2" not in text
+
+
 def drawn_picture(run: results.Run) -> str:
     """Return the first screen as an SVG, which each browser draws with its own fonts."""
     css = Path(page_of.__file__).with_name("page.css").read_text()

@@ -115,6 +115,15 @@ def test_the_first_line_says_if_the_metrics_of_the_commit_are_of_another_run(mon
     )
 
 
+def test_an_interval_is_of_the_metric_or_not_told():
+    ends = {"ci95_low": 0.1, "ci95_high": 0.3}
+    of_mean = {f"crossval.accuracy.{key}": value for key, value in ends.items()}
+    of_gain = {f"crossval.beside.majority.loss.{key}": value for key, value in ends.items()}
+    of_gain["crossval.beside.majority.loss.difference"] = 0.2
+    assert command.interval_of("crossval.accuracy.mean", of_mean | of_gain) == (0.1, 0.3)
+    assert command.interval_of("crossval.beside.majority.loss.mean", of_mean | of_gain) is None
+
+
 def test_metrics_that_the_lock_of_the_commit_does_not_name_are_of_another_run(copied, monkeypatch):
     monkeypatch.chdir(copied.path)
     assert head().not_reproduced("crossval.accuracy.mean") == []
@@ -573,7 +582,7 @@ def test_trials_without_the_metric_are_told_in_every_form():
         ("evaluation.train.per_class.loss.f1", "maximize"),
         ("evaluation.std.accuracy", "maximize"),
         ("crossval.per_class.loss.recall", "maximize"),
-        ("crossval.beside.one_network.accuracy.std_by_start", "minimize"),
+        ("crossval.beside.one_network.accuracy.std_on_fold", "minimize"),
         ("crossval.beside.shipped.loss.ci95_high", "minimize"),
     ],
 )

@@ -20,6 +20,7 @@ from dvc.rwlock import rwlock
 
 from classifier.base.files import md5_of
 from tests import servers
+from tests.conftest import Clone
 from tests.sharing import (
     CACHE,
     CLEAN,
@@ -224,6 +225,20 @@ def test_the_same_bytes_under_two_names_are_brought_back_once(shared):
     code, shown = shared.verify("--repair")
     assert (code, shown.count(": repaired\n"), "error" in shown) == (0, 2, False)
     assert shared.verify()[0] == 0
+
+
+def test_it_comes_from_git_where_the_project_is_in_a_folder_of_the_repository(shared):
+    whole = Clone(shared.clone.path.parent / "whole")
+    kept = shutil.ignore_patterns(".git", "cache")
+    shutil.copytree(shared.clone.path, whole.path / "project", ignore=kept)
+    whole.git("init", "--quiet")
+    whole.commit("All of it")
+    project = Clone(whole.path / "project")
+    before = project.read("metrics/crossval.json")
+    (project.path / "metrics/crossval.json").write_text("damaged")
+    done = project.classifier("verify", "--repair", check=False)
+    assert "crossval.json: changed (workspace): repaired" in done.stdout
+    assert project.read("metrics/crossval.json") == before
 
 
 def test_a_damaged_git_tracked_metric_comes_from_git(shared):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding
+from classifier.params import Train
 from classifier.scoring.scores import FEW_MODELS, Counts
 
 GAP = 0.1  # of accuracy between training rows and rows left out that is no accident
@@ -23,8 +24,8 @@ class Results:
 
     classes: their names; confusion: (classes, classes), training rows by actual and predicted
     class; train: its metrics on these; crossval, history: what crossval.json and history.csv hold;
-    members: how many networks it is the mean of; held_out: whether there are other rows to evaluate
-    on; in_time: whether models know only what came before their fold.
+    recipe: what it was trained by; held_out: whether there are other rows to evaluate on; in_time:
+    whether models know only what came before their fold.
     """
 
     classes: list[str]
@@ -32,7 +33,7 @@ class Results:
     train: Mapping[str, Any]
     crossval: Mapping[str, Any]
     history: pd.DataFrame
-    members: int
+    recipe: Train
     held_out: bool
     in_time: bool = False
 
@@ -52,7 +53,7 @@ class Results:
         """Advice for a model that depends on where its training began."""
         return (
             "train.members: 10 averages ten networks"
-            if self.members == 1
+            if self.recipe.members == 1
             else "try another train.seed"
         )
 
@@ -87,7 +88,8 @@ def of_answers(results: Results) -> Iterator[Finding]:
     elif len(names) < len(results.classes):
         never = [name for name in results.classes if name not in names]
         seen = f"it never predicts {listed(never)} for any row of its training data"
-        advice = "see train.class_weight and train.epochs"
+        is_balanced = results.recipe.class_weight == "balanced"
+        advice = "see train.epochs" if is_balanced else "see train.class_weight and train.epochs"
         yield Finding("warning", "model", seen, advice)
 
 
@@ -153,10 +155,9 @@ def of_its_own_rows(results: Results) -> Iterator[Finding]:
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
         seen = f"it does worse on rows left out: {figures}{left_out['mean']:.3f} on those left out"
-        advice = (
-            "unless by chance, it overfits: try fewer train.epochs, train.patience or a smaller "
-            "train.hidden"
-        )
+        patience = "less train.patience" if results.recipe.patience else "train.patience"
+        smaller = " or a smaller train.hidden" * bool(results.recipe.hidden)
+        advice = f"unless by chance, it overfits: try fewer train.epochs, {patience}{smaller}"
         yield Finding("warning", "model", seen, advice)
 
 
@@ -193,5 +194,6 @@ def of_training(results: Results) -> Iterator[Finding]:
             "it underfits: its loss was still falling, and its mean confidence, "
             f"{scores['confidence']:.3f}, is below its accuracy, {results.accuracy['mean']:.3f}"
         )
-        advice = "try more train.epochs or a larger train.learning_rate"
+        more = "train.epochs and train.patience" if results.recipe.patience else "train.epochs"
+        advice = f"try more {more} or a larger train.learning_rate"
         yield Finding("note", "model", seen, advice)

@@ -180,19 +180,26 @@ def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
 def of_other_rows(
     schema: Schema, name: str, data: Dataset, are_later: bool = False
 ) -> Iterator[Finding]:
-    """Yield whether another data set has many numbers outside the range of the training data.
+    """Yield whether another data set has many numbers or texts unlike those of the training data.
 
     are_later: whether they were held out since they are the latest.
     """
     features, _ = data.take(some_rows(len(data), ROWS))
-    outside = schema.outside(features[:, schema.number_places]).sum(axis=0)
-    far = [
-        number.name
-        for number, rows in zip(schema.numbers, outside.tolist(), strict=True)
-        if rows > max(SOME, OUTSIDE * len(features))
-    ]
-    if far:
+    outside = schema.outside(features[:, schema.number_places])
+    if far := [one.name for one, rows in zip(schema.numbers, outside.T, strict=True) if many(rows)]:
         seen = f"{shown(name)} has many numbers outside the range of the training data: "
         advice = "these rows are later: do the numbers grow over time?"
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)
+    are_new = {
+        text.name: (features[:, slice(*schema.spans[text.name])] == 0).all(axis=1)
+        for text in schema.texts
+    }
+    if new := [text for text, rows in are_new.items() if many(rows)]:
+        seen = f"{shown(name)} has many values that the training data does not have: {listed(new)}"
+        yield Finding("warning", "table", seen, "are they written the same way?")
+
+
+def many(rows: npt.NDArray[np.bool_]) -> bool:
+    """Whether so many rows are unlike those trained on that it is no accident."""
+    return bool(rows.all() or rows.sum() > max(SOME, OUTSIDE * len(rows)))

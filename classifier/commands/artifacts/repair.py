@@ -103,7 +103,9 @@ def list_from_files(folder: File) -> list[Copy]:
 def committed(file: File) -> list[Copy]:
     """Return the file as it is in git, if that is good."""
     with suppress(OSError, DvcException, SCMError):
-        copy = Copy(GitFileSystem(scm=file.out.repo.scm, rev="HEAD"), file.path)
+        repo = file.out.repo
+        path = Path(repo.root_dir, file.path).relative_to(repo.scm.root_dir).as_posix()
+        copy = Copy(GitFileSystem(scm=repo.scm, rev="HEAD"), path)
         return [copy] if same_bytes(copy, file, None) else []
     return []
 

@@ -164,7 +164,7 @@ def first_difference(row: "Row") -> str:
 
 def environment_lines(before: Any, after: Any) -> Iterator[str]:
     """Yield what differs between the environment of the commit's results and that of the new."""
-    old, new = dict(leaves(before)), dict(leaves(after))
+    old, new = ({k: v for k, v in leaves(each) if k != "model"} for each in (before, after))
     for key in [key for key in {**old, **new} if old.get(key) != new.get(key)]:
         yield f"environment: {key}: {old.get(key)} there, {new.get(key)} here"
     if old == new:

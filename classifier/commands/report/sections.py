@@ -68,9 +68,10 @@ AHEAD, NOT_AHEAD = (
     f"recipe ahead by {ENDS}",
     "no clear lead: {ci95_low:+.3f}\u00a0to\u00a0{ci95_high:+.3f}",
 )
+TIME_OF_DAY = re.compile(r"%[HIMSfpXTcr]")  # in days of float32, to some minutes
 BESIDE = {
     "shipped": ("The model that ships", "may score in this range"),
-    "one_network": ("One network alone", "± {std_by_start:.3f} between starts on a fold"),
+    "one_network": ("One network alone", "they differ by {std_on_fold:.3f} on a fold"),
     "no_hidden_layer": ("Without hidden layers", AHEAD),
     "majority": ("The most frequent class", AHEAD),
 }
@@ -296,13 +297,16 @@ def wrong_rows(run: Run, answers: Answers, split: Path) -> Table:
 
 
 def cell(value: Any, feature: Feature | None = None) -> str:
-    """Return a value as text, a date or an amount as the table has it, nothing for a gap."""
+    """Return a value as text, as the table has it as far as float32 does, nothing for a gap."""
     if not isinstance(value, float):
         return str(value)
     if np.isnan(value):
         return ""
     if isinstance(feature, NumberFeature) and (feature.date or feature.like):
-        return feature.notation.text(value)
+        about = "about " if feature.date and TIME_OF_DAY.search(feature.date) else ""
+        return about + feature.notation.text(value)
+    if 1e-4 < abs(value) < 1e9:
+        return np.format_float_positional(np.float32(value), trim="-")
     return f"{value:.6g}"
 
 
@@ -392,7 +396,7 @@ class Data(Section):
     def content(self) -> Iterator[Part]:
         source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
         sha256 = next((f"SHA-256 {row[1]}, " for row in self.run.files if row[0] == raw.path), "")
-        yield Text(f"{source}, {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
+        yield Text(f"{source}, read as {raw.path}: {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
         if known := library_row(source, raw.md5):
             yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
         yield Text(
@@ -434,8 +438,13 @@ class Environment(Section):
 
     def content(self) -> Iterator[Part]:
         yield Text(f"Commit {found}." if (found := commit()) else "No git commit is known.")
+        flat: dict[Any, Any] = {}
         if paths.ENVIRONMENT.exists():
             flat = pd.json_normalize(read_json(paths.ENVIRONMENT)).iloc[0].to_dict()
+        model = self.run.lock.outs()[str(paths.KERAS_MODEL)].md5
+        if flat.pop("model", model) != model:
+            yield Text("Where the model was made is not known: it came from a cache or a remote.")
+        elif flat:
             rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
             yield Table("Of the last training here; dvc.lock does not record it", FACTS, rows)
         head = ["file", "SHA-256", "md5", "bytes"]

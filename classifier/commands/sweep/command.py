@@ -325,6 +325,8 @@ class View:
 
 def interval_of(metric: str, metrics: dict[str, float]) -> tuple[float, float] | None:
     """Return the 95% interval of a metric that is a mean of cross-validation."""
+    if metric.removesuffix("mean") + "difference" in metrics:
+        return None  # of which it is the interval
     ends = [metrics.get(metric.removesuffix("mean") + end) for end in ("ci95_low", "ci95_high")]
     return (ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
 
