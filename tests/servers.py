@@ -73,6 +73,12 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
+    def end_headers(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if path.is_file():  # by which DVC knows what is behind a URL
+            self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
+        super().end_headers()
+
 
 def http_server(folder: Path) -> Any:
     """Return a context that serves a folder for reading and yields the port."""

@@ -58,7 +58,11 @@ READERS = {
     "prepare.header": {FETCH, PREPARE},
     "crossval": {CROSSVAL},
     "train": {CROSSVAL, TRAIN},
+    # By which advice goes, too.
+    "train.class_weight": {CROSSVAL, TRAIN, EVALUATE},
+    "train.hidden": {CROSSVAL, TRAIN, EVALUATE},
     "train.members": {CROSSVAL, TRAIN, EVALUATE},
+    "train.patience": {CROSSVAL, TRAIN, EVALUATE},
     "train.scale": {CROSSVAL, TRAIN, EVALUATE},
     "train.seed": {TRAIN},  # a model of crossval has a seed of its own
 }

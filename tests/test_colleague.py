@@ -11,6 +11,7 @@ import yaml
 from classifier.base.dvc_lock import read_lock
 from classifier.commands.report.results import commit, load_run
 from classifier.commands.revisions import lines_on_changes
+from tests import servers
 from tests.conftest import Clone
 from tests.sharing import FEATURES, KERAS, MODEL, PREPARED, RAW, REMOTE, WORKSPACE, Shared, cut_off
 
@@ -381,6 +382,51 @@ def test_params_in_a_file_of_ones_own_belong_to_the_run_too(shared):
     assert (code, shown.partition(":")[0]) == (1, "cut of own.yaml")
 
 
+def test_a_stage_of_ones_own_may_make_the_table_and_a_test_set(shared):
+    mine = """stages:
+  mine:
+    cmd: cp data/source/iris.data data/source/made.data && cp data/source/iris.data TEST_SET
+    deps: [data/source/iris.data]
+    outs: [data/source/made.data, TEST_SET]
+"""
+    shared.clone.edit("dvc.yaml", "stages:\n", mine.replace("TEST_SET", "data/test_sets/m.csv"))
+    shared.clone.edit(
+        "params.yaml", "source: data/source/iris.data", "source: data/source/made.data"
+    )
+    shared.clone.dvc("repro", "mine")
+    shared.clone.dvc("repro", "fetch", "evaluate")
+    assert committed(shared).run("push") == (0, PUSHED)
+    with shared.clone.entered():
+        assert commit().endswith(": The results")
+
+
+def test_a_stage_of_ones_own_may_read_a_url_and_params_of_an_artifact(shared):
+    folder = shared.clone.path.parent / "served"
+    folder.mkdir()
+    (folder / "more.csv").write_text("1\n")
+    shared.clone.environment["no_proxy"] = "127.0.0.1"
+    with servers.http_server(folder) as port:
+        url = f"http://127.0.0.1:{port}"
+        mine = f"""stages:
+  mine:
+    cmd: touch o
+    deps: ["{url}/more.csv"]
+    params: [data/prepared/schema.json: [classes]]
+    outs: [o]
+"""
+        shared.clone.edit("dvc.yaml", "stages:\n", mine)
+        shared.clone.dvc("repro", "mine")
+        assert committed(shared).run("push") == (0, PUSHED)
+        with shared.clone.entered():
+            assert lines_on_changes(None, read_lock()) == []
+            (folder / "more.csv").write_text("2 3\n")
+            assert lines_on_changes(None, read_lock()) == [
+                f"{url}/more.csv has changed since; run `dvc repro`"
+            ]
+    done = shared.clone.classifier("check", check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_a_stage_of_ones_own_may_read_the_bounds_of_check(shared):
     mine = "stages:\n  mine: {cmd: touch o, params: [check], outs: [o]}\n"
     shared.clone.edit("dvc.yaml", "stages:\n", mine)
@@ -463,6 +509,14 @@ def test_a_new_lock_that_is_not_committed_is_told(shared):
     shared.clone.git("commit", "--quiet", "params.yaml", "--message", "Params alone")
     code, shown = shared.run("push")
     assert (code, shown.splitlines()[0]) == (1, "dvc.lock: not committed; `git commit dvc.lock`")
+
+
+def test_a_remote_that_only_this_clone_knows_is_a_warning(shared):
+    committed(shared)
+    shared.clone.dvc("remote", "add", "--local", "team", str(shared.remote))
+    code, shown = shared.run("push", "--name", "team")
+    assert code == 0
+    assert "warning: .dvc/config has no remote team; `dvc remote add team URL`" in shown
 
 
 def test_a_commit_that_no_git_remote_has_is_a_warning(shared):

@@ -462,6 +462,16 @@ def test_a_number_is_shown_as_exactly_as_it_is_known(feature, value, text):
 
 
 @pytest.mark.usefixtures("own")
+def test_of_a_classifier_without_mistakes_there_are_no_wrong_rows():
+    crossval = json.loads(Path("metrics/crossval.json").read_text()) | {"confidently_wrong": {}}
+    answers = results.left_out(crossval, ["Iris-setosa", "Iris-versicolor", "Iris-virginica"])
+    run = replace(results.load_run(), left_out=answers)
+    assert content.wrong_rows(run, answers, Path("data/prepared/train")).rows == []
+    axis = Estimates("", "recall", [Estimate("a", 1.0, None), Estimate("b", 1.0, None)])
+    assert axis.ticks == pytest.approx([0.9, 1])
+
+
+@pytest.mark.usefixtures("own")
 def test_where_a_model_of_a_cache_was_made_is_not_known():
     report()
     assert "AVX2" in Path("report.html").read_text()

@@ -27,7 +27,7 @@ class Entry(BaseModel):
     """A file or a folder that a stage reads or writes."""
 
     path: str
-    md5: Annotated[str, Field(pattern=f"^{MD5.pattern}$")]
+    md5: Annotated[str, Field(pattern=f"^({MD5.pattern})?$")] = ""  # none of what is behind a URL
     size: int | None = None  # bytes
 
 
@@ -71,13 +71,15 @@ class Lock(BaseModel):
             for name, folder in folders.items()
         })  # fmt: skip
 
-    def require_outs_inside(self, name: str) -> None:
-        """Raise `UserError`, which names the lock, if an output is not in the project."""
+    def require_outs(self, name: str) -> None:
+        """Raise `UserError`, which names the lock, unless each output is one of the project."""
         for stage, recorded in self.stages.items():
-            for out in map(PurePosixPath, [entry.path for entry in recorded.outs]):
-                if out.is_absolute() or ".." in out.parts:
-                    place = f"stages.{stage}.outs"
-                    raise UserError(f"{name}: is damaged: {place}: {out} is not in the project")
+            for out in recorded.outs:
+                path, place = PurePosixPath(out.path), f"{name}: is damaged: stages.{stage}.outs"
+                if path.is_absolute() or ".." in path.parts:
+                    raise UserError(f"{place}: {path} is not in the project")
+                if not out.md5:
+                    raise UserError(f"{place}: {path} has no md5")
 
     def outs(self) -> dict[str, Entry]:
         """Return every artifact by its path, as in dvc.yaml."""
@@ -223,7 +225,7 @@ def parse_lock(text: str | bytes, name: str, pipeline: bytes | None = None) -> L
         raise UserError(f"{name}: is damaged: {place}: {found}{first['msg']}") from error
     if pipeline is not None:
         lock = lock.of_pipeline(parse_yaml(pipeline, PIPELINE))
-    lock.require_outs_inside(name)
+    lock.require_outs(name)
     return lock
 
 

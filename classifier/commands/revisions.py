@@ -129,14 +129,12 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         defined = [stage for stage in pipeline_of(repo) if stage.name in wanted]
         commands = {stage.name: stage.cmd for stage in defined}
         deps = [dep for stage in defined for dep in stage.deps]
+        deps = [dep for dep in deps if not any(Path(str(dep)).is_relative_to(out) for out in made)]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
-        sources = (
-            path for path in files if not any(Path(path).is_relative_to(out) for out in made)
-        )
         changed = lock.changed_params(params, *stages)
         others = [name for dep in deps for name in other_changed_params(dep, changed)]
         changed += [*dict.fromkeys(others), *lock.changed_commands(commands)]
-        return changed + [path for path in sources if has_changed(repo, files[path], revision)]
+        return changed + [path for path in files if has_changed(repo, files[path], revision)]
 
 
 def other_changed_params(dep: Output, named: Sequence[str]) -> Iterator[str]:

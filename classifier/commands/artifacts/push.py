@@ -53,10 +53,11 @@ def push(name: Name = None) -> None:
                 except FileNotFoundError as error:
                     raise UserError(f"{remote.name}: there is no such folder; make it") from error
                 left, hint = check(files, [remote], same_size), f"{remote.name} lacks some of it"
+            told = [*warnings(repo, remote.name.removeprefix("remote "))]
             kept_here = [str(out) for out in repo.index.outs if out.use_cache and not out.can_push]
     for line in [*lines(Verified(files, left, left)), *unreached]:
         print(line)
-    for line in warnings():
+    for line in told:
         print(line, file=sys.stderr)
     but = f", except for what has push: false: {listed(kept_here)}" if kept_here else ""
     everything = f"{remote.name} has everything that dvc.lock names{but}"

@@ -99,8 +99,8 @@ def tables_and_code(repo: Repo, lock: Lock, source: str) -> list[str]:
     read = {relative(dep.fs_path, dep) for dep in deps if dep.is_in_repo and not dep.status()}
     # Of the tables there, one was read; and there are params that no stage reads.
     read -= {str(SOURCES), str(PARAMS)}
-    paths = (path for path in read if not any(Path(path).is_relative_to(out) for out in written))
-    return [*versions([source, *paths])]
+    files = versions([source, *read])
+    return [path for path in files if not any(Path(path).is_relative_to(out) for out in written)]
 
 
 def hidden_inputs(repo: Repo) -> Iterator[str]:
@@ -137,7 +137,7 @@ def names(command: str, *arguments: str) -> list[str]:
     return list(filter(None, git(command, "-z", *arguments).split("\0")))
 
 
-def warnings() -> Iterator[str]:
+def warnings(repo: Repo, remote: str) -> Iterator[str]:
     """Yield what is of little use to colleagues as it is pushed, or until git is pushed too."""
     try:
         read_lock().require_one_run(str(LOCK))
@@ -148,3 +148,5 @@ def warnings() -> Iterator[str]:
         yield f"warning: no git remote has the commit {commit} yet; `git push`"
     if names("diff", "--name-only", "HEAD", "--", ".dvc/config"):
         yield "warning: .dvc/config, which names the remote, is not committed"
+    if remote not in repo.config.read("repo").get("remote", {}):
+        yield f"warning: .dvc/config has no remote {remote}; `dvc remote add {remote} URL`"

@@ -110,7 +110,7 @@ class Estimates(Part):
     def ticks(self) -> list[float]:
         """The ends of the axis and what is marked between them; 1 is the last."""
         lowest = min(one.interval.low if one.interval else one.value or 0 for one in self.rows)
-        tenths = 10 - int(10 * lowest)
+        tenths = max(1, 10 - int(10 * lowest))
         step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
         return [1 - place / 10 for place in range(step * -(-tenths // step), -1, -step)]
 

@@ -177,7 +177,7 @@ def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
     wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
     return Answers(
         pairs.sort_values("answers", ascending=False, kind="stable"),
-        pd.DataFrame(wrong, columns=[*COLUMNS]),
+        pd.DataFrame(wrong, columns=[*COLUMNS]).astype({"row": int}),
         crossval["per_class"],
         {name: recall(found, rows) for name, rows in of_classes.items() if rows.sum() > 1},
     )

@@ -144,6 +144,8 @@ def estimates(run: Run) -> list[Estimate]:
     for name in run.others:
         value, count = run.evaluation[name][metric], run.evaluation[name]["rows"]
         are_alone, note = vary_alone(run.lock), counted(count, "row")
+        absent = [one for one, found in run.others[name].per_class.items() if not found["rows"]]
+        note += f", none of {listed(absent)}" * bool(absent and metric == "macro_f1")
         interval = wilson(value, count, Z95) if metric == "accuracy" and are_alone else None
         rows.append(
             Estimate(title_of(name), value, interval, note + ", not independent" * (not are_alone))
@@ -305,9 +307,7 @@ def cell(value: Any, feature: Feature | None = None) -> str:
     if isinstance(feature, NumberFeature) and (feature.date or feature.like):
         about = "about " if feature.date and TIME_OF_DAY.search(feature.date) else ""
         return about + feature.notation.text(value)
-    if 1e-4 < abs(value) < 1e9:
-        return np.format_float_positional(np.float32(value), trim="-")
-    return f"{value:.6g}"
+    return str(int(value)) if value.is_integer() and abs(value) < 1e9 else f"{value:.7g}"
 
 
 def title_of(name: str) -> str:
