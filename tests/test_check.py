@@ -102,6 +102,13 @@ def test_it_is_closed_where_dvc_is_told_to_ignore_what_a_stage_reads(copied):
     assert done.stdout.splitlines()[-2:] == [f"{path}: {advice}" for path in hidden]
 
 
+def test_a_pipeline_that_is_not_valid_is_one_line(copied):
+    copied.edit("dvc.yaml", "    cmd: exec python -m stages.fetch\n", "    cmd: true\n")
+    done = copied.classifier("check", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: './dvc.yaml' validation failed\n"
+
+
 def test_it_is_closed_where_a_stage_has_not_run(copied):
     mine = "stages:\n  mine: {cmd: exit 1, outs: [more.txt]}\n"
     copied.edit("dvc.yaml", "stages:\n", mine)

@@ -244,6 +244,18 @@ def test_numbers_are_read_as_dvc_writes_them():
     assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
 
 
+def test_a_path_is_the_same_however_dvc_yaml_writes_it():
+    md5s = ["0" * 32, "1" * 32]
+    stages = "".join(
+        f"  {name}: {{deps: [{{path: {path}, md5: '{md5}'}}]}}\n"
+        for name, path, md5 in zip("ab", ["./x/y", "y"], md5s, strict=True)
+    )
+    pipeline = b"stages: {a: {cmd: a}, b: {cmd: b, wdir: x}}"
+    lock = parse_lock(f"stages:\n{stages}", "lock", pipeline)
+    with pytest.raises(UserError, match=r"^lock: its stages have seen .* x/y;"):
+        lock.require_one_run("lock")
+
+
 def test_two_runs_are_not_merged_line_by_line(origin, tmp_path):
     """Where both sides changed other lines, git alone would make up a run that nobody made."""
     clone = origin.copy(tmp_path / "clone")

@@ -67,7 +67,7 @@ class Lock(BaseModel):
             name: found.get("wdir", ".") for name, found in named.items() if isinstance(found, dict)
         }
         return Lock(stages={
-            name: self.stages[name] if folder == "." else self.stages[name].run_in(str(folder))
+            name: self.stages[name].run_in(str(folder))
             for name, folder in folders.items()
         })  # fmt: skip
 

@@ -258,7 +258,10 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
             raise UserError(f"git: {error}") from error
         except AttributeError as error:  # of git, about a file or a folder
             raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
-        yield repo
+        try:
+            yield repo
+        except DvcException as error:  # as of a dvc.yaml that is none
+            raise UserError(str(error)) from error
 
 
 def files_at(revision: str | None, *paths: Path) -> dict[Path, bytes]:
