@@ -519,6 +519,15 @@ def test_a_remote_that_only_this_clone_knows_is_a_warning(shared):
     assert "warning: .dvc/config has no remote team; `dvc remote add team URL`" in shown
 
 
+def test_an_output_that_has_a_remote_of_its_own_is_a_warning(shared):
+    own = "    outs:\n      - data/prepared"
+    shared.clone.edit("dvc.yaml", f"{own}\n", f"{own}: {{remote: own}}\n")
+    code, shown = committed(shared).run("push")
+    assert code == 0
+    told = "warning: data/prepared: dvc.yaml has it on remote own; `dvc push` puts it there"
+    assert told in shown
+
+
 def test_a_commit_that_no_git_remote_has_is_a_warning(shared):
     committed(shared)
     assert shared.run("push") == (0, PUSHED)

@@ -461,6 +461,19 @@ def test_a_number_is_shown_as_exactly_as_it_is_known(feature, value, text):
     assert content.cell(value, date) == text
 
 
+@pytest.mark.usefixtures("here")
+def test_classes_that_a_test_set_has_no_row_of_are_named_beside_its_macro_f1():
+    run = results.load_run()
+    (answers,) = [run.left_out] if run.left_out else []
+    absent = {"rare": {"rows": 0}, "frequent": {"rows": 40}}
+    others = {"healthy": replace(answers, per_class=absent)}
+    scores = {"healthy": {"rows": 40, "macro_f1": 1.0, "accuracy": 1.0}}
+    run = replace(run, others=others, evaluation=run.evaluation | scores)
+    assert content.estimates(run)[-1].note == "40 rows"
+    run.crossval["beside"]["majority"]["accuracy"]["mean"] = 0.9
+    assert content.estimates(run)[-1].note == "40 rows, none of rare"
+
+
 @pytest.mark.usefixtures("own")
 def test_of_a_classifier_without_mistakes_there_are_no_wrong_rows():
     crossval = json.loads(Path("metrics/crossval.json").read_text()) | {"confidently_wrong": {}}

@@ -148,5 +148,7 @@ def warnings(repo: Repo, remote: str) -> Iterator[str]:
         yield f"warning: no git remote has the commit {commit} yet; `git push`"
     if names("diff", "--name-only", "HEAD", "--", ".dvc/config"):
         yield "warning: .dvc/config, which names the remote, is not committed"
+    for out in (out for out in repo.index.outs if out.remote not in (None, remote)):
+        yield f"warning: {out}: dvc.yaml has it on remote {out.remote}; `dvc push` puts it there"
     if remote not in repo.config.read("repo").get("remote", {}):
         yield f"warning: .dvc/config has no remote {remote}; `dvc remote add {remote} URL`"
