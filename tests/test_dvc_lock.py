@@ -244,6 +244,21 @@ def test_numbers_are_read_as_dvc_writes_them():
     assert parse_lock(text, "lock").params() == {"train.learning_rate": 1e-05}
 
 
+def test_stages_of_ones_own_lead_to_what_reads_their_outputs():
+    md5 = "0" * 32
+    lock = Lock.model_validate({"stages": {
+        "draw": {"outs": [{"path": "raw", "md5": md5}]},
+        "join": {"deps": [{"path": "raw/a.csv", "md5": md5}],
+                 "outs": [{"path": "data/source/t.csv", "md5": md5}]},
+        "count": {"deps": [{"path": "data/raw.csv", "md5": md5}]},
+        "fetch": {"deps": [{"path": "data/source", "md5": md5}],
+                  "outs": [{"path": "data/raw.csv", "md5": md5}]},
+        "prepare": {"deps": [{"path": "data/raw.csv", "md5": md5}]},
+    }})  # fmt: skip
+    assert lock.leading_to("fetch", "prepare") == ["fetch", "prepare", "join", "draw"]
+    assert lock.leading_to("prepare") == ["prepare"], "those of the project are named"
+
+
 def test_a_path_is_the_same_however_dvc_yaml_writes_it():
     md5s = ["0" * 32, "1" * 32]
     stages = "".join(

@@ -307,7 +307,7 @@ def test_no_statement_is_written_over_what_belongs_to_the_project(clone, path):
 
 def test_artifacts_are_verified_by_a_statement(attested):
     done = attested.classifier("verify", "--statement", "../one")
-    assert done.stdout.splitlines()[-1] == "../one: all files that it names match by SHA-256"
+    assert done.stdout.splitlines()[-1] == "../one: all artifacts that it names match by SHA-256"
     (attested.path / "data/raw.csv").unlink()
     (attested.path / "data/raw.csv").write_text("another")
     attested.dvc("commit", "--force")

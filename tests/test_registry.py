@@ -73,7 +73,7 @@ def test_a_version_is_rebuilt_attested_signed_and_checked(registry):
     ran = dict(json.loads((registry.path.parent / "ran.json").read_text()))
     shown = {command: ran[command] for command in COMMANDS if command in ran}
     assert "Verification succeeded" in "".join(shown.values())
-    assert "../v0.0.1.json: all files that it names match by SHA-256" in "".join(shown.values())
+    assert "../v0.0.1.json: all artifacts that it names match by SHA-256" in "".join(shown.values())
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections import defaultdict
 from functools import lru_cache
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, requi
 from classifier.base.files import md5_of, parse_yaml
 from classifier.base.paths import LOCK, PARAMS, PIPELINE, RAW, TEST_SETS
 
+STAGES = ("fetch", "prepare", "crossval", "train", "evaluate")
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
 OF_VALUES = {"text", "scale", "unknown", "max_categories", "encoding", "label", "dates", "numbers"}
@@ -94,6 +96,18 @@ class Lock(BaseModel):
             for section, values in self.stages[name].params.get(str(PARAMS), {}).items()
             for key, value in flat(section, values)
         }
+
+    def leading_to(self, *stages: str) -> list[str]:
+        """Return the stages, and those of one's own that make what they read."""
+        found = [*stages]
+        for name in found:  # which grows
+            read = [Path(dep.path) for dep in self.stages[name].deps] if name in self.stages else []
+            for other in self.stages.keys() - {*found, *STAGES}:
+                made = [Path(out.path) for out in self.stages[other].outs]
+                if any(out.is_relative_to(dep) or dep.is_relative_to(out)
+                       for dep, out in product(read, made)):  # fmt: skip
+                    found.append(other)
+        return found
 
     def changed_commands(self, commands: dict[str, Any]) -> list[str]:
         """Return of which stages the command is another, as "cmd of STAGE"."""

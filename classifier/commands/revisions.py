@@ -119,9 +119,10 @@ def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str
 def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     """Return which params, commands and files of a revision the results of the stages are not of.
 
-    revision: None stands for the files as they are; stages: by default all.
+    revision: None stands for the files as they are; stages: with those of one's own that make what
+    they read, by default all.
     """
-    made, wanted = lock.outs().keys(), stages or tuple(lock.stages)
+    made, wanted = lock.outs().keys(), lock.leading_to(*stages) if stages else [*lock.stages]
     with repo_at(revision) as repo:
         # Before DVC reads them, which says less of what is wrong.
         text = repo.dvcfs.read_bytes(str(PARAMS))
@@ -131,7 +132,7 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         deps = [dep for stage in defined for dep in stage.deps]
         deps = [dep for dep in deps if not any(Path(str(dep)).is_relative_to(out) for out in made)]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
-        changed = lock.changed_params(params, *stages)
+        changed = lock.changed_params(params, *wanted)
         others = [name for dep in deps for name in other_changed_params(dep, changed)]
         changed += [*dict.fromkeys(others), *lock.changed_commands(commands)]
         return changed + [path for path in files if has_changed(repo, files[path], revision)]

@@ -77,7 +77,7 @@ def verify(
         print(line)
     print(f"{len(outcome.files)} files: {count(outcome)}")
     if statement and not others:
-        print(f"{statement}: all files that it names match by SHA-256")
+        print(f"{statement}: all artifacts that it names match by SHA-256")
     raise typer.Exit(1 if outcome.left or others else 0)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from classifier.base import paths
-from classifier.base.dvc_lock import Entry, Lock, read_lock, require_recorded
+from classifier.base.dvc_lock import STAGES, Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, one_line, without_secrets
 from classifier.commands.artifacts.reach import not_in_commit
 from classifier.commands.git import git
@@ -29,7 +29,6 @@ from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
 TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
-STAGES = (*TO_EVALUATE, "crossval")
 TEXTS = {"actual": str, "predicted": str}
 COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
 WRONG_ROWS = 10
