@@ -102,7 +102,7 @@ class Lock(BaseModel):
         found = [*stages]
         for name in found:  # which grows
             read = [Path(dep.path) for dep in self.stages[name].deps] if name in self.stages else []
-            for other in self.stages.keys() - {*found, *STAGES}:
+            for other in [name for name in self.stages if name not in (*found, *STAGES)]:
                 made = [Path(out.path) for out in self.stages[other].outs]
                 if any(out.is_relative_to(dep) or dep.is_relative_to(out)
                        for dep, out in product(read, made)):  # fmt: skip
