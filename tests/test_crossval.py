@@ -283,9 +283,9 @@ def test_groups_are_no_larger_than_the_limit_and_have_equal_numbers_of_batches()
     assert all(len({sizes[number] for number in group}) == 1 for group in groups)
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 2])
 def test_results_do_not_depend_on_the_groups(iris, shipped, monkeypatch, count):
-    settings = Crossval(folds=2, repeats=2, probabilities=True, seed=3)
+    settings = Crossval(folds=2, repeats=3 - count, probabilities=True, seed=3)
     recipe = shipped.model_copy(update={"epochs": 3, "members": count})
     data = Dataset(iris.features[:149], iris.labels[:149])
     one, probabilities, of_members = crossval.cross_validate(data, settings, recipe)
@@ -481,7 +481,7 @@ def test_what_cannot_be_cross_validated_is_one_line(iris, shipped, ten, settings
 def test_a_network_too_large_is_one_line(iris, shipped, ten):
     with pytest.raises(UserError, match=r"^train.hidden: a network this large does not fit"):
         crossval.cross_validate(
-            iris, ten, shipped.model_copy(update={"hidden": [1_000_000, 1_000_000]})
+            iris, ten, shipped.model_copy(update={"hidden": [100_000, 100_000]})
         )
 
 

@@ -226,6 +226,7 @@ def test_group_and_time_exclude_each_other(project):
 
 
 def test_what_is_written_of_grouped_rows_is_read_again(recipe, tmp_path):
+    recipe = recipe.model_copy(update={"epochs": 1})
     of_rows = np.random.default_rng(3).integers(30, size=200).astype(np.int32)
     folds = Crossval(folds=4, repeats=2, probabilities=True, seed=1)
     for in_time in (False, True):

@@ -137,6 +137,7 @@ def test_an_error_of_the_stage_comes_first(copied, monkeypatch):
         raise UserError("its own")
 
 
+@pytest.mark.slow
 def test_a_model_is_not_recorded_under_params_that_were_edited_while_it_was_trained(copied: Clone):
     """As somebody does who prepares the next try while `dvc repro` is running."""
     copied.edit("params.yaml", "folds: 10", "folds: 0")
