@@ -31,10 +31,16 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import NEVER, Groups
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
-from classifier.scoring.baselines import count_no_better, majority
+from classifier.scoring.baselines import majority
 from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
 from classifier.scoring.intervals import INTERVALS
-from classifier.scoring.out_of_fold import HEAD, OutOfFold, difference, write_out_of_fold
+from classifier.scoring.out_of_fold import (
+    HEAD,
+    OutOfFold,
+    count_one_answer,
+    difference,
+    write_out_of_fold,
+)
 from classifier.scoring.repeated import count_copies
 from classifier.scoring.scores import METRICS, Tally
 
@@ -162,7 +168,7 @@ def summary(answers: Answers, of_members: Tally, baselines: dict[str, OutOfFold]
     """
     found = answers.found
     by_model = found.by_model()
-    result: dict[str, Any] = {"models": int(found.models.max()) + 1}
+    result: dict[str, Any] = {"models": int(found.models.max()) + 1} | count_one_answer(found)
     spreads = {metric: found.spread(metric) for metric in METRICS}
     for metric, spread in spreads.items():
         std = float(by_model[metric].std(ddof=1))
@@ -175,7 +181,6 @@ def summary(answers: Answers, of_members: Tally, baselines: dict[str, OutOfFold]
     for name, baseline in baselines.items():
         of = partial(difference, found, baseline)
         beside[name] = by_metric(of) | {"balanced_accuracy": of("balanced_accuracy")}
-        beside[name]["models_no_better"] = count_no_better(found, baseline)
     return result | {
         "beside": beside,
         "out_of_fold": answers.scores(),

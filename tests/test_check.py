@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from classifier.base.dvc_lock import read_lock
 from classifier.commands.check import broken_bounds
 from classifier.scoring.scores import numbers_in
 from tests.conftest import Clone
@@ -107,6 +108,18 @@ def test_a_pipeline_that_is_not_valid_is_one_line(copied):
     done = copied.classifier("check", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: './dvc.yaml' validation failed\n"
+
+
+def test_it_is_closed_where_the_model_card_is_of_another_model(copied):
+    copied.classifier("report", "--model-card")
+    assert copied.classifier("check").returncode == 0
+    card = copied.path / "models/MODEL_CARD.md"
+    model = read_lock(copied.path / "dvc.lock").outs()["models/classifier.keras"].md5
+    card.write_text(card.read_text().replace(model, "0" * 32))
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    advice = "`classifier report --model-card` writes it anew"
+    assert done.stdout.splitlines()[-1] == f"models/MODEL_CARD.md: is of another model; {advice}"
 
 
 def test_it_is_closed_where_a_stage_has_not_run(copied):

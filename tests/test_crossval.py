@@ -27,10 +27,15 @@ from classifier.rows.groups import Groups
 from classifier.rows.stratified import stratified_folds
 from classifier.scoring import cross_validation
 from classifier.scoring.answers import Answers
-from classifier.scoring.baselines import count_no_better, majority
+from classifier.scoring.baselines import majority
 from classifier.scoring.folds import known_classes, member_at
 from classifier.scoring.intervals import INTERVALS
-from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from classifier.scoring.out_of_fold import (
+    OutOfFold,
+    count_one_answer,
+    read_out_of_fold,
+    write_out_of_fold,
+)
 from classifier.scoring.scores import METRICS, Tally, macro_f1
 from stages import crossval
 from tests.conftest import ROOT
@@ -396,28 +401,24 @@ def test_the_most_frequent_class_does_not_change_with_the_row_left_out():
     assert counts.tolist() == [[20, 20]] * 40
 
 
-def test_a_model_has_to_beat_the_most_frequent_class_on_its_own_fold():
-    """Not what it scores on all rows, which may be harder or easier ones."""
+def test_models_of_one_answer_are_those_that_should_have_given_another():
     folds = {
-        "half of them right, as is always answering 0": ([0] * 6 + [1] * 6, [0] * 12, True),
-        "more of them right": ([0] * 6 + [1] * 6, [0] * 6 + [1] + [0] * 5, False),
-        "as many right, but of both classes": ([0] * 11 + [1], [0] * 10 + [1, 1], False),
-        "fewer right, of both classes": ([0] * 10 + [1] * 2, [1] * 10 + [0] * 2, True),
-        "all of one class, and of them right": ([0] * 12, [0] * 12, False),
+        "one answer for rows of two classes": ([0] * 6 + [1] * 6, [0] * 12, 1),
+        "one that is never right": ([0] * 6 + [1] * 6, [2] * 12, 1),
+        "two answers": ([0] * 6 + [1] * 6, [0] * 11 + [1], 0),
+        "one, where few rows are of another class": ([0] * 9 + [1, 1, 2], [0] * 12, 0),
+        "one, where four rows are of other classes": ([0] * 8 + [1, 1, 2, 2], [0] * 12, 1),
     }
-    for number, (actual, predicted, is_no_better) in enumerate(folds.values()):
-        rows = np.arange(12)
+    other, rows = ([0] * 6 + [1] * 6, [0, 1] * 6), np.arange(24)
+    models = np.array([[0] * 12 + [1] * 12])
+    for name, (actual, predicted, count) in folds.items():
         answers = OutOfFold(
-            np.array([*actual, *[0] * 12]), np.array([[*predicted, *[0] * 12]]),
-            np.zeros((1, 24)), np.array([[0] * 12 + [1] * 12]), np.arange(24),
+            np.array(actual + other[0]), np.array([predicted + other[1]]), np.zeros((1, 24)),
+            models, rows,
         )  # fmt: skip
-        constant = majority(answers, known=np.array([[13, 11]] * 2))
-        assert count_no_better(answers, constant) == is_no_better, [*folds][number]
-    few = OutOfFold(
-        np.array([0] * 5 + [1] * 4), np.zeros((1, 9), int), np.zeros((1, 9)),
-        np.zeros((1, 9), int), rows[:9],
-    )  # fmt: skip
-    assert count_no_better(few, majority(few, known=np.array([[5, 4]]))) == 0
+        assert count_one_answer(answers) == {"models_of_one_answer": count}, name
+    alone = OutOfFold(np.zeros(24, int), np.zeros((1, 24), int), np.zeros((1, 24)), models, rows)
+    assert count_one_answer(alone) == {}, "no fold tells"
 
 
 def test_a_classifier_has_to_beat_the_most_frequent_class(reproduced):

@@ -280,7 +280,7 @@ def good() -> Results:
         "accuracy": ends(0.85, 0.95, 0.9),
         "beside": {
             "shipped": {"accuracy": ends(0.82, 0.97)},
-            "majority": better | {"models_no_better": 0},
+            "majority": better,
             "no_hidden_layer": better | {"loss": ends(-0.3, -0.1)},
         },
         "out_of_fold": {"confidence": 0.9},
@@ -359,9 +359,9 @@ def test_starts_of_which_some_lead_nowhere(good):
     assert line.startswith(
         "note: a single model may score anywhere from 0.500 to 1.000, depending on its start"
     )
-    failed = beside(good, "majority", models_no_better=1)
+    failed = replace(good, crossval={**good.crossval, "models_of_one_answer": 1})
     (line,) = told(failed)
-    assert line.startswith("warning: 1 of 20 cross-validated models are no better than always")
+    assert line.startswith("warning: 1 of 20 cross-validated models predict one class for all rows")
     (line,) = told(replace(failed, in_time=True))
     assert line.endswith("; see metrics/folds.csv: the first were trained on the fewest rows")
 

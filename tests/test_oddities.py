@@ -99,9 +99,17 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["column id: grows from row to row; if it only identifies the row"]),
     "an index of numbers that float32 merges": (
         "id,x,y\n" + "".join(f"{10**8 + n},{n % 4},{'ab'[n % 2]}\n" for n in range(2000)), NAMED,
-        ["column id: counts the rows; if it only identifies the row"]),
+        ["column id: float32 makes 251 numbers of 2,000 values; rows that differ by less",
+         "column id: counts the rows; if it only identifies the row"]),
     "an index that pandas had no name for": (
         "Unnamed: 0,x,y\n3,5,a\n3,5,a\n1,7,b\n", NAMED, ["column 'Unnamed: 0': has no name; if"]),
+    "times of a day, to the second": (
+        "x,y\n" + "".join(f"2025-11-27 {n // 60:02}:{n % 60:02}:{n * 7 % 60:02},{'ab'[n % 2]}\n"
+                          for n in range(1440)), NAMED | {"dates": {"x": "%Y-%m-%d %H:%M:%S"}},
+        ["column x: float32 makes 513 numbers of 1,440 values; rows that differ by less count"]),
+    "times of a day, an hour apart": (
+        "x,y\n" + "".join(f"2025-11-27 {n % 24:02}:00,{'ab'[n % 2]}\n" for n in range(48)),
+        NAMED | {"dates": {"x": "%Y-%m-%d %H:%M"}}, []),
     "a column of numbers with a unit": (
         "x,y\n" + "".join(f"{n % 20}.5 cm,{'ab'[n % 2]}\n" for n in range(40)), NAMED,
         ["column x: '0.5 cm' and 19 more look like numbers or dates, but are read as cat"]),

@@ -17,6 +17,7 @@ PREVIEW = PREPARED / "preview.csv"
 ODDITIES = PREPARED / "oddities.json"
 TEST_SETS = Path("data/test_sets")
 
+MODEL_CARD = Path("models/MODEL_CARD.md")
 KERAS_MODEL = Path("models/classifier.keras")
 ONNX_MODEL = Path("models/classifier.onnx")
 

@@ -62,14 +62,14 @@ def recorded(path: Path) -> Iterator[tuple[str, float]]:
 
 def what_is_outdated() -> list[str]:
     """Return a line for each reason why the results are not those of the files as they are."""
-    from classifier.commands.artifacts.reach import hidden_inputs
+    from classifier.commands.artifacts.reach import hidden_inputs, outdated_card
     from classifier.commands.revisions import lines_on_changes, repo_at
 
     lock = read_lock()
     lock.require_one_run(str(LOCK))
     with repo_at(None) as repo:
         outs = [line for out in repo.index.outs for line in lines_on_output(out)]
-        return [*lines_on_changes(None, lock), *hidden_inputs(repo), *outs]
+        return [*lines_on_changes(None, lock), *hidden_inputs(repo), *outdated_card(), *outs]
 
 
 def lines_on_output(out: "Output") -> Iterator[str]:

@@ -168,12 +168,12 @@ def of_starts(results: Results) -> Iterator[Finding]:
         ends = "{ci95_low:.3f} to {ci95_high:.3f}".format(**shipped["accuracy"])
         seen = f"a single model may score anywhere from {ends}, depending on its start and its rows"
         yield Finding("note", "model", seen, results.other_starts)
-    if majority and majority["accuracy"]["ci95_low"] > 0:  # else none is any better
-        failed, models = majority["models_no_better"], results.crossval["models"]
+    if majority and majority["accuracy"]["ci95_low"] > 0:  # else it is a finding of its own
+        models, failed = results.crossval["models"], results.crossval.get("models_of_one_answer", 0)
         if failed > FAILED * models:
             seen = (
-                f"{failed} of {models} cross-validated models are no better than always "
-                "predicting the most frequent class, each on its fold"
+                f"{failed} of {models} cross-validated models predict one class for all rows of "
+                "their fold"
             )
             advice = "see metrics/folds.csv: the first were trained on the fewest rows"
             advice = advice if results.in_time else results.other_starts

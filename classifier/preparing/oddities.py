@@ -16,7 +16,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
-from classifier.preparing.numbering import numbering_columns
+from classifier.preparing.numbering import numbering_columns, read_exactly
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
@@ -29,6 +29,8 @@ LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 DELIMITERS = ",;\t|"
+DENSE = 2  # steps of float32 between numbers, some of which it then takes for one
+MERGED = 0.9  # of the values
 MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
 
@@ -51,6 +53,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_gaps(rows)
     yield from odd_thousands(columns, rows)
     yield from odd_numbers(columns, rows)
+    yield from merged_numbers(columns, rows)
     yield from odd_values(rows)
     yield from odd_rows(columns, rows)
     yield from odd_features(columns, rows)
@@ -191,6 +194,28 @@ def may_be_thousands(column: npt.NDArray[np.float32]) -> bool:
     whole, thousandths = sizes % 1 == 0, sizes * 1000 % 1
     is_grouped = ~whole & (sizes >= 1) & (np.minimum(thousandths, 1 - thousandths) < 0.1)
     return bool((whole | is_grouped).all() and (sizes < 1000).all())
+
+
+def merged_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
+    """Yield the columns whose values float32 takes for clearly fewer numbers than they are."""
+    table = columns.table
+    dense = [at for at, column in enumerate(rows.sample(LOOKED_AT).T) if is_dense(column)]
+    for at, exact in zip(dense, read_exactly(table, dense), strict=True):
+        values = np.unique(exact[~np.isnan(exact)])
+        left = len(np.unique(values.astype(np.float32)))
+        if left < MERGED * len(values):
+            seen = f"column {shown(table.numbers[at])}: float32 makes {left:,} numbers of "
+            yield Oddity(
+                f"{seen}{len(values):,} values",
+                "rows that differ by less count as duplicates; another unit or offset tells more",
+            )
+
+
+def is_dense(column: npt.NDArray[np.float32]) -> bool:
+    """Return whether most numbers are next to each other as float32 goes."""
+    distinct = np.unique(column[np.isfinite(column)])
+    steps = np.diff(distinct.astype(float)) / np.spacing(np.abs(distinct))[1:]
+    return len(steps) > 0 and bool(np.median(steps) < DENSE)
 
 
 def odd_values(rows: StoredRows) -> Iterator[Oddity]:

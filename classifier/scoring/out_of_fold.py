@@ -16,6 +16,7 @@ from classifier.scoring.scores import Scores, largest_difference, macro_f1
 
 HEAD = ["repeat", "fold", "row", "actual", "predicted", "loss"]
 UNIT = "unit"  # follows where rows are not independent
+OTHERS = 4  # rows, of which a model that gets most of them right hardly misses all
 BLOCK_ROWS = 100_000  # that are written at a time
 
 
@@ -105,6 +106,18 @@ class OutOfFold:
             "loss": np.bincount(self.models.ravel(), self.losses.ravel()) / rows,
             "macro_f1": macro_f1(hits, actual, predicted),
         }
+
+
+def count_one_answer(found: OutOfFold) -> dict[str, int]:
+    """Return how many models answer one class for all rows of their fold, if any fold tells.
+
+    One tells if of so many rows some would get another answer from any model that has learned
+    something: OTHERS or more that are not of the fold's most frequent class.
+    """
+    _, actual, predicted = found.tallies(found.models, int(found.models.max()) + 1)
+    tells = actual.sum(axis=0) - actual.max(axis=0) >= OTHERS
+    is_one = (predicted > 0).sum(axis=0) == 1
+    return {"models_of_one_answer": int((tells & is_one).sum())} if tells.any() else {}
 
 
 def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, float]:

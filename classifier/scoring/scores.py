@@ -12,7 +12,7 @@ import numpy.typing as npt
 BETTER_WHEN = {"accuracy": "higher", "loss": "lower", "macro_f1": "higher"}
 METRICS = list(BETTER_WHEN)
 FEW_MODELS = 10  # of fewer, how much they differ is poorly known
-BETTER_LOW = {"loss", "std", "std_on_fold", "brier", "calibration_error"}
+BETTER_LOW = {"models_of_one_answer", "loss", "std", "std_on_fold", "brier", "calibration_error"}
 
 Counts = npt.NDArray[np.integer[Any]]
 Scores = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from classifier.base.dvc_lock import Lock, read_lock
 from classifier.base.errors import UserError, listed
 from classifier.base.files import md5_of_bytes
-from classifier.base.paths import LOCK, PARAMS, RAW, SOURCES
+from classifier.base.paths import KERAS_MODEL, LOCK, MODEL_CARD, PARAMS, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import HIDDEN, relative
 from classifier.commands.git import git
@@ -113,6 +113,13 @@ def hidden_inputs(repo: Repo) -> Iterator[str]:
             yield f"{path}: {HIDDEN}, which will not notice changes; remove the line there"
 
 
+def outdated_card() -> Iterator[str]:
+    """Yield a line if there is a model card, and it is of another model."""
+    model = read_lock().outs().get(str(KERAS_MODEL))
+    if model and MODEL_CARD.is_file() and model.md5 not in MODEL_CARD.read_text("utf-8", "replace"):
+        yield f"{MODEL_CARD}: is of another model; `classifier report --model-card` writes it anew"
+
+
 def is_in(path: str, out: Any) -> bool:
     """Whether a file is pushed as, or in, what `dvc add` or `dvc import-url` tracks."""
     is_pushed = out.use_cache and out.can_push and not out.stage.cmd
@@ -143,6 +150,7 @@ def warnings(repo: Repo, remote: str) -> Iterator[str]:
         read_lock().require_one_run(str(LOCK))
     except UserError as error:
         yield f"warning: {error}"
+    yield from (f"warning: {line}" for line in outdated_card())
     if not git("branch", "--remotes", "--contains", "HEAD").strip():
         commit = git("rev-parse", "--short", "HEAD").strip()
         yield f"warning: no git remote has the commit {commit} yet; `git push`"

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from classifier.base.errors import UserError
-from classifier.base.paths import KERAS_MODEL
+from classifier.base.paths import MODEL_CARD
 
 REPORT = Path("report.html")
-MODEL_CARD = KERAS_MODEL.with_name("MODEL_CARD.md")
 
 
 def report(
