@@ -427,6 +427,18 @@ def test_a_stage_of_ones_own_may_read_a_url_and_params_of_an_artifact(shared):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_a_param_that_a_stage_no_longer_reads_has_not_changed(shared):
+    mine = "stages:\n  mine: {cmd: touch o, params: [train.seed, train.epochs], outs: [o]}\n"
+    shared.clone.edit("dvc.yaml", "stages:\n", mine)
+    shared.clone.dvc("repro", "mine")
+    shared.clone.edit("dvc.yaml", "[train.seed, train.epochs]", "[train.epochs]")
+    lock = yaml.safe_load(shared.clone.read("dvc.lock"))
+    lock["stages"]["mine"]["params"]["params.yaml"]["train.seed"] = 7
+    (shared.clone.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    with shared.clone.entered():
+        assert lines_on_changes(None, read_lock()) == []
+
+
 def test_a_stage_of_ones_own_may_read_the_bounds_of_check(shared):
     mine = "stages:\n  mine: {cmd: touch o, params: [check], outs: [o]}\n"
     shared.clone.edit("dvc.yaml", "stages:\n", mine)

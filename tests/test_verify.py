@@ -167,6 +167,9 @@ def test_without_a_good_copy_the_command_that_is_printed_makes_it_anew(shared):
     code, shown = shared.verify("--repair")
     command = "dvc repro --force --single-item fetch prepare"
     assert code == 1
+    no_copy = f"no good copy is here of {RAW}, {PREPARED}/; `classifier pull` asks the remote"
+    assert f"{no_copy}; `{command}` makes it again\n" in shown
+    code, shown = shared.verify("--remote", "--repair")
     assert f"no good copy is left of {RAW}, {PREPARED}/; `{command}` makes it again\n" in shown
     shared.clone.run(*command.split())
     assert shared.verify("--remote", "--repair")[0] == 0

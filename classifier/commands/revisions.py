@@ -30,6 +30,8 @@ from classifier.commands.git import bytes_of_git, fetch_objects, git
 from classifier.params import written_params
 from classifier.scoring.scores import numbers_in
 
+ALL = ("",)  # params of a file, where dvc.yaml names none
+
 
 def params_of(commit: str) -> dict[str, Any]:
     """Return all params of a commit, as `section.key`; raise `UserError` if they are not valid."""
@@ -132,10 +134,19 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         deps = [dep for stage in defined for dep in stage.deps]
         deps = [dep for dep in deps if not any(Path(str(dep)).is_relative_to(out) for out in made)]
         files = {str(dep): dep for dep in deps if not isinstance(dep, ParamsDependency)}
-        changed = lock.changed_params(params, *wanted)
+        changed = [key for stage in defined for key in changed_params(lock, stage, params)]
         others = [name for dep in deps for name in other_changed_params(dep, changed)]
-        changed += [*dict.fromkeys(others), *lock.changed_commands(commands)]
+        changed = [*dict.fromkeys([*changed, *others]), *lock.changed_commands(commands)]
         return changed + [path for path in files if has_changed(repo, files[path], revision)]
+
+
+def changed_params(lock: Lock, stage: PipelineStage, params: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the params of a stage that are others now, of those that dvc.yaml still gives it."""
+    deps = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+    names = [name for dep in deps if str(dep) == str(PARAMS) for name in dep.params or ALL]
+    for key in lock.changed_params({**params}, stage.name):
+        if any(is_of(key, name) for name in names):
+            yield key
 
 
 def other_changed_params(dep: Output, named: Sequence[str]) -> Iterator[str]:
@@ -151,8 +162,8 @@ def other_changed_params(dep: Output, named: Sequence[str]) -> Iterator[str]:
 
 
 def is_of(name: str, key: str) -> bool:
-    """Whether a param, `section.key`, is another, or of that section."""
-    return name == key or name.startswith(f"{key}.")
+    """Whether a param, `section.key`, is another, or of that section; of ALL there is."""
+    return name == key or name.startswith(f"{key}." if key else "")
 
 
 def pipeline_of(repo: Repo) -> list[PipelineStage]:

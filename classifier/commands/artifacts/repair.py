@@ -39,6 +39,9 @@ from classifier.commands.artifacts.transfer import clear
 Copies = dict[str, list[Copy]]  # the good ones by md5, the best first
 
 
+HERE = 2  # places: workspace and cache
+
+
 @dataclass(frozen=True)
 class Verified:
     """What was wrong, what is left of it, and where what was replaced was moved to."""
@@ -77,7 +80,7 @@ def repair(repo: Repo, before: Survey, places: list[Place]) -> Verified:
     with suppress(OSError):
         aside.rmdir()
     kept = aside.relative_to(repo.root_dir) if aside.exists() else None
-    return Verified(files, found, now.findings, kept, how_to_remake(repo, lost))
+    return Verified(files, found, now.findings, kept, how_to_remake(repo, lost, places))
 
 
 def good_copies(now: Survey, places: list[Place]) -> Copies:
@@ -126,8 +129,8 @@ def clear_cache(lost: list[File], places: list[Place], aside: Path) -> None:
             move_aside(place.copy(file).path, aside / "cache" / file.md5)
 
 
-def how_to_remake(repo: Repo, lost: list[File]) -> str | None:
-    """Say of which files no good copy is left, and the command by which stages make them anew."""
+def how_to_remake(repo: Repo, lost: list[File], places: list[Place]) -> str | None:
+    """Say of which files no good copy is left, where one may be, and how to make them anew."""
     if not lost:
         return None
     names = ", ".join(file.path for file in lost[:3]) + (", ..." if len(lost) > 3 else "")
@@ -136,7 +139,10 @@ def how_to_remake(repo: Repo, lost: list[File]) -> str | None:
     command = shlex.join(
         ["dvc", "repro", "--force", "--single-item", *(s.addressing for s in ordered)]
     )
-    return f"no good copy is left of {names}" + (f"; `{command}` makes it again" if ordered else "")
+    where = f"no good copy is left of {names}"
+    if len(places) == HERE and repo.config["core"].get("remote"):
+        where = f"no good copy is here of {names}; `classifier pull` asks the remote"
+    return where + (f"; `{command}` makes it again" if ordered else "")
 
 
 def bring_back(finding: Finding, good: Copies, aside: Path) -> None:
