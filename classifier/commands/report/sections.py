@@ -96,7 +96,7 @@ class Verdict(Section):
 def leading_words(run: Run, metric: str) -> str:
     """Return what the first estimate is: a metric, by its name, on which rows."""
     if models := run.crossval["models"]:
-        return f"mean {metric} of {models} models on rows not trained on"
+        return f"{metric} of {models} models on rows not trained on"
     found = run.evaluation[next(iter(run.others))]
     if not (repeated := found.get("rows_trained_on", 0)):
         return f"{metric} on rows not trained on"
