@@ -285,6 +285,22 @@ def test_rows_kept_aside_are_not_called_seen_and_epochs_are_at_most_so_many(odd_
     assert "adam, at most 3 epochs" in text
 
 
+@pytest.mark.parametrize(
+    ("patience", "weight", "fraction", "words"),
+    [
+        (0, "none", 0.2, ""),
+        (5, "none", 0.2, "Each network went back to the epoch of its lowest loss"),
+        (0, "balanced", 0.2, "The loss on the rows trained on is weighted by class, that on the"),
+        (0, "balanced", 0.0, "The loss on the rows trained on is weighted by class."),
+    ],
+)
+def test_it_says_how_curves_differ_from_what_ships(patience, weight, fraction, words):
+    params = {"patience": patience, "class_weight": weight, "validation_fraction": fraction}
+    found = content.what_curves_are_of({f"train.{key}": value for key, value in params.items()})
+    assert "".join(found).startswith(words)
+    assert words or not "".join(found)
+
+
 def test_rows_kept_aside_are_counted_for_groups_are_kept_as_a_whole(prepared, monkeypatch):
     rows = "".join(f"{n // 40},{n},{'ab'[n // 80]}\n" for n in range(160))
     folder = prepared(f"k,x,y\n{rows}", header=True, label="y", group="k")

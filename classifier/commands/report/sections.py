@@ -333,11 +333,21 @@ class Learning(Section):
             if f"val_{metric}" in history:
                 words += f"; {last[f'val_{metric}']:.3f} on the rows kept aside"
             yield from figure(self.run, plot, caption, words)
+        yield from map(Text, what_curves_are_of(self.run.params))
         if self.run.left_out:
             low, middle, high = folds["accuracy"].quantile([0, 0.5, 1])
             words = f"{len(folds)} models: from {low:.3f} to {high:.3f}, median {middle:.3f}"
             caption = "How models differ: accuracy of each on its fold; the line is the mean"
             yield from figure(self.run, str(paths.FOLDS), caption, words)
+
+
+def what_curves_are_of(params: dict[str, Any]) -> Iterator[str]:
+    """Yield how the curves differ from what ships, and from each other."""
+    if params["train.patience"]:
+        yield "Each network went back to the epoch of its lowest loss on the rows kept aside."
+    if params["train.class_weight"] == "balanced":
+        unlike = ", that on the rows kept aside is not" * bool(params["train.validation_fraction"])
+        yield f"The loss on the rows trained on is weighted by class{unlike}."
 
 
 class Features(Section):
