@@ -136,7 +136,7 @@ def test_it_is_closed_where_artifacts_are_not_here(copied):
     done = copied.classifier("check", check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-2:] == [
-        "data/prepared: modified since; `classifier pull` brings it back",
+        "data/prepared: modified since; `classifier verify --repair` brings it back",
         "models/classifier.onnx: deleted since; `classifier pull` brings it back",
     ]
 

@@ -253,7 +253,7 @@ def test_a_damaged_model_is_one_line(copied, damage):
         done.stdout
         + done.stderr
         == "error: models/classifier.onnx: is not the file that dvc.lock names; "
-        "`classifier pull` brings that back, `dvc repro` makes a new one\n"
+        "`classifier verify --repair` brings that back, `dvc repro` makes a new one\n"
     )
 
 

@@ -260,6 +260,6 @@ def require_recorded(path: Path, lock: Path = LOCK) -> Path:
         kind = "folder" if path.is_dir() else "file"
         raise UserError(
             f"{path}: is not the {kind} that {lock} names; "
-            "`classifier pull` brings that back, `dvc repro` makes a new one"
+            "`classifier verify --repair` brings that back, `dvc repro` makes a new one"
         )
     return path

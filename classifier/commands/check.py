@@ -76,7 +76,8 @@ def lines_on_output(out: "Output") -> Iterator[str]:
     """Yield a line if an output is not what a stage has made."""
     for path, change in out.workspace_status().items():
         if out.hash_info:
-            yield f"{path}: {change} since; `classifier pull` brings it back"
+            command = "pull" if change == "deleted" else "verify --repair"
+            yield f"{path}: {change} since; `classifier {command}` brings it back"
         else:
             yield f"{path}: not made yet; run `dvc repro`"
 
