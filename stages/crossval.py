@@ -32,7 +32,7 @@ from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import NEVER, Groups
 from classifier.scoring.answers import CONFUSION_COLUMNS, RELIABILITY_COLUMNS, Answers
 from classifier.scoring.baselines import majority
-from classifier.scoring.folds import fold_of_rows, known_classes, rows_of_model
+from classifier.scoring.folds import fold_of_rows, rows_of_model
 from classifier.scoring.intervals import INTERVALS
 from classifier.scoring.out_of_fold import (
     HEAD,
@@ -60,7 +60,7 @@ def main() -> None:
     say_how_many_are_copies(data, settings)
     say_if_models_are_hardly_tested(data, settings)
     found, probabilities, of_members = cross_validate(data, settings, recipe)
-    baselines = {"majority": majority(found, known_classes(data, settings))}
+    baselines = {"majority": majority(found, data.labels.shape[1])}
     if recipe.hidden:
         plain = recipe.model_copy(update={"hidden": []})
         baselines["no_hidden_layer"] = cross_validate(data, settings, plain, "no hidden layer")[0]

@@ -70,7 +70,11 @@ def main() -> None:
         crossval=json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes()),
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         recipe=recipe,
-        held_out=any(count < evaluation[name]["rows"] for name, count in repeated.items()),
+        others={
+            name: answers[name].confusion
+            for name, count in repeated.items()
+            if count < evaluation[name]["rows"]
+        },
         in_time=in_time,
     )
     conclude(schema, evaluation, results, [*findings, *of_others])

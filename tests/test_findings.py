@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import yaml
 
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import halves, of_other_rows, of_table, share_told
+from classifier.findings.of_table import BINS, halves, of_other_rows, of_table, share_told
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -48,6 +49,14 @@ def found(prepared):
         ]
 
     return found
+
+
+def told_by(
+    inputs: npt.NDArray[np.float32],
+    classes: npt.NDArray[np.intp],
+    parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+) -> float:
+    return max(share_told(inputs, classes, parts, bins) for bins in BINS)
 
 
 def test_nothing_is_found_in_a_good_table(found, table):
@@ -106,6 +115,18 @@ def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
 
 
+@pytest.mark.parametrize("bounds", [[50, 60, 70, 80, 90], [98]])
+def test_a_number_that_classes_are_ranges_of_gives_them_away(found, bounds):
+    rng = np.random.default_rng(1)
+    score = rng.uniform(0, 100, 3_000).round(1)
+    grade = np.array([*"FEDCBA"])[np.digitize(score, bounds)]
+    lines = found(pd.DataFrame({"score": score, "x": rng.normal(size=3_000), "label": grade}))
+    assert "warning: column score alone predicts the class of" in str(lines)
+    noisy = np.where(rng.random(3_000) < 0.05, rng.permutation(grade), grade)
+    lines = found(pd.DataFrame({"score": score, "x": rng.normal(size=3_000), "label": noisy}))
+    assert "alone predicts" not in str(lines)
+
+
 def test_an_id_in_a_table_sorted_by_class_gives_the_label_away(found, table):
     by_class = table.sort_values("label", kind="stable")
     lines = found(by_class.assign(id=range(ROWS)), is_scaled=True)
@@ -116,11 +137,11 @@ def test_a_number_that_is_drawn_tells_no_more_than_the_classes():
     rng = np.random.default_rng(0)
     inputs, classes = rng.random((10_000, 1)).astype(np.float32), rng.integers(2, size=10_000)
     parts = halves(classes, None)
-    assert share_told(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
+    assert told_by(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
     inputs[::3] = np.nan
-    assert share_told(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
+    assert told_by(inputs, classes, parts) == pytest.approx(0.5, abs=0.03)
     gaps = np.full((10, 1), np.nan, np.float32)
-    assert share_told(gaps, classes[:10], halves(classes[:10], None)) <= 1
+    assert told_by(gaps, classes[:10], halves(classes[:10], None)) <= 1
 
 
 @pytest.mark.parametrize("in_time", [False, True])
@@ -128,9 +149,9 @@ def test_what_is_the_same_in_all_rows_of_a_group_tells_nothing_of_others(in_time
     rng, of_rows = np.random.default_rng(0), np.repeat(np.arange(60, dtype=np.int32), 20)
     who, classes = rng.random((60, 1)).astype(np.float32), rng.integers(2, size=60)
     inputs, classes = who[of_rows], classes[of_rows]
-    assert share_told(inputs, classes, halves(classes, None)) > 0.9
+    assert told_by(inputs, classes, halves(classes, None)) > 0.9
     parts = halves(classes, Groups(of_rows, in_time))
-    assert share_told(inputs, classes, parts) < 0.7
+    assert told_by(inputs, classes, parts) < 0.7
 
 
 def test_a_weekday_that_gives_the_class_away_is_found(prepared):
@@ -230,7 +251,7 @@ def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):
     inputs = np.eye(2, dtype=np.float32)[rng.integers(2, size=100)]
     inputs[50:] = np.nan
     classes = np.arange(100) // 50
-    assert share_told(inputs, classes, halves(classes, None)) == 1
+    assert told_by(inputs, classes, halves(classes, None)) == 1
 
 
 def test_another_data_set_in_other_units(prepared, table):
@@ -292,7 +313,7 @@ def good() -> Results:
         crossval=crossval,
         history=pd.DataFrame({"loss": np.geomspace(1, 0.2, 100)}),
         recipe=RECIPE,
-        held_out=False,
+        others={},
     )
 
 
@@ -414,7 +435,47 @@ def test_advice_can_be_followed(good, settings, underfits, overfits, never):
 def test_without_any_other_rows_nothing_is_known(good):
     (line,) = told(replace(good, crossval={"models": 0}))
     assert line.startswith("warning: it was evaluated only on its training data; set cross")
-    assert told(replace(good, crossval={"models": 0}, held_out=True)) == []
+    other = {"test": np.array([[30, 0, 0], [0, 28, 2], [3, 0, 27]])}
+    assert told(replace(good, crossval={"models": 0}, others=other)) == []
+
+
+@pytest.mark.parametrize(
+    ("confusion", "lines"),
+    [
+        ([[27, 3, 0], [3, 27, 0], [0, 0, 30]], []),
+        ([[0, 2, 0], [2, 0, 0], [0, 0, 1]], ["new: accuracy 0.200, {}; {}"]),
+        ([[1, 0, 0], [0, 1, 0], [1, 0, 0]], []),  # chance may be right once in three rows
+    ],
+)
+def test_a_data_set_on_which_it_is_worse_than_was_said(good, confusion, lines):
+    crossval = ("0.900 on rows left out in cross-validation", "are its columns and classes those ")
+    training = ("0.930 on its training data", "unless the rows differ, it overfits: try fewer tr")
+    others = {"new": np.array(confusion)}
+    for results, words in ((good, crossval), (replace(good, crossval={"models": 0}), training)):
+        found = [line for line in told(replace(results, others=others)) if "worse" in line]
+        expected = ["warning: it does worse on " + line.format(*words) for line in lines]
+        assert [line[: len(expected[0])] for line in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("confusion", "line"),
+    [
+        ([[51, 49], [51, 49]], "problem: it is not clearly better than always predicting the most "
+         "frequent class: accuracy 0.500 on test, against 0.500; the features may say"),
+        ([[150, 30], [4, 16]], "warning: by accuracy alone, it is not clearly better than always"),
+        ([[4, 2], [1, 3]], "problem: it is not clearly better than always"),
+        ([[60, 40], [30, 70]], ""),
+        ([[60, 40], [0, 0]], ""),
+    ],
+)  # fmt: skip
+def test_rows_held_out_for_which_one_answer_would_do(good, confusion, line):
+    held_out = replace(good, classes=["a", "b"], confusion=np.array([[70, 30], [30, 70]]),
+                       train={"accuracy": 0.7, "rows": 200}, crossval={"models": 0},
+                       others={"test": np.array(confusion)})  # fmt: skip
+    found = [each for each in told(held_out) if "does worse" not in each]
+    assert [each[: len(line)] for each in found] == [line] * bool(line)
+    known = replace(held_out, crossval=good.crossval)
+    assert not [each for each in told(known) if "clearly better" in each], "folds tell it better"
 
 
 @pytest.mark.parametrize(
@@ -424,8 +485,8 @@ def test_without_cross_validation_one_answer_for_all_may_be_better(good, confusi
     found = np.array(confusion)
     accuracy = found.diagonal().sum() / 100
     (line,) = told(replace(
-        good, classes=["a", "b"], confusion=found, crossval={"models": 0}, held_out=True,
-        train={"accuracy": accuracy, "rows": 100},
+        good, classes=["a", "b"], confusion=found, crossval={"models": 0},
+        others={"test": np.array([[30, 5], [5, 30]])}, train={"accuracy": accuracy, "rows": 100},
     ))  # fmt: skip
     of_all = found[0].sum() / 100
     assert line.startswith(f"{level}: even on its training data, its accuracy is "

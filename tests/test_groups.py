@@ -16,7 +16,7 @@ from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import NEVER, Groups, draw_groups, fold_groups
 from classifier.rows.stratified import split_rows
-from classifier.scoring.folds import known_classes, member_at, models_of_rows
+from classifier.scoring.folds import member_at, models_of_rows
 from classifier.scoring.intervals import (
     difference_interval,
     of_the_same_rows,
@@ -128,12 +128,11 @@ def test_a_model_knows_no_group_that_it_is_tested_on_and_nothing_that_comes_late
     of_rows = np.random.default_rng(3).integers(30, size=200).astype(np.int32)
     data = dataset(Groups(of_rows, in_time))
     folds = Crossval(folds=4, repeats=2, probabilities=True, seed=1)
-    models, known = models_of_rows(data, folds), known_classes(data, folds)
+    models = models_of_rows(data, folds)
     for number, place in enumerate((repeat, fold) for repeat in (1, 2) for fold in range(1, 5)):
         member = member_at(place, data, folds, recipe)
         training, validation, test = member.training, member.validation, member.test
         assert (models[place[0] - 1, test] == number).all()
-        assert known[number].sum() == (len(training) + len(validation) if in_time else 200)
         sides = [{*of_rows[rows].tolist()} for rows in (training, validation, test)]
         assert all(sides)
         assert len(set.union(*sides)) == sum(map(len, sides)), "no group is on two sides"

@@ -86,6 +86,18 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "x,day,y\n" + "".join(f"{n % 4},{n + 10}.05.2021,{'ab'[n % 2]}\n" for n in range(12)),
         NAMED | {"dates": {"day": "%d.%m.%Y"}},
         ["column day: counts the rows; if the rows follow each other in time, see prepare.time"]),
+    "hours that follow each other": (
+        "x,y\n" + "".join(f"2025-11-{n // 24 + 1:02} {n % 24:02}:00,{'ab'[n % 2]}\n"
+                          for n in range(48)), NAMED | {"dates": {"x": "%Y-%m-%d %H:%M"}},
+        ["column x: grows from row to row; if the rows follow each other in time, see prepare.ti"]),
+    "a clock of half seconds": (
+        "x,y\n" + "".join(f"{1.7e7 + n / 2:.1f},{'ab'[n % 2]}\n" for n in range(1200)), NAMED,
+        ["column x: float32 makes 301 numbers of 1,200 values; rows that differ by less count",
+         "column x: grows from row to row; if it only identifies the row, add it to prepare.excl"]),
+    "a clock of few half hours": (
+        "x,y\n" + "".join(f"{n / 2},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
+        ["column x: grows from row to row; if it only identifies the row, add it to prepare.exclud"
+         "e; if it is a time, see prepare.time"]),
     "an index that was shuffled, and drawn from": (
         "id,y\n" + "".join(f"{37 * n % 101},{'ab'[n % 2]}\n" for n in range(80)), NAMED,
         ["column id: almost every number is unique; if it only identifies the row"]),
@@ -106,7 +118,8 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "times of a day, to the second": (
         "x,y\n" + "".join(f"2025-11-27 {n // 60:02}:{n % 60:02}:{n * 7 % 60:02},{'ab'[n % 2]}\n"
                           for n in range(1440)), NAMED | {"dates": {"x": "%Y-%m-%d %H:%M:%S"}},
-        ["column x: float32 makes 513 numbers of 1,440 values; rows that differ by less count"]),
+        ["column x: float32 makes 513 numbers of 1,440 values; rows that differ by less count",
+         "column x: grows from row to row; if the rows follow each other in time, see prepare.ti"]),
     "times of a day, an hour apart": (
         "x,y\n" + "".join(f"2025-11-27 {n % 24:02}:00,{'ab'[n % 2]}\n" for n in range(48)),
         NAMED | {"dates": {"x": "%Y-%m-%d %H:%M"}}, []),
@@ -159,8 +172,6 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
     "numbers that grow, a category in several rows": (
         "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
-    "numbers that grow by parts": (
-        "x,y\n" + "".join(f"{n + 0.5},{'ab'[n % 2]}\n" for n in range(12)), NAMED),
     "a byte order mark of Excel, and letters beyond ASCII": (
         "\ufeffc,y\nK\u00f6ln,a\nb,b\nK\u00f6ln,a\nb,b\n", NAMED | {"encoding": "utf-8-sig"}),
     "a class that is named as its column": (

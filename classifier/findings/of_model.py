@@ -8,6 +8,7 @@ import pandas as pd
 
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding
+from classifier.findings.of_other_sets import of_drop, of_one_answer
 from classifier.params import Train
 from classifier.scoring.scores import FEW_MODELS, Counts
 
@@ -24,8 +25,9 @@ class Results:
 
     classes: their names; confusion: (classes, classes), training rows by actual and predicted
     class; train: its metrics on these; crossval, history: what crossval.json and history.csv hold;
-    recipe: what it was trained by; held_out: whether there are other rows to evaluate on; in_time:
-    whether models know only what came before their fold.
+    recipe: what it was trained by; others: the confusion, as above, of each data set with other
+    rows than it was trained on, by its name; in_time: whether models know only what came before
+    their fold.
     """
 
     classes: list[str]
@@ -34,7 +36,7 @@ class Results:
     crossval: Mapping[str, Any]
     history: pd.DataFrame
     recipe: Train
-    held_out: bool
+    others: Mapping[str, Counts]
     in_time: bool = False
 
     @property
@@ -61,8 +63,12 @@ class Results:
 def of_model(results: Results) -> Iterator[Finding]:
     """Yield what there is to say of the classifier."""
     yield from of_answers(results)
+    for name, confusion in results.others.items():
+        yield from of_drop(name, confusion, results.train, results.crossval)
     if not results.crossval["models"]:
-        if not results.held_out:
+        for name, confusion in results.others.items():
+            yield from of_one_answer(name, confusion)
+        if not results.others:
             seen = "it was evaluated only on its training data"
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)

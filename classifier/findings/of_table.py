@@ -1,7 +1,7 @@
 """What in a table makes a model look better than it is, or makes it worse."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,10 @@ RANGES = 1_000  # times as wide as another
 TELLS_ALL = 0.99  # of the rows, of which one column tells the class
 LEFT = 0.1  # of what the most frequent class does not tell
 ROWS = 10_000  # that show what a column tells
-BINS = 64  # that a column of numbers is cut into
+BINS = (
+    64,
+    1_000,
+)  # that numbers are cut into: few where chance plays a part, many for sharp bounds
 MANY = 0.05  # of the rows
 OUTSIDE, SOME = 0.05, 2  # of the rows of a test set, or so many of few
 
@@ -112,7 +115,10 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     for place, feature in enumerate(schema.features):
         widths = [1] * isinstance(feature, NumberFeature) + feature.one_hot_widths
         spans = pairwise(accumulate(widths, initial=starts[place]))
-        told = max(share_told(features[:, slice(*span)], classes, parts) for span in spans)
+        told = max(
+            share_told(features[:, slice(*span)], classes, parts, bins)
+            for span, bins in product(spans, BINS)
+        )
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)} alone predicts the class of {told:.1%} of rows"
             advice = "is it known before the class is? If not, add it to prepare.exclude"
@@ -138,25 +144,30 @@ def share_told(
     inputs: npt.NDArray[np.float32],
     classes: npt.NDArray[np.intp],
     parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    most_bins: int,
 ) -> float:
     """Return the share of the rows of which a feature tells the class, learned from the other half.
 
     inputs: (rows, columns), a column of numbers or one for each category; parts: the numbers of the
-    rows of each half. Of a bin, the answer is its most frequent class.
+    rows of each half; most_bins: that numbers are cut into. Of a bin, the answer is its most
+    frequent class.
     """
     right = np.zeros(len(classes), bool)
     for learned, tested in (parts, parts[::-1]):
-        bins = binned(inputs, learned)
+        bins = binned(inputs, learned, most_bins)
         counts = np.zeros((bins.max() + 1, classes.max() + 1), np.intp)
         np.add.at(counts, (bins[learned], classes[learned]), 1)
         right[tested] = counts.argmax(axis=1)[bins[tested]] == classes[tested]
     return float(right.mean())
 
 
-def binned(inputs: npt.NDArray[np.float32], learned: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-    """Return the bin of each row, (rows,): its category, or one of BINS that numbers are cut into.
+def binned(
+    inputs: npt.NDArray[np.float32], learned: npt.NDArray[np.intp], most_bins: int
+) -> npt.NDArray[Any]:
+    """Return the bin of each row, (rows,): its category, or one that numbers are cut into.
 
-    learned: the numbers of the rows of which each has as many; gaps are in a bin of their own.
+    learned: the numbers of the rows of which each has as many, and none has none; gaps are in a bin
+    of their own.
     """
     if inputs.shape[1] > 1:
         gaps = np.isnan(inputs[:, 0]) | ~inputs.any(axis=1)
@@ -164,7 +175,12 @@ def binned(inputs: npt.NDArray[np.float32], learned: npt.NDArray[np.intp]) -> np
         return categories
     numbers = inputs[:, 0]
     known = numbers[learned][~np.isnan(numbers[learned])]
-    edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else known
+    edges = known
+    if len(known):
+        values = np.unique(known).astype(float)
+        firsts = np.quantile(known, np.arange(1, most_bins) / most_bins, method="higher")
+        places = np.searchsorted(values, np.unique(firsts[firsts > known.min()]))
+        edges = (values[places - 1] + values[places]) / 2
     places = np.searchsorted(edges, numbers, side="right")
     return np.where(np.isnan(numbers), len(edges) + 1, places)
 

@@ -14,6 +14,8 @@ from classifier.table.reader import Table
 
 LOOKED_AT = 10_000  # rows whose text is read
 MERGED = 2.0**24  # from here on, float32 takes some whole numbers for one
+DENSE = 2  # steps of float32 between numbers, some of which it then takes for one
+ORDERS = GROWS, FALLS = "grows from row to row", "falls from row to row"
 ALMOST_ALL, SOME, HARDLY_ANY = 0.99, 0.25, 0.01  # of the rows
 MANY = 10  # rows from which on it is no accident that numbers grow
 CHANCE = 20  # pairs of rows that would share a number if it were drawn by chance
@@ -24,14 +26,22 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     """Return the columns of numbers that may number the rows, and in which way."""
     numbers = rows.features.numbers[next(rows.blocks())]
     are_large = ((numbers >= MERGED) | (numbers <= -MERGED)).any(axis=0)
-    large = np.flatnonzero(are_large).tolist()
-    exact = dict(zip(large, read_exactly(table, large), strict=True))
+    are_dense = np.array([is_dense(column) for column in numbers.T], bool)
+    merged = np.flatnonzero(np.logical_or(are_large, are_dense)).tolist()
+    exact = dict(zip(merged, read_exactly(table, merged), strict=True))
     ways = {}
     for at, name in enumerate(table.numbers):
         column = exact[at] if at in exact else numbers[:, at].astype(np.float64)
-        if way := way_of_numbering(column):
+        if way := way_of_numbering(column) or way_of_growing(column):
             ways[name] = way
     return ways
+
+
+def is_dense(column: npt.NDArray[np.float32]) -> bool:
+    """Return whether most numbers are next to each other as float32 goes."""
+    distinct = np.unique(column[np.isfinite(column)])
+    steps = np.diff(distinct.astype(float)) / np.spacing(np.abs(distinct))[1:]
+    return len(steps) > 0 and bool(np.median(steps) < DENSE)
 
 
 def read_exactly(table: Table, places: Sequence[int]) -> list[npt.NDArray[np.float64]]:
@@ -55,10 +65,19 @@ def way_of_numbering(column: npt.NDArray[np.float64]) -> str:
         return "counts the rows"
     if len(numbers) < MANY:
         return ""
+    is_unique = "almost every number is unique" if hardly_repeats(numbers) else ""
+    return way_of_growing(column) or is_unique
+
+
+def way_of_growing(column: npt.NDArray[np.float64]) -> str:
+    """Return whether a column grows or falls from row to row, empty where it does neither."""
+    steps = np.diff(column[~np.isnan(column)])
+    if len(steps) < MANY - 1:
+        return ""
     grows, falls = float((steps > 0).mean()), float((steps < 0).mean())
-    if min(grows, falls) <= HARDLY_ANY and max(grows, falls) >= SOME:
-        return f"{'grows' if grows > falls else 'falls'} from row to row"
-    return "almost every number is unique" if hardly_repeats(numbers) else ""
+    if min(grows, falls) > HARDLY_ANY or max(grows, falls) < SOME:
+        return ""
+    return GROWS if grows > falls else FALLS
 
 
 def hardly_repeats(numbers: npt.NDArray[np.float64]) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
-from classifier.preparing.numbering import numbering_columns, read_exactly
+from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, read_exactly
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
@@ -29,7 +29,6 @@ LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 DELIMITERS = ",;\t|"
-DENSE = 2  # steps of float32 between numbers, some of which it then takes for one
 MERGED = 0.9  # of the values
 MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
@@ -211,13 +210,6 @@ def merged_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             )
 
 
-def is_dense(column: npt.NDArray[np.float32]) -> bool:
-    """Return whether most numbers are next to each other as float32 goes."""
-    distinct = np.unique(column[np.isfinite(column)])
-    steps = np.diff(distinct.astype(float)) / np.spacing(np.abs(distinct))[1:]
-    return len(steps) > 0 and bool(np.median(steps) < DENSE)
-
-
 def odd_values(rows: StoredRows) -> Iterator[Oddity]:
     """Yield the columns of which people would take two values for one, the label among them."""
     for column, vocabulary in rows.vocabularies.items():
@@ -278,15 +270,16 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     for name in columns.features:
         if name == columns.time:
             continue
+        advice = "if it only identifies the row, add it to prepare.exclude"
         if name in numbering:
             why = numbering[name]
+            advice += "; if it is a time, see prepare.time" if why in ORDERS else ""
         elif name in texts and len(rows.vocabularies[name].places) >= OWN * len(rows.labels):
             why = "almost every value is unique"
         elif name in unnamed:
             why = "has no name"
         else:
             continue
-        advice = "if it only identifies the row, add it to prepare.exclude"
         if isinstance(columns.table.notation(name), Dates):
             advice = "if the rows follow each other in time, see prepare.time"
         yield Oddity(f"column {shown(name)}: {why}", advice)

@@ -37,24 +37,6 @@ def models_of_rows(data: Dataset, settings: Crossval) -> npt.NDArray[np.int32]:
     return np.where(folds == NEVER, np.int32(NEVER), models)
 
 
-def known_classes(data: Dataset, settings: Crossval) -> npt.NDArray[np.intp]:
-    """Return of how many rows of each class the most frequent one is taken, (models, classes).
-
-    In time, of those that each model may know; else of all, for without those left out another
-    class would be the most frequent where two are as frequent, and never be right.
-    """
-    actual, counts = data.labels.argmax(axis=1), []
-    if data.groups is None or not data.groups.in_time:
-        of_all = np.bincount(actual, minlength=data.labels.shape[1])
-        return np.tile(of_all, (settings.repeats * settings.folds, 1))
-    for repeat in range(1, settings.repeats + 1):
-        folds = fold_of_rows(data, settings, repeat)
-        for fold in range(settings.folds):
-            known = actual[other_rows(data, folds, fold)]
-            counts.append(np.bincount(known, minlength=data.labels.shape[1]))
-    return np.stack(counts)
-
-
 def rows_of_model(
     fold: int, folds: npt.NDArray[np.int32], data: Dataset, settings: Crossval, recipe: Train
 ) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
