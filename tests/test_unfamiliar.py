@@ -1,5 +1,6 @@
 """What new rows have that no training row had is said, for files and for one row."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,13 +107,15 @@ def test_what_is_unfamiliar_in_a_row_is_told(schema, capsys, values, line):
 
 def test_what_only_rows_kept_aside_have_is_not_known_to_the_model(copied):
     """Of the two that are not in every row, one is in a row kept aside, or in one trained on."""
-    rows = [f"{day}.03.2024,{'pq'[day % 2]},{'ab'[day % 2]}\n" for day in range(1, 21)]
-    rows[3], rows[8] = "04.05.2024,green,a\n", "09.06.2024,blue,b\n"
+    rows = [f"{day}.03.2024,{'pq'[day % 2]},,{'ab'[day % 2]}\n" for day in range(1, 21)]
+    rows[3], rows[8] = "04.05.2024,green,,a\n", "09.06.2024,blue,7,b\n"
     for path in ("data/source/own.csv", "data/test_sets/own.csv"):
-        (copied.path / path).write_text("day,c,y\n" + "".join(rows))
+        (copied.path / path).write_text("day,c,n,y\n" + "".join(rows))
+    (copied.path / "data/test_sets/new.csv").write_text("day,c,n,y\n" + rows[8] * 9)
     params = yaml.safe_load(copied.read("params.yaml"))
     params["fetch"] |= {"source": "data/source/own.csv", "sha256": None}
     params["prepare"] |= {"header": True, "label": "y", "dates": {"day": ["%d.%m.%Y", "month"]}}
+    params["prepare"] |= {"missing": "impute"}
     params["crossval"]["folds"] = 0
     params["train"] |= {"epochs": 1, "validation_fraction": 0.5, "seed": 3}
     (copied.path / "params.yaml").write_text(yaml.safe_dump(params))
@@ -121,11 +124,16 @@ def test_what_only_rows_kept_aside_have_is_not_known_to_the_model(copied):
     for line in (
         "column c: 1 of 20 rows has a value that the model was not trained on (known: q, p, green)",
         "column day: 1 of 20 rows has a month or weekday that the model was not trained on ",
+        "column n: 1 of 20 rows has a number, which the model does not use: no row that it was tr",
     ):
         assert f"data/test_sets/own.csv: {line}" in evaluated
-    told = copied.classifier("predict", "01.03.2024", "blue").stderr
+    seen = "new has many values that the training data does not have: day, c, n"
+    assert seen in [finding["seen"] for finding in json.loads(copied.read("metrics/findings.json"))]
+    told = copied.classifier("predict", "01.03.2024", "blue", "").stderr
     assert told.startswith("column c: the row has a value that the model was not trained on")
-    assert copied.classifier("predict", "01.03.2024", "green").stderr == ""
+    told = copied.classifier("predict", "01.03.2024", "green", "7").stderr
+    assert told.startswith("column n: the row has a number, which the model does not use: no row")
+    assert copied.classifier("predict", "01.03.2024", "green", "").stderr == ""
 
 
 def test_predict_and_evaluate_tell_of_numbers_in_other_units(copied):

@@ -20,13 +20,15 @@ class Unfamiliar:
     """How many rows there are, and how many of them have what no training row had.
 
     unknown: with an unknown category, (texts,); untrained: with a month or weekday of which no
-    training row is, (number features,); outside: with a number below the lowest or above
-    the highest, (number features,), and in any of them; empty: without any value.
+    training row is, (number features,); unheard: with a number where no training row has one, just
+    so; outside: with a number below the lowest or above the highest, just so, and in any of them;
+    empty: without any value.
     """
 
     rows: int
     unknown: npt.NDArray[np.intp]
     untrained: npt.NDArray[np.intp]
+    unheard: npt.NDArray[np.intp]
     outside: npt.NDArray[np.intp]
     outside_in_any: int
     empty: int
@@ -38,12 +40,14 @@ class Unfamiliar:
 def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
     """Return what of the rows is unfamiliar."""
     outside, dated = schema.outside(rows.numbers), zip(schema.numbers, rows.numbers.T, strict=True)
+    has_none = np.array([number.has_none is True for number in schema.numbers], bool)
     texts = zip(schema.texts, rows.codes.T, strict=True)
     empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
     return Unfamiliar(
         rows=len(rows.numbers),
         unknown=np.array([text.is_untrained(codes).sum() for text, codes in texts], np.intp),
         untrained=np.array([date.is_untrained(days).sum() for date, days in dated], np.intp),
+        unheard=(~np.isnan(rows.numbers) & has_none).sum(axis=0),
         outside=outside.sum(axis=0),
         outside_in_any=int(outside.any(axis=1).sum()),
         empty=int(empty.sum()),
@@ -57,7 +61,7 @@ def say_unfamiliar(schema: Schema, found: Unfamiliar, path: Path | None = None) 
 
 
 def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
-    """Yield a line for each text with unknown categories, for all numbers, and for empty rows."""
+    """Yield a line for each column of which the model knows too little, and for empty rows."""
     for text, count in zip(schema.texts, found.unknown.tolist(), strict=True):
         if count:
             yield (
@@ -69,6 +73,12 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
             yield (
                 f"column {shown(date.name)}: {part(count, found.rows)} a month or weekday that the "
                 f"model was not trained on ({listed(date.untrained or [])})"
+            )
+    for number, count in zip(schema.numbers, found.unheard.tolist(), strict=True):
+        if count:
+            yield (
+                f"column {shown(number.name)}: {part(count, found.rows)} a number, which the model "
+                "does not use: no row that it was trained on has one"
             )
     if found.outside_in_any:
         of_columns = zip(schema.numbers, found.outside.tolist(), strict=True)

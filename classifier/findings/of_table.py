@@ -208,10 +208,12 @@ def of_other_rows(
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)
     are_new = {
-        text.name: (features[:, slice(*schema.spans[text.name])] == 0).all(axis=1)
-        for text in schema.texts
+        feature.name: feature.is_new(features[:, first:end])
+        for feature, (first, end) in zip(
+            schema.features, pairwise(schema.first_inputs), strict=True
+        )
     }
-    if new := [text for text, rows in are_new.items() if many(rows)]:
+    if new := [name for name, rows in are_new.items() if many(rows)]:
         seen = f"{shown(name)} has many values that the training data does not have: {listed(new)}"
         yield Finding("warning", "table", seen, "are they written the same way?")
 

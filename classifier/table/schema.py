@@ -92,6 +92,7 @@ class NumberFeature(_Model):
     date: DateFormat | None = None  # as in prepare.dates
     parts: list[DatePart] | None = None  # as there
     untrained: list[str] | None = None  # of month=1, weekday=7 and so on, what no such row has
+    has_none: bool | None = None  # whether only rows that were kept aside have a number
     like: NumberFormat | None = None  # as in prepare.numbers
     unit: str | None = None  # of those: a currency, %, or none
     lowest: FiniteFloat  # of the rows trained on
@@ -121,15 +122,26 @@ class NumberFeature(_Model):
     def without(self, unseen: Collection[str]) -> Self:
         """Return the feature with those of its inputs that a model was not trained on."""
         named = zip(names_of(self.parts or ()), self.input_names[1:], strict=True)
-        untrained = [part for part, name in named if name in unseen]
-        return self.model_copy(update={"untrained": [*(self.untrained or ()), *untrained] or None})
+        untrained = [*(self.untrained or ()), *(part for part, name in named if name in unseen)]
+        has_none = True if self.name in unseen else None
+        return self.model_copy(update={"untrained": untrained or None, "has_none": has_none})
 
     def is_untrained(self, days: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which days are of a month or weekday that no row trained on is of, (rows,)."""
         if not self.parts or not self.untrained:
             return np.zeros(len(days), bool)
-        are_untrained = [name in self.untrained for name in names_of(self.parts)]
-        return np.array(inputs_of(days, self.parts)[:, are_untrained].any(axis=1))
+        return self._are_of(inputs_of(days, self.parts), self.untrained)
+
+    def is_new(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which rows have what no row trained on has; inputs: (rows, width)."""
+        is_new = self._are_of(inputs[:, 1:], self.untrained or ())
+        return is_new | ~np.isnan(inputs[:, 0]) if self.has_none else is_new
+
+    def _are_of(
+        self, inputs: npt.NDArray[np.float32], parts: Collection[str]
+    ) -> npt.NDArray[np.bool_]:
+        are_named = [name in parts for name in names_of(self.parts or ())]
+        return np.array(inputs[:, np.array(are_named, bool)].any(axis=1))
 
 
 class TextFeature(_Model):
@@ -166,6 +178,11 @@ class TextFeature(_Model):
         named = zip(self.categories, self.input_names, strict=True)
         untrained = [category for category, name in named if name in unseen]
         return self.model_copy(update={"untrained": untrained or None})
+
+    def is_new(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which rows have what no row trained on has; inputs: (rows, width)."""
+        are_trained = np.array([name in self.trained for name in self.categories])
+        return np.array((inputs[:, are_trained] == 0).all(axis=1) & ~np.isnan(inputs).any(axis=1))
 
     def is_untrained(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which values, by their places, no row trained on has, (rows,)."""
@@ -217,7 +234,8 @@ class Schema(_Model):
             yield f"range of {shown(number.name)}", number.lowest <= number.highest
             yield f"parts of {shown(number.name)}", number.date is not None or not number.parts
             untrained, parts = {*(number.untrained or ())}, {*names_of(number.parts or ())}
-            yield f"untrained of {shown(number.name)}", untrained <= parts
+            is_of_prepare = untrained <= parts and number.has_none is None
+            yield f"untrained of {shown(number.name)}", is_of_prepare
         yield "classes", self._are_values(self.classes) and len(self.classes) > 1
         yield "counts", {"train"} <= {*self.counts} <= {"train", "test"}
         for split in self.counts.values():
