@@ -808,6 +808,22 @@ def test_params_that_have_changed_since_are_told(own, capsys):
     assert "[16]" not in written.out
 
 
+def test_files_are_listed_as_they_were_made_whatever_stands_in_their_place(own):
+    outs = read_lock().outs()
+    (own.path / "models/classifier.keras").write_bytes(b"another model")
+    (own.path / "data/raw.csv").unlink()
+    run = results.load_run()
+    assert run.outdated == [
+        "models/classifier.keras is not what dvc.lock names; run `classifier verify --repair`"
+    ]
+    rows = {row[0]: row[1:] for row in run.files}
+    for path in ("data/raw.csv", "models/classifier.keras"):
+        assert rows[path] == ["", outs[path].md5, f"{outs[path].size:,}"]
+    source, *_ = content.Data(run).content()
+    assert isinstance(source, page_of.Text)
+    assert source.words.endswith(f"4,551 bytes, md5 {outs['data/raw.csv'].md5}.")
+
+
 def test_params_are_read_as_dvc_reads_them(own, capsys):
     """To YAML 1.1, which PyYAML reads, 1e-05 is a word."""
     lock = own.read("dvc.lock").replace("learning_rate: 0.001", "learning_rate: 1e-05")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 from classifier.base import paths
 from classifier.base.dvc_lock import STAGES, Entry, Lock, read_lock, require_recorded
 from classifier.base.errors import UserError, one_line, without_secrets
+from classifier.base.files import md5_of
 from classifier.commands.artifacts.reach import not_in_commit
 from classifier.commands.git import git
 from classifier.commands.rebuild.digests import digest_of_file
@@ -132,6 +133,8 @@ def recorded_run(against: str | None) -> Run:
         require_recorded(folder)
     if not lock.crossval_is_of_the_model():
         crossval = {"models": 0}
+    outs = lock.outs().values()
+    here = {out.path: Path(out.path).exists() and md5_of(Path(out.path)) == out.md5 for out in outs}
     sets = (pair for pair in evaluation.items() if pair[0] != "train")
     others = {name: found["per_class"] for name, found in sorted(sets, key=share_trained_on)}
     return Run(
@@ -143,20 +146,32 @@ def recorded_run(against: str | None) -> Run:
         left_out=left_out(crossval, schema.classes) if crossval["models"] else None,
         others={name: other_answers(name, found, lock) for name, found in others.items()},
         findings=recorded_findings(),
-        outdated=lines_on_changes(None, lock),
-        files=[row for out in lock.outs().values() for row in rows_of(out)],
+        outdated=[*lines_on_changes(None, lock), *lines_on_other_files(here)],
+        files=[row for out in outs for row in rows_of(out, here[out.path])],
         against=None if against is None else compared_with(against, lock, evaluation),
     )
 
 
-def rows_of(out: Entry) -> Iterator[list[str]]:
-    """Yield the row of an artifact, and those of the files in it if it is a folder."""
-    root = Path(out.path)
-    if root.is_dir():
-        yield [f"{root}/", "", out.md5, f"{out.size or 0:,}"]
-    for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if digest := digest_of_file(path):
+def rows_of(out: Entry, is_here: bool) -> Iterator[list[str]]:
+    """Yield the row of an artifact, and those of the files in it if it is a folder.
+
+    is_here: whether it is, as dvc.lock has it; else nothing tells its SHA-256, nor its files.
+    """
+    root, is_folder = Path(out.path), out.md5.endswith(".dir")
+    if is_folder or not is_here:
+        yield [f"{root}{'/' * is_folder}", "", out.md5, f"{out.size or 0:,}"]
+    for path in sorted(root.rglob("*")) if is_folder else [root]:
+        if is_here and (digest := digest_of_file(path)):
             yield [str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]
+
+
+def lines_on_other_files(here: Mapping[str, bool]) -> Iterator[str]:
+    """Yield a line for each artifact in whose place there is something else.
+
+    here: whether each is, as dvc.lock has it, by its path.
+    """
+    for path in (path for path, is_here in here.items() if not is_here and Path(path).exists()):
+        yield f"{path} is not what {paths.LOCK} names; run `classifier verify --repair`"
 
 
 def read_json(path: Path) -> dict[str, Any]:

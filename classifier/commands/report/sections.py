@@ -405,10 +405,11 @@ class Data(Section):
 
     def content(self) -> Iterator[Part]:
         source, raw = self.run.params["fetch.source"], self.run.lock.outs()[str(paths.RAW)]
-        sha256 = next((f"SHA-256 {row[1]}, " for row in self.run.files if row[0] == raw.path), "")
+        known = (row[1] for row in self.run.files if row[0] == raw.path and row[1])
+        sha256 = "".join(f"SHA-256 {each}, " for each in known)
         yield Text(f"{source}, read as {raw.path}: {raw.size:,} bytes, {sha256}md5 {raw.md5}.")
-        if known := library_row(source, raw.md5):
-            yield Text(f"It holds {known[0]}. From {known[1]}. Licence: {known[2]}.")
+        if row := library_row(source, raw.md5):
+            yield Text(f"It holds {row[0]}. From {row[1]}. Licence: {row[2]}.")
         yield Text(
             "Checked for: constant columns, columns of very different ranges, one class with most "
             "of the rows, duplicate and contradictory rows, columns that alone predict the class, "
