@@ -75,6 +75,7 @@ def main() -> None:
             for name, count in repeated.items()
             if count < evaluation[name]["rows"]
         },
+        is_grouped=train.groups is not None,
         in_time=in_time,
     )
     conclude(schema, evaluation, results, [*findings, *of_others])

@@ -14,7 +14,7 @@ import yaml
 
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import BINS, halves, of_other_rows, of_table, share_told
+from classifier.findings.of_table import BINS, halves, of_other_rows, of_table, rows_told
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -56,7 +56,7 @@ def told_by(
     classes: npt.NDArray[np.intp],
     parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
 ) -> float:
-    return max(share_told(inputs, classes, parts, bins) for bins in BINS)
+    return max(float(rows_told(inputs, classes, parts, bins).mean()) for bins in BINS)
 
 
 def test_nothing_is_found_in_a_good_table(found, table):
@@ -113,6 +113,20 @@ def test_a_column_that_alone_gives_the_label_away(found, table):
 def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     turns = pd.DataFrame({"x": np.arange(rows) % 2 + 0.1, "label": np.arange(rows) % 2})
     assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
+
+
+def test_a_column_that_gives_the_label_away_where_it_has_a_value(found, table):
+    rng = np.random.default_rng(3)
+    yes, known = table.label == "yes", rng.random(ROWS) < 0.3
+    told = "warning: column {}, where it has a value ({:.1%} of rows), alone predicts the class of"
+    for name, values, is_known, times in (
+        ("code", np.where(yes, "p", "q"), known, 1),
+        ("cured", np.full(ROWS, "on 1 May"), known & yes, 1),
+        ("rare", np.full(ROWS, "on 1 May"), yes & (yes.cumsum() <= 8), 0),
+        ("word", rng.choice(["p", "q"], ROWS), known, 0),
+    ):
+        lines = found(table.assign(**{name: np.where(is_known, values, "")}), missing="impute")
+        assert str(lines).count(told.format(name, is_known.mean())) == times, name
 
 
 @pytest.mark.parametrize("bounds", [[50, 60, 70, 80, 90], [98]])
@@ -436,7 +450,10 @@ def test_without_any_other_rows_nothing_is_known(good):
     (line,) = told(replace(good, crossval={"models": 0}))
     assert line.startswith("warning: it was evaluated only on its training data; set cross")
     other = {"test": np.array([[30, 0, 0], [0, 28, 2], [3, 0, 27]])}
-    assert told(replace(good, crossval={"models": 0}, others=other)) == []
+    held_out = replace(good, crossval={"models": 0}, others=other)
+    assert told(held_out) == []
+    (line,) = told(replace(held_out, is_grouped=True))
+    assert line.startswith("warning: rows of a group, or of a stretch of time, vary together: how")
 
 
 @pytest.mark.parametrize(

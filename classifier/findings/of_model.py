@@ -26,8 +26,8 @@ class Results:
     classes: their names; confusion: (classes, classes), training rows by actual and predicted
     class; train: its metrics on these; crossval, history: what crossval.json and history.csv hold;
     recipe: what it was trained by; others: the confusion, as above, of each data set with other
-    rows than it was trained on, by its name; in_time: whether models know only what came before
-    their fold.
+    rows than it was trained on, by its name; is_grouped: whether rows belong together; in_time:
+    whether models know only what came before their fold.
     """
 
     classes: list[str]
@@ -37,6 +37,7 @@ class Results:
     history: pd.DataFrame
     recipe: Train
     others: Mapping[str, Counts]
+    is_grouped: bool = False
     in_time: bool = False
 
     @property
@@ -68,6 +69,12 @@ def of_model(results: Results) -> Iterator[Finding]:
     if not results.crossval["models"]:
         for name, confusion in results.others.items():
             yield from of_one_answer(name, confusion)
+        if results.is_grouped and results.others:
+            seen = (
+                "rows of a group, or of a stretch of time, vary together: how sure the accuracy is "
+            )
+            seen += "on other rows is not known"
+            yield Finding("warning", "model", seen, "set crossval.folds")
         if not results.others:
             seen = "it was evaluated only on its training data"
             advice = "set crossval.folds or prepare.test_size"

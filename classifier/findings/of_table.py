@@ -17,6 +17,7 @@ from classifier.table.schema import Feature, NumberFeature, Schema
 FREQUENT = 0.8  # of the rows in one class
 RANGES = 1_000  # times as wide as another
 TELLS_ALL = 0.99  # of the rows, of which one column tells the class
+OTHERS = 10  # rows of other classes, of which a column that tells nothing would have a value
 LEFT = 0.1  # of what the most frequent class does not tell
 ROWS = 10_000  # that show what a column tells
 BINS = (
@@ -115,14 +116,20 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     for place, feature in enumerate(schema.features):
         widths = [1] * isinstance(feature, NumberFeature) + feature.one_hot_widths
         spans = pairwise(accumulate(widths, initial=starts[place]))
-        told = max(
-            share_told(features[:, slice(*span)], classes, parts, bins)
+        are_told = [
+            rows_told(features[:, slice(*span)], classes, parts, bins)
             for span, bins in product(spans, BINS)
-        )
+        ]
+        known = ~np.isnan(features[:, starts[place]])
+        told, where = max(rows.mean() for rows in are_told), ""
+        if train.groups is None and known.sum() * (1 - most) >= OTHERS:
+            of_known = max(rows[known].mean() for rows in are_told)
+            if told < of_known:
+                told, where = of_known, f", where it has a value ({known.mean():.1%} of rows),"
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
-            seen = f"column {shown(feature.name)} alone predicts the class of {told:.1%} of rows"
+            seen = f"column {shown(feature.name)}{where} alone predicts the class of {told:.1%} of "
             advice = "is it known before the class is? If not, add it to prepare.exclude"
-            yield Finding("warning", "table", seen, advice)
+            yield Finding("warning", "table", f"{seen}rows", advice)
 
 
 def halves(
@@ -140,13 +147,13 @@ def halves(
     return np.flatnonzero(places < count / 2), np.flatnonzero(places >= count / 2)
 
 
-def share_told(
+def rows_told(
     inputs: npt.NDArray[np.float32],
     classes: npt.NDArray[np.intp],
     parts: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
     most_bins: int,
-) -> float:
-    """Return the share of the rows of which a feature tells the class, learned from the other half.
+) -> npt.NDArray[np.bool_]:
+    """Return of which rows, (rows,), a feature tells the class, learned from the other half.
 
     inputs: (rows, columns), a column of numbers or one for each category; parts: the numbers of the
     rows of each half; most_bins: that numbers are cut into. Of a bin, the answer is its most
@@ -158,7 +165,7 @@ def share_told(
         counts = np.zeros((bins.max() + 1, classes.max() + 1), np.intp)
         np.add.at(counts, (bins[learned], classes[learned]), 1)
         right[tested] = counts.argmax(axis=1)[bins[tested]] == classes[tested]
-    return float(right.mean())
+    return right
 
 
 def binned(
