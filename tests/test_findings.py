@@ -115,6 +115,24 @@ def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
 
 
+@pytest.mark.parametrize("prefix", ["", "s"])
+def test_a_column_that_names_what_rows_are_of(found, table, prefix):
+    patients = np.arange(ROWS) // 4
+    names = pd.Series(patients, table.sort_values("label").index).astype(str)
+    yes = (table.label == "yes").to_numpy()
+    of_rows = table.assign(patient=prefix + names)
+    lines = found(of_rows)
+    assert any("alone predicts" in line and line.endswith("set prepare.group") for line in lines)
+    (line,) = found(of_rows, exclude=["patient"])
+    assert line == (
+        "warning: column patient, left out: almost all rows with the same value have one class; "
+        "if it names what rows are of, as patients, set prepare.group"
+    )
+    assert found(of_rows, group="patient") == []
+    for values in (yes, np.arange(ROWS), np.arange(ROWS) // 4, np.full(ROWS, 7)):  # label, row, any
+        assert found(table.assign(other=values), exclude=["other"]) == []
+
+
 def test_a_column_that_gives_the_label_away_where_it_has_a_value(found, table):
     rng = np.random.default_rng(3)
     yes, known = table.label == "yes", rng.random(ROWS) < 0.3

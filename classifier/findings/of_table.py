@@ -12,7 +12,7 @@ from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import Groups
 from classifier.scoring.repeated import SAMPLED, count_like_others
-from classifier.table.schema import Feature, NumberFeature, Schema
+from classifier.table.schema import Feature, NumberFeature, Schema, TextFeature
 
 FREQUENT = 0.8  # of the rows in one class
 RANGES = 1_000  # times as wide as another
@@ -120,6 +120,9 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
             rows_told(features[:, slice(*span)], classes, parts, bins)
             for span, bins in product(spans, BINS)
         ]
+        if train.groups is None and isinstance(feature, TextFeature):
+            categories = categories_of(features[:, starts[place] : starts[place + 1]])
+            are_told.append(rows_told_by_others(categories, classes))
         known = ~np.isnan(features[:, starts[place]])
         told, where = max(rows.mean() for rows in are_told), ""
         if train.groups is None and known.sum() * (1 - most) >= OTHERS:
@@ -129,7 +132,17 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
         if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
             seen = f"column {shown(feature.name)}{where} alone predicts the class of {told:.1%} of "
             advice = "is it known before the class is? If not, add it to prepare.exclude"
+            count = count_values(feature, features[known, starts[place]])
+            if train.groups is None and len(schema.classes) < count <= known.sum() / 2:
+                advice += "; if it names what rows are of, as patients, set prepare.group"
             yield Finding("warning", "table", f"{seen}rows", advice)
+
+
+def count_values(feature: Feature, numbers: npt.NDArray[np.float32]) -> int:
+    """Return how many categories there are, or whole numbers; 0 if there are other numbers."""
+    if not isinstance(feature, NumberFeature):
+        return len(feature.categories)
+    return 0 if (numbers % 1).any() else len(np.unique(numbers))
 
 
 def halves(
@@ -168,6 +181,29 @@ def rows_told(
     return right
 
 
+def rows_told_by_others(
+    categories: npt.NDArray[np.intp], classes: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Return of which rows, (rows,), the others of their category have the class more than any.
+
+    Where a category has few rows, hardly any are in the other half.
+    """
+    counts = np.zeros((categories.max() + 1, classes.max() + 1), np.intp)
+    np.add.at(counts, (categories, classes), 1)
+    second, first = np.sort(counts, axis=1)[:, -2:].T
+    own = counts[categories, classes]
+    others = np.where(own == first[categories], second[categories], first[categories])
+    return np.array(own - 1 > others)
+
+
+def categories_of(inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """Return the place of each row's category, (rows,), that behind the last where it has none."""
+    has_none = np.isnan(inputs[:, 0]) | ~inputs.any(axis=1)
+    places: npt.NDArray[np.intp] = inputs.argmax(axis=1)
+    places[has_none] = inputs.shape[1]
+    return places
+
+
 def binned(
     inputs: npt.NDArray[np.float32], learned: npt.NDArray[np.intp], most_bins: int
 ) -> npt.NDArray[Any]:
@@ -177,9 +213,7 @@ def binned(
     of their own.
     """
     if inputs.shape[1] > 1:
-        gaps = np.isnan(inputs[:, 0]) | ~inputs.any(axis=1)
-        categories: npt.NDArray[Any] = np.where(gaps, inputs.shape[1], inputs.argmax(axis=1))
-        return categories
+        return categories_of(inputs)
     numbers = inputs[:, 0]
     known = numbers[learned][~np.isnan(numbers[learned])]
     edges = known

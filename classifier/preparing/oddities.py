@@ -16,6 +16,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
+from classifier.preparing.left_out import grouping_columns
 from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, read_exactly
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
@@ -56,6 +57,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_values(rows)
     yield from odd_rows(columns, rows)
     yield from odd_features(columns, rows)
+    yield from odd_groups(columns)
 
 
 def rarities(
@@ -283,3 +285,10 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         if isinstance(columns.table.notation(name), Dates):
             advice = "if the rows follow each other in time, see prepare.time"
         yield Oddity(f"column {shown(name)}: {why}", advice)
+
+
+def odd_groups(columns: Columns) -> Iterator[Oddity]:
+    """Yield the columns left out that may say which rows belong together."""
+    for name in grouping_columns(columns):
+        seen = f"column {shown(name)}, left out: almost all rows with the same value have one class"
+        yield Oddity(seen, "if it names what rows are of, as patients, set prepare.group")
