@@ -67,6 +67,17 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a class of one row among many": (
         "x,y\n" + "1,a\n2,b\n" * 20 + "1,total\n", NAMED,
         ["column y: classes with only one row: total"]),
+    "numbers that stand for no value": (
+        "x,z,y\n" + "".join(
+            f"{-999 if n % 7 == 0 else n * 37 % 50},{9999 if n % 9 == 0 else n % 13 / 4},"
+            f"{'ab'[n % 2]}\n" for n in range(60)), NAMED,
+        ["column x: -999 stands in 9 rows, far from all others; if it means no value, see prepare",
+         "column z: 9999 stands in 7 rows, far from all others; if it means no value, see prep"]),
+    "a date that stands for no value": (
+        "x,y\n" + "".join(
+            f"{'9999-12-31' if n % 7 == 0 else f'2021-03-{n * 5 % 28 + 1:02}'},{'ab'[n % 2]}\n"
+            for n in range(60)), NAMED | {"dates": {"x": "%Y-%m-%d"}},
+        ["column x: 9999-12-31 stands in 9 rows, far from all others; if it means no value, see"]),
     "an index with gaps": (
         "id,y\n" + "".join(f"{7 * n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
         ["column id: grows from row to row; if it only identifies the row"]),
@@ -172,6 +183,10 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     "a class of one row": ("x,y\n1,a\n4,b\n2,b\n", NAMED),
     "numbers that grow, a category in several rows": (
         "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
+    "a number far from others that stands once, and a large one": (
+        "x,z,y\n" + "".join(
+            f"{-999 if n == 7 else n * 37 % 50},{n * 7 % 13 if n % 9 else 7300},{'ab'[n % 2]}\n"
+            for n in range(60)), NAMED),
     "a byte order mark of Excel, and letters beyond ASCII": (
         "\ufeffc,y\nK\u00f6ln,a\nb,b\nK\u00f6ln,a\nb,b\n", NAMED | {"encoding": "utf-8-sig"}),
     "a class that is named as its column": (

@@ -29,6 +29,8 @@ GROUPED, UNGROUPED = re.compile(r"-?\d{1,3}\.\d{3}"), re.compile(r"-?\d{1,3}")
 LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
+FEW_VALUES, REPEATED = 10, 3  # different ones; rows
+NINES = re.compile(r"-?9+([.,][09]+)?")
 DELIMITERS = ",;\t|"
 MERGED = 0.9  # of the values
 MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
@@ -52,6 +54,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_cuts(columns, rows)
     yield from odd_gaps(rows)
     yield from odd_thousands(columns, rows)
+    yield from odd_extremes(columns, rows)
     yield from odd_numbers(columns, rows)
     yield from merged_numbers(columns, rows)
     yield from odd_values(rows)
@@ -150,6 +153,32 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
                 "numbers or dates, but are read as categories",
                 "for text, see prepare.text; otherwise prepare.dates and prepare.numbers",
             )
+
+
+def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
+    """Yield the numbers that may mean no value, as -999 does."""
+    table = columns.table
+    for name, column in zip(table.numbers, rows.sample(LOOKED_AT).T, strict=True):
+        for value, count in far_extremes(column):
+            notation = table.notation(name)
+            number = notation.text(value)
+            if not (isinstance(notation, Dates) or NINES.fullmatch(number) or value < 0):
+                continue  # a large number may well be far from others
+            yield Oddity(
+                f"column {shown(name)}: {number} stands in {count:,} rows, far from all others",
+                "if it means no value, see prepare.na_values",
+            )
+
+
+def far_extremes(column: npt.NDArray[np.float32]) -> Iterator[tuple[float, int]]:
+    """Yield the lowest and the highest number if it repeats, farther from others than they span."""
+    numbers, counts = np.unique(column[~np.isnan(column)].astype(float), return_counts=True)
+    if len(numbers) <= FEW_VALUES:
+        return
+    for own, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
+        gap = min(abs(rest - numbers[own]))
+        if counts[own] >= REPEATED and gap > np.ptp(rest):
+            yield float(numbers[own]), int(counts[own])
 
 
 def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
