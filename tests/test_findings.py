@@ -432,6 +432,11 @@ def test_a_training_that_ended_too_soon(good):
     assert line.startswith(
         "note: it underfits: its loss was still falling, and its mean confidence, 0.700, is"
     )
+    lucky = {**unsure, "accuracy": ends(0.78, 0.85, 0.81)}
+    found = told(replace(good, crossval=lucky, train={"accuracy": 0.96, "rows": 300}))
+    assert len(found) == 2
+    assert found[0].endswith("; its start was better than most; train.members: 10 averages ten ne"
+                             "tworks"), "not that it overfits"  # fmt: skip
     settled = pd.DataFrame({"loss": [1.0] + [0.2] * 99})
     assert told(replace(good, crossval=unsure, history=settled)) == []
 

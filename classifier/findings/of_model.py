@@ -168,6 +168,10 @@ def of_its_own_rows(results: Results) -> Iterator[Finding]:
         yield Finding("problem", "model", seen, results.other_starts)
     elif own > left_out["ci95_high"] and own - left_out["mean"] > GAP:
         seen = f"it does worse on rows left out: {figures}{left_out['mean']:.3f} on those left out"
+        if underfits(results):  # so it is no better by knowing its rows by heart
+            advice = f"its start was better than most; {results.other_starts}"
+            yield Finding("warning", "model", seen, advice)
+            return
         patience = "less train.patience" if results.recipe.patience else "train.patience"
         smaller = " or a smaller train.hidden" * bool(results.recipe.hidden)
         advice = f"unless by chance, it overfits: try fewer train.epochs, {patience}{smaller}"
@@ -195,18 +199,24 @@ def of_starts(results: Results) -> Iterator[Finding]:
 
 def of_training(results: Results) -> Iterator[Finding]:
     """Yield whether it would have learned more in more epochs, or by larger steps."""
-    losses = results.history["loss"].to_numpy()
-    if len(losses) < 2:
-        return
-    last = -(-len(losses) // 10)
-    before, end = losses[-2 * last : -last].mean(), losses[-last:].mean()
-    scores = results.crossval["out_of_fold"]
-    is_falling = before - end > FALLING * before
-    if is_falling and scores["confidence"] < results.accuracy["mean"] - UNSURE:
+    if underfits(results):
+        confidence = results.crossval["out_of_fold"]["confidence"]
         seen = (
             "it underfits: its loss was still falling, and its mean confidence, "
-            f"{scores['confidence']:.3f}, is below its accuracy, {results.accuracy['mean']:.3f}"
+            f"{confidence:.3f}, is below its accuracy, {results.accuracy['mean']:.3f}"
         )
         more = "train.epochs and train.patience" if results.recipe.patience else "train.epochs"
         advice = f"try more {more} or a larger train.learning_rate"
         yield Finding("note", "model", seen, advice)
+
+
+def underfits(results: Results) -> bool:
+    """Return whether its loss was still falling when training ended, and it is not sure enough."""
+    losses = results.history["loss"].to_numpy()
+    if len(losses) < 2:
+        return False
+    last = -(-len(losses) // 10)
+    before, end = losses[-2 * last : -last].mean(), losses[-last:].mean()
+    confidence = results.crossval["out_of_fold"]["confidence"]
+    is_falling = before - end > FALLING * before
+    return bool(is_falling and confidence < results.accuracy["mean"] - UNSURE)
