@@ -394,6 +394,16 @@ def test_what_is_written_is_read_again(iris, shipped, tmp_path):
     assert table.iloc[:, 6:].to_numpy() == pytest.approx(probabilities.reshape(-1, 3), abs=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_out_of_fold_has_a_column_for_each_of_many_classes(tmp_path):
+    rows, classes = np.arange(150), [f"c{n}" for n in range(150)]
+    found = OutOfFold(rows, rows[None], np.zeros((1, 150)), rows[None] // 75, rows)
+    probabilities = np.eye(150, dtype=np.float32)[None]
+    write_out_of_fold(found, probabilities, classes, tmp_path / "all.csv")
+    table = pd.read_csv(tmp_path / "all.csv")
+    assert (table.iloc[:, 6:].to_numpy() == probabilities[0]).all()
+
+
 def test_models_of_one_answer_are_those_that_should_have_given_another():
     folds = {
         "one answer for rows of two classes": ([0] * 6 + [1] * 6, [0] * 12, 1),

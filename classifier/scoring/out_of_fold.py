@@ -154,7 +154,8 @@ def write_out_of_fold(
             table = pd.DataFrame(columns)
             if probabilities is not None:
                 more = probabilities[repeat, block].astype(float).round(6)
-                table[[f"probability_{name}" for name in classes]] = more
+                named = pd.DataFrame(more, columns=[f"probability_{name}" for name in classes])
+                table = pd.concat([table, named], axis="columns")
             is_first = not repeat and not block.start
             table.to_csv(file, index=False, header=is_first, quoting=quoting(classes))
 
