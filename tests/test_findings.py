@@ -14,6 +14,7 @@ import yaml
 
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
+from classifier.findings.of_other_sets import of_one_answer
 from classifier.findings.of_table import BINS, halves, of_other_rows, of_table, rows_told
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
@@ -531,6 +532,20 @@ def test_without_cross_validation_one_answer_for_all_may_be_better(good, confusi
     of_all = found[0].sum() / 100
     assert line.startswith(f"{level}: even on its training data, its accuracy is "
                            f"{accuracy:.3f}, below the {of_all:.3f} of always")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shares", "rows"), [([0.5, 0.5], 60), ([0.8, 0.2], 100), ([0.1] * 10, 90)]
+)
+def test_of_guesses_on_rows_held_out_hardly_any_pass(shares, rows):
+    """2.5% would by accuracy, and as many by balanced accuracy."""
+    rng, classes, passed = np.random.default_rng(4), len(shares), 0
+    for _ in range(1_000):
+        answers = rng.choice(classes, rows, p=rng.dirichlet(np.full(classes, 2.0)))
+        confusion = np.zeros((classes, classes), int)
+        np.add.at(confusion, (rng.choice(classes, rows, p=shares), answers), 1)
+        passed += not [one for one in of_one_answer("test", confusion) if one.level == "problem"]
+    assert passed <= 50
 
 
 def test_the_summary_has_five_lines_and_is_a_list_in_yaml_too(prepared, table, good):
