@@ -110,16 +110,19 @@ def test_a_pipeline_that_is_not_valid_is_one_line(copied):
     assert done.stderr == "error: './dvc.yaml' validation failed\n"
 
 
-def test_it_is_closed_where_the_model_card_is_of_another_model(copied):
+@pytest.mark.parametrize(
+    "path", ["models/classifier.keras", "metrics/crossval.json", "metrics/findings.json"]
+)
+def test_it_is_closed_where_the_model_card_is_of_another_run(copied, path):
     copied.classifier("report", "--model-card")
     assert copied.classifier("check").returncode == 0
     card = copied.path / "models/MODEL_CARD.md"
-    model = read_lock(copied.path / "dvc.lock").outs()["models/classifier.keras"].md5
-    card.write_text(card.read_text().replace(model, "0" * 32))
+    made = read_lock(copied.path / "dvc.lock").outs()[path].md5
+    card.write_text(card.read_text().replace(made, "0" * 32))
     done = copied.classifier("check", check=False)
     assert done.returncode == 1
     advice = "`classifier report --model-card` writes it anew"
-    assert done.stdout.splitlines()[-1] == f"models/MODEL_CARD.md: is of another model; {advice}"
+    assert done.stdout.splitlines()[-1] == f"models/MODEL_CARD.md: is of another run; {advice}"
 
 
 def test_it_is_closed_where_a_stage_has_not_run(copied):
