@@ -78,6 +78,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
             f"{'9999-12-31' if n % 7 == 0 else f'2021-03-{n * 5 % 28 + 1:02}'},{'ab'[n % 2]}\n"
             for n in range(60)), NAMED | {"dates": {"x": "%Y-%m-%d"}},
         ["column x: 9999-12-31 stands in 9 rows, far from all others; if it means no value, see"]),
+    "groups of one row each": (
+        "g,x,y\n" + "".join(f"g{n},{n % 4},{'ab'[n % 2]}\n" for n in range(20)),
+        NAMED | {"group": "g"},
+        ["column g: each row is a group of its own; is this the column for prepare.group?"]),
     "an index with gaps": (
         "id,y\n" + "".join(f"{7 * n},{'ab'[n % 2]}\n" for n in range(12)), NAMED,
         ["column id: grows from row to row; if it only identifies the row"]),

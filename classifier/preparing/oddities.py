@@ -60,7 +60,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_values(rows)
     yield from odd_rows(columns, rows)
     yield from odd_features(columns, rows)
-    yield from odd_groups(columns)
+    yield from odd_groups(columns, rows)
 
 
 def rarities(
@@ -316,8 +316,11 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         yield Oddity(f"column {shown(name)}: {why}", advice)
 
 
-def odd_groups(columns: Columns) -> Iterator[Oddity]:
-    """Yield the columns left out that may say which rows belong together."""
+def odd_groups(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
+    """Yield whether no rows belong together, or the columns left out that may say which do."""
+    if columns.group and len(rows.vocabularies[columns.group].places) == len(rows.labels):
+        seen = f"column {shown(columns.group)}: each row is a group of its own"
+        yield Oddity(seen, "is this the column for prepare.group?")
     for name in grouping_columns(columns):
         seen = f"column {shown(name)}, left out: almost all rows with the same value have one class"
         yield Oddity(seen, "if it names what rows are of, as patients, set prepare.group")

@@ -90,6 +90,7 @@ def fold_groups(
         fold_of[order] = rng.permuted(rounds, axis=1).ravel()[: len(sizes)]
         needed = folds
     if len(np.unique(fold_of)) < needed:
-        what = "points in time" if groups.in_time else "groups"
+        thing, where = ("point", " in time") if groups.in_time else ("group", "")
+        what = f"{thing}{'s' * (len(sizes) != 1)}{where}"
         raise UserError(f"crossval.folds: {folds} folds, but only {len(sizes)} {what}; use fewer")
     return np.take(fold_of, groups.of_rows)

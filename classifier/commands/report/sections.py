@@ -457,7 +457,9 @@ class Environment(Section):
             yield Text("Where the model was made is not known: it came from a cache or a remote.")
         elif flat:
             rows = [[str(key), re.sub(r"[\[\]']", "", str(flat[key]))] for key in flat]
-            yield Table("Of a training that made this model; dvc.lock does not record it", FACTS, rows)
+            yield Table(
+                "Of a training that made this model; dvc.lock does not record it", FACTS, rows
+            )
         head = ["file", "SHA-256", "md5", "bytes"]
         yield Table("Files made by the run", head, self.run.files)
 
