@@ -427,6 +427,24 @@ def test_a_stage_of_ones_own_may_read_a_url_and_params_of_an_artifact(shared):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_a_stage_of_another_pipeline_may_make_the_table(shared):
+    clone, script = shared.clone, "import shutil; shutil.copy('iris.data', 'mine.csv')\n"
+    (clone.path / "prep").mkdir()
+    (clone.path / "prep/make.py").write_text(script)
+    make = "{cmd: python ../../prep/make.py, wdir: ../data/source, deps: [../../prep/make.py]"
+    (clone.path / "prep/dvc.yaml").write_text(f"stages:\n  make: {make}, outs: [mine.csv]}}\n")
+    clone.edit("params.yaml", "data/source/iris.data", "data/source/mine.csv")
+    clone.dvc("repro", "--pull")
+    code, told = committed(shared).run("push")
+    pushed = "`dvc push prep/dvc.yaml:make` puts it there"
+    assert (code, f"mine.csv: is not of this pipeline; {pushed}" in told) == (0, True), told
+    with clone.entered():
+        assert lines_on_changes(None, read_lock()) == []
+        clone.edit("prep/make.py", "import shutil", "import shutil, os")
+        changed = "prep/dvc.yaml:make has changed since; run `dvc repro`"
+        assert lines_on_changes(None, read_lock()) == [changed]
+
+
 def test_a_param_that_a_stage_no_longer_reads_has_not_changed(shared):
     mine = "stages:\n  mine: {cmd: touch o, params: [train.seed, train.epochs], outs: [o]}\n"
     shared.clone.edit("dvc.yaml", "stages:\n", mine)

@@ -18,6 +18,7 @@ from dvc.repo import Repo
 from dvc.scm import Git, resolve_rev
 from dvc.stage import PipelineStage
 from dvc_data.hashfile.build import build
+from networkx import descendants
 from pygit2 import GitError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
@@ -137,7 +138,15 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         changed = [key for stage in defined for key in changed_params(lock, stage, params)]
         others = [name for dep in deps for name in other_changed_params(dep, changed)]
         changed = [*dict.fromkeys([*changed, *others]), *lock.changed_commands(commands)]
-        return changed + [path for path in files if has_changed(repo, files[path], revision)]
+        changed += [path for path in files if has_changed(repo, files[path], revision)]
+        return changed + ([] if revision else [*changed_elsewhere(repo)])
+
+
+def changed_elsewhere(repo: Repo) -> Iterator[str]:
+    """Yield the addresses of stages of other dvc.yaml files that are no longer as they were run."""
+    for stage in stages_elsewhere(repo):
+        if not stage.frozen and (stage.cmd_changed or any(dep.status() for dep in stage.deps)):
+            yield stage.addressing
 
 
 def changed_params(lock: Lock, stage: PipelineStage, params: Mapping[str, Any]) -> Iterator[str]:
@@ -170,6 +179,14 @@ def pipeline_of(repo: Repo) -> list[PipelineStage]:
     """Return the project's stages, without those of `dvc add` and those of other dvc.yaml files."""
     stages = (stage for stage in repo.index.stages if isinstance(stage, PipelineStage))
     return [stage for stage in stages if stage.path_in_repo == str(PIPELINE)]
+
+
+def stages_elsewhere(repo: Repo) -> list[PipelineStage]:
+    """Return the stages of other dvc.yaml files that make what the project's stages read."""
+    own, graph = pipeline_of(repo), repo.index.graph
+    leading = {each for stage in own for each in descendants(graph, stage)} - {*own}
+    found = [stage for stage in leading if isinstance(stage, PipelineStage)]
+    return sorted(found, key=lambda stage: str(stage.addressing))
 
 
 def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:

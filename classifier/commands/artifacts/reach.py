@@ -36,6 +36,7 @@ from classifier.commands.revisions import (
     has_changed,
     pipeline_of,
     repo_at,
+    stages_elsewhere,
 )
 from classifier.fetching.as_csv import GZIP
 from classifier.fetching.parquet import FIRST, begins_as_parquet
@@ -65,6 +66,8 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
     for path, out in tracked.items():
         if out.status():
             yield f"{path}: has changed; `dvc add {shlex.quote(relative(out.fs_path, out))}`"
+    made = [relative(out.fs_path, out) for out in made_elsewhere(repo)]
+    files = [path for path in files if not any(Path(path).is_relative_to(out) for out in made)]
     of_git = {*files} - {*tracked} | {relative(out.stage.path, out) for out in tracked.values()}
     missing = [*not_committed(sorted(of_git))]
     yield from missing
@@ -76,6 +79,11 @@ def not_in_commit(repo: Repo) -> Iterator[str]:
 def linked(paths: Iterable[str]) -> list[str]:
     """Return the files that paths are links to; git keeps the links only."""
     return [os.path.relpath(os.path.realpath(path)) for path in paths if Path(path).is_symlink()]
+
+
+def made_elsewhere(repo: Repo) -> list[Output]:
+    """Return what DVC keeps of stages of other dvc.yaml files, for the project's stages to read."""
+    return [out for stage in stages_elsewhere(repo) for out in stage.outs if out.use_cache]
 
 
 def kept_by_git(repo: Repo) -> list[Output]:
@@ -170,6 +178,9 @@ def warnings(repo: Repo, remote: str) -> Iterator[str]:
         yield f"warning: no git remote has the commit {commit} yet; `git push`"
     if names("diff", "--name-only", "HEAD", "--", ".dvc/config"):
         yield "warning: .dvc/config, which names the remote, is not committed"
+    for out in made_elsewhere(repo):
+        target = shlex.quote(out.stage.addressing)
+        yield f"warning: {out}: is not of this pipeline; `dvc push {target}` puts it there"
     for out in (out for out in repo.index.outs if out.remote not in (None, remote)):
         yield f"warning: {out}: dvc.yaml has it on remote {out.remote}; `dvc push` puts it there"
     if remote not in repo.config.read("repo").get("remote", {}):
