@@ -126,12 +126,27 @@ def test_a_column_that_names_what_rows_are_of(found, table, prefix):
     assert any("alone predicts" in line and line.endswith("set prepare.group") for line in lines)
     (line,) = found(of_rows, exclude=["patient"])
     assert line == (
-        "warning: column patient, left out: almost all rows with the same value have one class; "
-        "if it names what rows are of, as patients, set prepare.group"
+        "warning: column patient: is left out, but almost all rows with the same value have one "
+        "class; if it names what rows are of, as patients, set prepare.group"
     )
     assert found(of_rows, group="patient") == []
     for values in (yes, np.arange(ROWS), np.arange(ROWS) // 4, np.full(ROWS, 7)):  # label, row, any
         assert found(table.assign(other=values), exclude=["other"]) == []
+
+
+@pytest.mark.parametrize(("spread", "is_told"), [(0.1, True), (2, False)])
+@pytest.mark.parametrize("exclude", [[], ["patient"]])
+def test_a_column_that_names_what_rows_are_of_by_rows_that_are_alike(
+    found, table, spread, is_told, exclude
+):
+    rng, patients = np.random.default_rng(5), np.arange(ROWS) // 5
+    alike = rng.normal(size=(ROWS // 5, 2))[patients] + spread * rng.normal(size=(ROWS, 2))
+    of_rows = table.assign(x=alike[:, 0], y=alike[:, 1], patient=patients).sample(frac=1)
+    told = [line for line in found(of_rows, exclude=exclude) if "patient" in line]
+    assert told == is_told * [
+        "warning: column patient: rows with the same value are much alike; if it names what rows "
+        "are of, as patients, set prepare.group"
+    ]
 
 
 def test_a_column_that_gives_the_label_away_where_it_has_a_value(found, table):

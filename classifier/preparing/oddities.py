@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.base.errors import listed, quoted, shown
+from classifier.preparing.belonging import belonging_columns
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
-from classifier.preparing.left_out import grouping_columns
 from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, read_exactly
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
@@ -317,10 +317,10 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 
 
 def odd_groups(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
-    """Yield whether no rows belong together, or the columns left out that may say which do."""
+    """Yield whether no rows belong together, or the columns that may say which do."""
     if columns.group and len(rows.vocabularies[columns.group].places) == len(rows.labels):
         seen = f"column {shown(columns.group)}: each row is a group of its own"
         yield Oddity(seen, "is this the column for prepare.group?")
-    for name in grouping_columns(columns):
-        seen = f"column {shown(name)}, left out: almost all rows with the same value have one class"
+    for name, why in belonging_columns(columns, rows):
+        seen = f"column {shown(name)}: {why}"
         yield Oddity(seen, "if it names what rows are of, as patients, set prepare.group")
