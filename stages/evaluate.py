@@ -5,7 +5,6 @@ From the ONNX file, on NumPy: nothing here needs TensorFlow.
 
 import json
 import os
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -51,7 +50,8 @@ def main() -> None:
     schema, recipe = Schema.load(SCHEMA), load_params().train
     if "DVC_STAGE" in os.environ:  # run by hand, train leaves no record
         require_read("train", TRAINING_ROWS)  # else rows held out now were trained on then
-    say_if_cross_validated_otherwise()
+    if LOCK.exists():  # else what is concluded would mix two models
+        read_lock().require_crossval_of_the_model("the model")
     network, train = load_network(ONNX_MODEL, schema), open_dataset(TRAINING_ROWS)
     schema = schema.without(network.unseen)
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
@@ -79,15 +79,6 @@ def main() -> None:
         in_time=in_time,
     )
     conclude(schema, evaluation, results, [*findings, *of_others])
-
-
-def say_if_cross_validated_otherwise() -> None:
-    """Say it where stages were run alone: what is concluded would mix two models."""
-    if LOCK.exists() and not read_lock().crossval_is_of_the_model():
-        print(
-            "evaluate: crossval was run with other rows or settings; run `dvc repro`",
-            file=sys.stderr,
-        )
 
 
 def evaluate(

@@ -205,12 +205,16 @@ def test_dropping_rows_with_gaps_makes_features_choose_rows():
 
 
 def test_a_cross_validation_is_of_the_model_if_rows_and_params_are_those_it_was_trained_with():
-    assert Lock.model_validate({"stages": PIPELINE}).crossval_is_of_the_model()
-    assert changed("train", "train", "seed", 2).crossval_is_of_the_model()
-    assert not changed("train", "train", "epochs", 7).crossval_is_of_the_model()
+    Lock.model_validate({"stages": PIPELINE}).require_crossval_of_the_model("x")
+    changed("train", "train", "seed", 2).require_crossval_of_the_model("x")
     other = copy.deepcopy(PIPELINE)
     other["train"]["deps"][0]["md5"] = "3" * 32 + ".dir"
-    assert not Lock.model_validate({"stages": other}).crossval_is_of_the_model()
+    other_rows = Lock.model_validate({"stages": other})
+    for lock in (changed("train", "train", "epochs", 7), other_rows):
+        with pytest.raises(UserError, match="^x: was cross-validated on other rows"):
+            lock.require_crossval_of_the_model("x")
+        lock.stages["crossval"].params["params.yaml"]["crossval"] = {"folds": 0}
+        lock.require_crossval_of_the_model("x")
 
 
 def test_params_are_all_those_that_stages_were_run_with():

@@ -237,11 +237,12 @@ def test_a_model_that_is_not_of_this_table_or_not_whole_is_one_line(put, reprodu
     assert "\n" not in line
 
 
-def test_a_cross_validation_of_other_settings_is_told(copied):
-    """As `dvc repro --single-item train` leaves it behind."""
+def test_a_cross_validation_of_other_settings_is_refused(copied):
+    """As `dvc repro --single-item train` leaves it behind: conclusions would mix two models."""
     lock = yaml.safe_load(copied.read("dvc.lock"))
     lock["stages"]["train"]["params"]["params.yaml"]["train"]["epochs"] = 20
     assert "crossval" not in copied.stage("evaluate").stderr
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    told = copied.stage("evaluate").stderr
-    assert told == "evaluate: crossval was run with other rows or settings; run `dvc repro`\n"
+    done = copied.stage("evaluate", check=False)
+    told = "error: the model: was cross-validated on other rows or settings; run `dvc repro`\n"
+    assert (done.returncode, done.stderr) == (1, told)

@@ -739,13 +739,20 @@ def test_without_cross_validation_the_rest_is_compared(odd, monkeypatch, capsys)
     assert "| crossval.folds" in text
 
 
-def test_a_cross_validation_of_other_settings_is_not_shown(own, capsys):
+def test_a_cross_validation_that_was_run_alone_is_refused(own):
     lock = yaml.safe_load(own.read("dvc.lock"))
-    lock["stages"]["train"]["params"]["params.yaml"]["train"]["epochs"] = 7
-    (own.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    text = as_markdown(capsys)
-    assert "The cross-validation used other rows or settings; run \\`dvc repro\\`." in text
-    assert "Rows left out" not in text
+    for changed, words in (
+        (lambda stages: stages["train"]["params"]["params.yaml"]["train"].update(epochs=7),
+         "was cross-validated on other rows or settings"),
+        (lambda stages: [dep.update(md5="0" * 32) for dep in stages["evaluate"]["deps"]
+                         if dep["path"] == "metrics/crossval.json"],
+         "its stages have seen different versions of metrics/crossval.json"),
+    ):  # fmt: skip
+        other = json.loads(json.dumps(lock))
+        changed(other["stages"])
+        (own.path / "dvc.lock").write_text(yaml.safe_dump(other))
+        with pytest.raises(UserError, match=f"^dvc.lock: {words}"):
+            report(markdown=True)
 
 
 @pytest.mark.usefixtures("here")

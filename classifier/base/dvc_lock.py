@@ -152,19 +152,20 @@ class Lock(BaseModel):
         }
         return chosen | {"prepare.header": params.get("prepare.header") is True}  # names do not
 
-    def crossval_is_of_the_model(self) -> bool:
-        """Return whether crossval has seen the rows, code and params that train has.
+    def require_crossval_of_the_model(self, name: str) -> None:
+        """Raise `UserError`, which names the lock, unless crossval has seen what train has.
 
-        Each can be run without the other, and then its results are of something else.
+        That is its rows, code and params. Each can be run without the other, and then the results
+        are of something else. Where there was no cross-validation, it cannot be of anything.
         """
-        if not {"crossval", "train"} <= self.stages.keys():
-            return True
-        trained = self.params("train")
-        return not self._versions("crossval", "train") and all(
-            trained.get(key) == value
-            for key, value in self.params("crossval").items()
-            if key.startswith("train.")
-        )
+        params, trained = self.params("crossval"), self.params("train")
+        if not {"crossval", "train"} <= self.stages.keys() or params.get("crossval.folds") == 0:
+            return
+        recipe = {key: value for key, value in params.items() if key.startswith("train.")}
+        if self._versions("crossval", "train") or not recipe.items() <= trained.items():
+            raise UserError(
+                f"{name}: was cross-validated on other rows or settings; run `dvc repro`"
+            )
 
     def require_one_run(self, name: str, *stages: str) -> None:
         """Raise `UserError`, which names the lock, unless the stages, by default all, fit together.

@@ -157,8 +157,7 @@ def side_of(name: str, files: dict[Path, bytes]) -> Side:
             f"{name}: its {OUT_OF_FOLD} is not in the cache, and no remote could give it; "
             "run `dvc repro` there"
         )
-    if not lock.crossval_is_of_the_model():
-        raise UserError(f"{name}: was cross-validated on other rows or settings; run `dvc repro`")
+    lock.require_crossval_of_the_model(name)
     lock.require_one_run(f"{name}: {LOCK}")
     if md5_of_bytes(files[OUT_OF_FOLD]) != lock.outs()[str(OUT_OF_FOLD)].md5:
         raise UserError(f"{name}: {OUT_OF_FOLD}: does not match this {LOCK}; run `dvc repro`")

@@ -29,7 +29,6 @@ from classifier.scoring.intervals import Interval, share_interval, spread, wilso
 from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
-TO_EVALUATE = ("fetch", "prepare", "train", "evaluate")
 TEXTS = {"actual": str, "predicted": str}
 COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
 WRONG_ROWS = 10
@@ -127,12 +126,11 @@ def load_run(against: str | None = None) -> Run:
 def recorded_run(against: str | None) -> Run:
     """Return what `load_run` does, whatever else is under way."""
     evaluation, lock = read_json(require_recorded(paths.EVALUATION)), read_lock()
-    lock.require_one_run(str(paths.LOCK), *TO_EVALUATE)
+    lock.require_one_run(str(paths.LOCK), *STAGES)
+    lock.require_crossval_of_the_model(str(paths.LOCK))
     crossval, schema = read_json(require_recorded(paths.CROSSVAL)), Schema.load(paths.SCHEMA)
     for folder in (paths.PREDICTIONS, paths.PREPARED):
         require_recorded(folder)
-    if not lock.crossval_is_of_the_model():
-        crossval = {"models": 0}
     outs = lock.outs().values()
     here = {out.path: Path(out.path).exists() and md5_of(Path(out.path)) == out.md5 for out in outs}
     sets = (pair for pair in evaluation.items() if pair[0] != "train")

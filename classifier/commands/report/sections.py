@@ -265,9 +265,7 @@ class Confidence(Section):
 
     def content(self) -> Iterator[Part]:
         if not self.run.left_out:
-            stale = "The cross-validation used other rows or settings; run `dvc repro`."
-            none = "There was no cross-validation (crossval.folds: 0)."
-            yield Text(stale if self.run.params["crossval.folds"] else none)
+            yield Text("There was no cross-validation (crossval.folds: 0).")
             return
         crossval, scores = self.run.crossval, self.run.crossval["out_of_fold"]
         words = "Mean confidence is {confidence:.3f}".format(**scores)
