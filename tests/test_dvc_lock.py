@@ -211,7 +211,7 @@ def test_a_cross_validation_is_of_the_model_if_rows_and_params_are_those_it_was_
     other["train"]["deps"][0]["md5"] = "3" * 32 + ".dir"
     other_rows = Lock.model_validate({"stages": other})
     for lock in (changed("train", "train", "epochs", 7), other_rows):
-        with pytest.raises(UserError, match="^x: was cross-validated on other rows"):
+        with pytest.raises(UserError, match="was cross-validated on other rows"):
             lock.require_crossval_of_the_model("x")
         lock.stages["crossval"].params["params.yaml"]["crossval"] = {"folds": 0}
         lock.require_crossval_of_the_model("x")
