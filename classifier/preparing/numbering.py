@@ -26,7 +26,7 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     """Return the columns of numbers that may number the rows, and in which way."""
     numbers = rows.features.numbers[next(rows.blocks())]
     are_large = ((numbers >= MERGED) | (numbers <= -MERGED)).any(axis=0)
-    are_dense = np.array([is_dense(column) for column in numbers.T], bool)
+    are_dense = np.array([is_dense(column) for column in numbers[:LOOKED_AT].T], bool)
     merged = np.flatnonzero(np.logical_or(are_large, are_dense)).tolist()
     exact = dict(zip(merged, read_exactly(table, merged), strict=True))
     ways = {}
