@@ -32,7 +32,7 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     ways = {}
     for at, name in enumerate(table.numbers):
         column = exact[at] if at in exact else numbers[:, at].astype(np.float64)
-        if way := way_of_numbering(column) or way_of_growing(column):
+        if way := way_of_numbering(column) or way_of_growing(column[:LOOKED_AT]):
             ways[name] = way
     return ways
 
