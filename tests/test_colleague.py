@@ -289,6 +289,21 @@ def test_a_test_set_that_dvc_or_git_keeps_in_its_own_way_is_as_the_commit_has_it
         ]
 
 
+def test_results_without_a_test_set_that_dvc_keeps_are_not_those_of_the_commit(shared):
+    test_set = "data/test_sets/more.csv"
+    (shared.clone.path / test_set).write_text(shared.clone.read("data/source/iris.data"))
+    shared.clone.dvc("add", test_set)
+    shared.clone.commit("A test set")
+    (shared.clone.path / test_set).unlink()
+    shared.clone.dvc("repro", "--single-item", "evaluate")
+    code, shown = committed(shared).run("push")
+    assert code == 1
+    assert "data/test_sets: the commit has another version" in shown
+    shared.clone.dvc("checkout", f"{test_set}.dvc")
+    shared.clone.dvc("repro", "evaluate")
+    assert committed(shared).run("push") == (0, PUSHED)
+
+
 def test_a_test_set_that_is_a_link_to_what_git_lacks_is_told(shared):
     real = "real.csv"
     (shared.clone.path / real).write_text(shared.clone.read("data/source/iris.data"))

@@ -192,8 +192,10 @@ def stages_elsewhere(repo: Repo) -> list[PipelineStage]:
 def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     """Return whether a file or a folder is not as a stage has read it."""
     has_status = bool(dep.status())
-    if revision is None or not has_status or not dep.is_in_repo:
+    if revision is None or not dep.is_in_repo:
         return has_status
+    if not has_status and not any(is_added(out, dep) for out in repo.index.outs):
+        return False  # else DVC has looked only at what git has of a folder
     if not dep.exists:
         return bool(kept_by_dvc(repo, str(dep)) != dep.hash_info.value)
     if dep.fs.isdir(dep.fs_path):
@@ -201,6 +203,11 @@ def has_changed(repo: Repo, dep: Output, revision: str | None) -> bool:
     else:
         md5 = md5_of_bytes(checked_out(repo, str(dep)))
     return bool(md5 != dep.hash_info.value)
+
+
+def is_added(out: Output, dep: Output) -> bool:
+    """Return whether an output of `dvc add`, or of an import, is a dependency or in one."""
+    return not out.stage.cmd and bool(dep.fs.isin_or_eq(out.fs_path, dep.fs_path))
 
 
 def checked_out(repo: Repo, path: str) -> bytes:

@@ -16,6 +16,7 @@ GAP = 0.1  # of accuracy between training rows and rows left out that is no acci
 UNSURE = 0.05  # by which confidence is below accuracy
 FALLING = 0.02  # of the loss, over the last tenth of the epochs
 FAILED = 0.02  # of the models that were cross-validated
+FEW = 10  # rows of other classes than the most frequent one
 WIDER = 0.05  # of accuracy, by which one model may be worse than the interval of all
 
 
@@ -135,7 +136,9 @@ def of_baselines(results: Results) -> Iterator[Finding]:
         figures += f"a difference of {ends_of(majority)}"
         if not better:
             seen = f"it is not clearly better than {figures}"
-            advice = "the features may say nothing about the class"
+            others = int(results.confusion.sum() - results.confusion.sum(axis=1).max())
+            few = f"only {others} rows are of another class, too few to tell"
+            advice = few if others < FEW else "the features may say nothing about the class"
             yield Finding("problem", "model", seen, advice)
         elif "accuracy" not in better:
             seen = f"by accuracy alone, it is not clearly better than {figures}"
