@@ -73,6 +73,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
             f"{'ab'[n % 2]}\n" for n in range(60)), NAMED,
         ["column x: -999 stands in 9 rows, far from all others; if it means no value, see prepare",
          "column z: 9999 stands in 7 rows, far from all others; if it means no value, see prep"]),
+    "a number that is far too large": (
+        "x,y\n" + "".join(f"{4500000 if n == 7 else n * 37 % 50},{'ab'[n % 2]}\n"
+                          for n in range(60)), NAMED,
+        ["column x: 4500000 stands in 1 row, far from all others; one such number can ruin the m"]),
     "a date that stands for no value": (
         "x,y\n" + "".join(
             f"{'9999-12-31' if n % 7 == 0 else f'2021-03-{n * 5 % 28 + 1:02}'},{'ab'[n % 2]}\n"
@@ -189,7 +193,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
         "x,c,y\n0,p,a\n1,q,a\n3,p,b\n", NAMED),
     "a number far from others that stands once, and a large one": (
         "x,z,y\n" + "".join(
-            f"{-999 if n == 7 else n * 37 % 50},{n * 7 % 13 if n % 9 else 7300},{'ab'[n % 2]}\n"
+            f"{-999 if n == 7 else n * 37 % 50},{n % 13 * 100 if n % 9 else 7300},{'ab'[n % 2]}\n"
             for n in range(60)), NAMED),
     "a byte order mark of Excel, and letters beyond ASCII": (
         "\ufeffc,y\nK\u00f6ln,a\nb,b\nK\u00f6ln,a\nb,b\n", NAMED | {"encoding": "utf-8-sig"}),

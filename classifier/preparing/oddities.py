@@ -30,6 +30,7 @@ LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 FEW_VALUES, REPEATED = 10, 3  # different ones; rows
+WILD = 50  # times as far from others as they span
 NINES = re.compile(r"-?9+([.,][09]+)?")
 DELIMITERS = ",;\t|"
 MERGED = 0.9  # of the values
@@ -156,29 +157,34 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 
 
 def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
-    """Yield the numbers that may mean no value, as -999 does."""
+    """Yield the numbers that may mean no value, as -999 does, or are far too large or small."""
     table = columns.table
     for name, column in zip(table.numbers, rows.sample(LOOKED_AT).T, strict=True):
-        for value, count in far_extremes(column):
-            notation = table.notation(name)
+        notation = table.notation(name)
+        for value, count, times in far_extremes(column):
             number = notation.text(value)
-            if not (isinstance(notation, Dates) or NINES.fullmatch(number) or value < 0):
-                continue  # a large number may well be far from others
-            yield Oddity(
-                f"column {shown(name)}: {number} stands in {count:,} rows, far from all others",
-                "if it means no value, see prepare.na_values",
-            )
+            is_usual = isinstance(notation, Dates) or NINES.fullmatch(number) or value < 0
+            seen = f"column {shown(name)}: {number} stands in {counted(count, 'row')}, far from "
+            if count >= REPEATED and is_usual:  # a large number may well be far from others
+                yield Oddity(f"{seen}all others", "if it means no value, see prepare.na_values")
+            elif times > WILD:
+                yield Oddity(
+                    f"{seen}all others", "one such number can ruin the model; is it right?"
+                )
 
 
-def far_extremes(column: npt.NDArray[np.float32]) -> Iterator[tuple[float, int]]:
-    """Yield the lowest and the highest number if it repeats, farther from others than they span."""
+def far_extremes(column: npt.NDArray[np.float32]) -> Iterator[tuple[float, int, float]]:
+    """Yield the lowest and the highest number if it is farther from others than they span.
+
+    Then in how many rows it stands, and how many times their span it is from them.
+    """
     numbers, counts = np.unique(column[~np.isnan(column)].astype(float), return_counts=True)
     if len(numbers) <= FEW_VALUES:
         return
     for own, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
-        gap = min(abs(rest - numbers[own]))
-        if counts[own] >= REPEATED and gap > np.ptp(rest):
-            yield float(numbers[own]), int(counts[own])
+        times = min(abs(rest - numbers[own])) / np.ptp(rest)
+        if times > 1:
+            yield float(numbers[own]), int(counts[own]), float(times)
 
 
 def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
