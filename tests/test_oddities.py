@@ -216,6 +216,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
         NAMED | {"text": ["x"]}),
     "codes that have digits": (
         "x,y\n" + "".join(f"{'pqrs'[n % 4]}{n % 12},{'ab'[n % 2]}\n" for n in range(40)), NAMED),
+    "the largest number that there is": ("x,y\n3.4028235e38,a\n1,b\n", NAMED),
     "an index that is left out": (",x,y\n0,3,a\n1,3,b\n", NAMED | {"features": ["x"]}),
     "a label without a name": ("x,\n3,a\n3,b\n", {"header": True, "label": 1}),
 }  # fmt: skip

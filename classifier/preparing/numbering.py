@@ -14,6 +14,7 @@ from classifier.table.reader import Table
 
 LOOKED_AT = 10_000  # rows whose text is read
 MERGED = 2.0**24  # from here on, float32 takes some whole numbers for one
+LARGEST = np.finfo(np.float32).max / 2  # beyond it, NumPy warns when asked for the step
 DENSE = 2  # steps of float32 between numbers, some of which it then takes for one
 ORDERS = GROWS, FALLS = "grows from row to row", "falls from row to row"
 ALMOST_ALL, SOME, HARDLY_ANY = 0.99, 0.25, 0.01  # of the rows
@@ -40,7 +41,8 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
 def is_dense(column: npt.NDArray[np.float32]) -> bool:
     """Return whether most numbers are next to each other as float32 goes."""
     distinct = np.unique(column[np.isfinite(column)])
-    steps = np.diff(distinct.astype(float)) / np.spacing(np.abs(distinct))[1:]
+    sizes = np.minimum(np.abs(distinct), LARGEST)
+    steps = np.diff(distinct.astype(float)) / np.spacing(sizes)[1:]
     return len(steps) > 0 and bool(np.median(steps) < DENSE)
 
 
