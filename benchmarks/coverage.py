@@ -38,15 +38,21 @@ SIZES = (50, 150, 1_000)
 
 @dataclass(frozen=True)
 class World:
-    """Where tables come from: classes with centres `apart`; how far a start moves the weights."""
+    """Where tables come from: classes with centres `apart`; how far a start moves the weights.
+
+    rare: the share of rows that are of the last class, if not as many as of each other one.
+    """
 
     classes: int
     apart: float
     start: float
+    rare: float = 0.0
 
     def draw(self, rows: int, rng: np.random.Generator) -> tuple[Floats, Classes]:
-        """Return features, (rows, FEATURES), and classes, (rows,), as many rows of each."""
-        actual = (np.arange(rows) % self.classes).astype(np.int32)
+        """Return features, (rows, FEATURES), and classes, (rows,)."""
+        actual = (np.arange(rows) % (self.classes - (self.rare > 0))).astype(np.int32)
+        if self.rare:  # two rows at least, of which one is trained on
+            actual[: max(2, rng.binomial(rows, self.rare))] = self.classes - 1
         centres = self.apart * np.eye(self.classes, FEATURES)
         return centres[actual] + rng.normal(size=(rows, FEATURES)), actual
 
@@ -64,12 +70,12 @@ class Model:
 
 
 def fit(features: Floats, actual: Classes, world: World, rng: np.random.Generator) -> Model:
-    """Return linear discriminant analysis with equal priors, its weights moved by a start."""
+    """Return linear discriminant analysis, its weights moved by a start."""
     centres = np.stack([features[actual == c].mean(axis=0) for c in range(world.classes)])
     inner = features - centres[actual]
     covariance = inner.T @ inner / len(features) + RIDGE * np.eye(FEATURES)
     weights = np.linalg.solve(covariance, centres.T)
-    bias = -0.5 * (centres.T * weights).sum(axis=0)
+    bias = np.log(np.bincount(actual) / len(actual)) - 0.5 * (centres.T * weights).sum(axis=0)
     moved = weights * (1 + world.start * rng.normal(size=weights.shape))
     return Model(moved, bias + world.start * rng.normal(size=bias.shape))
 
@@ -217,6 +223,8 @@ WORLDS = {
     "three classes, results depend on the start": World(3, 2.0, 0.3),
     "two classes": World(2, 1.5, 0.0),
     "two classes, results depend on the start": World(2, 1.5, 0.3),
+    "two classes, 3% of rows of one": World(2, 2.5, 0.0, rare=0.03),
+    "two classes, 10% of rows of one": World(2, 1.5, 0.3, rare=0.1),
 }
 
 

@@ -224,6 +224,19 @@ def test_a_part_is_where_dvc_sees_it_change(fetched, tmp_path):
         fetched("elsewhere", {})
 
 
+def test_a_table_of_another_dvc_project_in_data_source_is_refused(fetched, tmp_path):
+    """As a clone of a data registry is; DVC passes over it."""
+    table = "data/source/registry/tables/a.csv"
+    (tmp_path / table).parent.mkdir(parents=True)
+    write(tmp_path / table, "x,y\n1,p\n")
+    fetched(table, {})
+    (tmp_path / "data/source/registry/.dvc").mkdir()
+    for source in (table, "data/source/registry", "data/source/registry/tables"):
+        words = f"^fetch.source: {source}(/tables/a.csv)?: data/source/registry is a DVC project "
+        with pytest.raises(UserError, match=words):
+            fetched(source, {})
+
+
 def test_the_checksum_of_parts_is_that_of_all_after_another(fetched):
     parts = {"2.csv": "x,y\n2,q\n", "1.csv": "x,y\n1,p\n"}
     sha256 = hashlib.sha256(b"x,y\n1,p\nx,y\n2,q\n").hexdigest()

@@ -1,10 +1,12 @@
 """A stage reads what dvc.lock names, and what it reads stays the same while it runs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,18 @@ def test_packages_that_make_has_not_installed_are_told(copied, monkeypatch, tmp_
         pass  # an environment that make has not made
     (tmp_path / "requirements.txt").write_text("keras==3.0\n")
     words = "^requirements.txt: is not what .* was made from; run `make repro`$"
+    with pytest.raises(UserError, match=words), checked_inputs("train"):
+        pytest.fail("it has begun")
+
+
+def test_packages_installed_in_other_versions_are_told(copied, monkeypatch, tmp_path):
+    """`pip install` of something else may change them, and DVC goes by requirements.txt."""
+    monkeypatch.chdir(copied.path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    lock = Path("requirements.txt").read_text()
+    Path("requirements.txt").write_text(re.sub("^keras==.*?(?= )", "keras==3.0", lock, flags=re.M))
+    installed = metadata.version("keras")
+    words = f"^requirements.txt: has keras 3.0, but {installed} is installed; run `uv pip install "
     with pytest.raises(UserError, match=words), checked_inputs("train"):
         pytest.fail("it has begun")
 

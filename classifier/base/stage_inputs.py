@@ -1,11 +1,13 @@
 """What a stage reads: that it is what dvc.lock names, and stays the same while the stage runs."""
 
 import os
+import re
 import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from classifier.base.errors import UserError, listed, require_file
 from classifier.base.files import parse_yaml
 from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE
 
+PROJECT = "iris-classifier"  # in pyproject.toml
 IGNORED = "__pycache__"  # as in .dvcignore
 CODE = (".py", ".yaml", ".txt")
 TICK = 0.01  # seconds, by which the kernel counts the start of a process
@@ -60,10 +63,26 @@ def require_own_code() -> None:
 
 
 def require_locked_packages() -> None:
-    """Raise `UserError` if `make` has installed other packages than requirements.txt names now."""
+    """Raise `UserError` if the packages are not those of requirements.txt, which DVC goes by."""
     installed = Path(sys.prefix) / PACKAGES.name
     if installed.exists() and installed.read_bytes() != PACKAGES.read_bytes():
         raise UserError(f"{PACKAGES}: is not what {sys.prefix} was made from; run `make repro`")
+    found = "; ".join(other_packages(PACKAGES.read_text()))
+    if found:
+        raise UserError(
+            f"{PACKAGES}: {found}; run `uv pip install --requirement {PACKAGES}`, or edit the file"
+        )
+
+
+def other_packages(lock: str) -> Iterator[str]:
+    """Yield which packages, of those that the project names, are installed in other versions."""
+    pinned: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE):
+        pinned.setdefault(name, []).append(version)  # by the version of Python
+    for requirement in metadata.requires(PROJECT) or ():
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        if name in pinned and (version := metadata.version(name)) not in pinned[name]:
+            yield f"has {name} {' or '.join(pinned[name])}, but {version} is installed"
 
 
 def changed_since(start: float, paths: Iterable[str]) -> set[str]:

@@ -56,10 +56,18 @@ def require_local_source(path: Path) -> None:
 
 
 def require_under_sources(path: Path) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(SOURCES.resolve()):
+    """Raise `UserError` where DVC does not see local files change."""
+    real, sources = Path(os.path.realpath(path)), SOURCES.resolve()
+    if not real.is_relative_to(sources):
         raise UserError(
             f"fetch.source: {path}: is not under {SOURCES}, where DVC sees local files change"
         )
+    for folder in (real, *real.parents[: len(real.relative_to(sources).parts)]):
+        if (folder / ".dvc").is_dir():
+            raise UserError(
+                f"fetch.source: {path}: {os.path.relpath(folder)} is a DVC project of its own, in "
+                f"which DVC does not see files change; copy the table into {SOURCES}"
+            )
 
 
 def open_source(settings: Fetch) -> tuple[Any, str]:

@@ -66,14 +66,14 @@ class Spread:
     def variance(self) -> float:
         return self.by_rows + self.likely_by_models
 
-    @property
-    def by_one_model(self) -> float:
-        """The part by models for one of them in place of their mean, plus half a standard error.
+    def by_models_of(self, one: bool) -> float:
+        """Return the part by models, or that for one of them in place of their mean.
 
-        What is known of it errs by a good part of it, and an interval that is too short misses more
-        often than one that is as much too long holds.
+        To that of one, half a standard error is added. What is known of it errs by a good part of
+        it, and an interval that is too short misses more often than one that is as much too long
+        holds.
         """
-        return self.models * (self.by_models + self.doubt / 2)
+        return self.models * (self.by_models + self.doubt / 2) if one else self.likely_by_models
 
     def quantile(self, level: float = LEVEL) -> float:
         """Return the two-sided quantile of Student's t at this level.
@@ -133,8 +133,7 @@ def share_interval(found: Spread, of_one: bool = False) -> Interval:
     """
     share = min(max(found.mean, 0.0), 1.0)
     by_chance = share * (1 - share) / found.rows
-    by_models = found.by_one_model if of_one else found.likely_by_models
-    variance = max(found.by_rows, by_chance) + by_models
+    variance = max(found.by_rows, by_chance) + found.by_models_of(of_one)
     return wilson(
         share, share * (1 - share) / variance if variance else found.independent, found.quantile()
     )
@@ -148,10 +147,18 @@ def wilson(share: float, rows: float, quantile: float) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
+def f1_interval(found: Spread, of_one: bool = False) -> Interval:
+    """Return the interval of macro F1, that of Student's t, cut off at 0 and 1.
+
+    Not Wilson's: where a class is rare, F1 is a mean over classes far from that of a share of rows.
+    """
+    half = found.quantile() * sqrt(found.by_rows + found.by_models_of(of_one))
+    return Interval(found.mean, max(0.0, found.mean - half), min(1.0, found.mean + half))
+
+
 def loss_interval(found: Spread, of_one: bool = False) -> Interval:
     """Return the interval of a mean loss, on the log scale: never below 0."""
-    by_models = found.by_one_model if of_one else found.likely_by_models
-    deviation = sqrt(found.by_rows + by_models)
+    deviation = sqrt(found.by_rows + found.by_models_of(of_one))
     factor = exp(found.quantile() * deviation / found.mean) if found.mean else 1.0
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 
@@ -202,5 +209,5 @@ def of_other_rows(old: Spread, new: Spread) -> Spread:
 INTERVALS: dict[str, Callable[[Spread, bool], Interval]] = {
     "accuracy": share_interval,
     "loss": loss_interval,
-    "macro_f1": share_interval,
+    "macro_f1": f1_interval,
 }

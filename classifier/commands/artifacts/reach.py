@@ -15,18 +15,8 @@ from dvc.repo import Repo
 
 from classifier.base.dvc_lock import Lock, read_lock
 from classifier.base.errors import UserError, listed
-from classifier.base.files import md5_of_bytes
-from classifier.base.paths import (
-    CROSSVAL,
-    EVALUATION,
-    FINDINGS,
-    KERAS_MODEL,
-    LOCK,
-    MODEL_CARD,
-    PARAMS,
-    RAW,
-    SOURCES,
-)
+from classifier.base.files import md5_of, md5_of_bytes
+from classifier.base.paths import LOCK, MODEL_CARD, PARAMS, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import HIDDEN, relative
 from classifier.commands.git import git
@@ -40,8 +30,6 @@ from classifier.commands.revisions import (
 )
 from classifier.fetching.as_csv import GZIP
 from classifier.fetching.parquet import FIRST, begins_as_parquet
-
-OF_CARD = (KERAS_MODEL, CROSSVAL, EVALUATION, FINDINGS)  # what the card shows, and names by md5
 
 
 def out_of_reach(repo: Repo) -> Iterator[str]:
@@ -134,11 +122,8 @@ def hidden_inputs(repo: Repo) -> Iterator[str]:
 
 
 def outdated_card() -> Iterator[str]:
-    """Yield a line if there is a model card, and it is of another model, or of other results."""
-    outs = read_lock().outs()
-    named = [outs[str(path)].md5 for path in OF_CARD if str(path) in outs]
-    text = MODEL_CARD.read_text("utf-8", "replace") if MODEL_CARD.is_file() else None
-    if text is not None and any(md5 not in text for md5 in named):
+    """Yield a line if there is a model card, and it is of another dvc.lock, which it names."""
+    if MODEL_CARD.is_file() and md5_of(LOCK) not in MODEL_CARD.read_text("utf-8", "replace"):
         yield f"{MODEL_CARD}: is of another run; `classifier report --model-card` writes it anew"
 
 

@@ -47,6 +47,8 @@ def report(
     path = output or (MODEL_CARD if model_card else None if markdown else REPORT)
     try:
         run = load_run(against)
+        if model_card and run.outdated:  # what is there now does not matter to who gets the model
+            raise UserError("; ".join(run.outdated))
         if path == MODEL_CARD and MODEL_CARD.is_symlink():
             raise UserError(f"{MODEL_CARD}: is a link, which may lead out of the clone; remove it")
         if path and path != MODEL_CARD:  # which may be committed

@@ -71,7 +71,8 @@ class Run:
 
     tables: those to draw; left_out: answers of the cross-validation, if any; others: those for each
     other data set, first those without rows trained on; outdated: a line for each param or file
-    that is not as it was run; files: path, SHA-256, md5 and bytes of each artifact.
+    that is not as it was run; files: path, SHA-256, md5 and bytes of each artifact and of
+    dvc.lock.
     """
 
     schema: Schema
@@ -145,7 +146,7 @@ def recorded_run(against: str | None) -> Run:
         others={name: other_answers(name, found, lock) for name, found in others.items()},
         findings=recorded_findings(),
         outdated=[*lines_on_changes(None, lock), *lines_on_other_files(here)],
-        files=[row for out in outs for row in rows_of(out, here[out.path])],
+        files=[row for out in outs for row in rows_of(out, here[out.path])] + row_of(paths.LOCK),
         against=None if against is None else compared_with(against, lock, evaluation),
     )
 
@@ -159,8 +160,14 @@ def rows_of(out: Entry, is_here: bool) -> Iterator[list[str]]:
     if is_folder or not is_here:
         yield [f"{root}{'/' * is_folder}", "", out.md5, f"{out.size or 0:,}"]
     for path in sorted(root.rglob("*")) if is_folder else [root]:
-        if is_here and (digest := digest_of_file(path)):
-            yield [str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]
+        if is_here:
+            yield from row_of(path)
+
+
+def row_of(path: Path) -> list[list[str]]:
+    """Return path, SHA-256, md5 and bytes of a file, of what is none no row."""
+    digest = digest_of_file(path)
+    return [[str(path), digest.sha256, digest.md5, f"{path.stat().st_size:,}"]] if digest else []
 
 
 def lines_on_other_files(here: Mapping[str, bool]) -> Iterator[str]:
