@@ -437,6 +437,21 @@ def test_what_is_not_committed_is_told(swept, monkeypatch):
     assert told == "not committed, so not in the trials: params.yaml\n"
 
 
+def test_tables_that_git_does_not_see_change_are_told(copied, monkeypatch):
+    for name in ("added", "same"):
+        table = copied.path / f"data/source/{name}.csv"
+        table.write_text("x,y\n1,p\n")
+        copied.run("dvc", "add", "--quiet", f"data/source/{name}.csv")
+    (copied.path / ".git/info/exclude").write_text("hidden.csv\n")
+    (copied.path / "data/test_sets/hidden.csv").write_text("x,y\n1,p\n")
+    copied.commit("Add tables")
+    (copied.path / "data/source/added.csv").write_text("x,y\n2,q\n")
+    monkeypatch.chdir(copied.path)
+    told = CliRunner().invoke(app, ["sweep", "-S", "x=1"]).stderr
+    changed = "data/source/added.csv, data/test_sets/hidden.csv"
+    assert told.splitlines()[0] == f"not committed, so not in the trials: {changed}"
+
+
 def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypatch):
     again.edit("params.yaml", "epochs: 150", "epochs: 100")
     again.commit("Not reproduced")

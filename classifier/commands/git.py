@@ -24,6 +24,11 @@ def bytes_of_git(*arguments: str, environment: Mapping[str, str] | None = None) 
     return done.stdout
 
 
+def paths_of_git(command: str, *arguments: str) -> list[str]:
+    """Return the paths that a command of git lists."""
+    return list(filter(None, git(command, "-z", *arguments).split("\0")))
+
+
 def fetch_objects(commit: str) -> None:
     """Have a partial clone get the files of a commit: only git itself fetches them as it reads."""
     settings = git("config", "--list", "--name-only").splitlines()

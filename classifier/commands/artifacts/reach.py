@@ -19,7 +19,7 @@ from classifier.base.files import md5_of, md5_of_bytes
 from classifier.base.paths import LOCK, MODEL_CARD, PARAMS, RAW, SOURCES
 from classifier.base.stage_inputs import versions
 from classifier.commands.artifacts.integrity import HIDDEN, relative
-from classifier.commands.git import git
+from classifier.commands.git import git, paths_of_git
 from classifier.commands.revisions import (
     changed_since,
     checked_out,
@@ -135,8 +135,8 @@ def is_in(path: str, out: Any) -> bool:
 
 def not_committed(paths: Iterable[str]) -> Iterator[str]:
     """Yield a line for the files that git does not have, and one for those that have changed."""
-    committed = {*names("ls-tree", "-r", "--name-only", "HEAD")}
-    edited = {*names("diff", "--name-only", "--relative", "HEAD")}
+    committed = {*paths_of_git("ls-tree", "-r", "--name-only", "HEAD")}
+    edited = {*paths_of_git("diff", "--name-only", "--relative", "HEAD")}
     new = [path for path in paths if path not in committed]
     tables = [path for path in new if path.startswith("data/")]
     or_dvc = f", or keep it out of git with `dvc {shlex.join(['add', *tables])}`" if tables else ""
@@ -144,11 +144,6 @@ def not_committed(paths: Iterable[str]) -> Iterator[str]:
         yield f"{listed(new)}: not in git; `git {shlex.join(['add', *new])}`, then commit{or_dvc}"
     if changed := [path for path in paths if path in committed & edited]:
         yield f"{listed(changed)}: not committed; `git {shlex.join(['commit', *changed])}`"
-
-
-def names(command: str, *arguments: str) -> list[str]:
-    """Return the paths that a command of git lists."""
-    return list(filter(None, git(command, "-z", *arguments).split("\0")))
 
 
 def warnings(repo: Repo, remote: str) -> Iterator[str]:
@@ -161,7 +156,7 @@ def warnings(repo: Repo, remote: str) -> Iterator[str]:
     if not git("branch", "--remotes", "--contains", "HEAD").strip():
         commit = git("rev-parse", "--short", "HEAD").strip()
         yield f"warning: no git remote has the commit {commit} yet; `git push`"
-    if names("diff", "--name-only", "HEAD", "--", ".dvc/config"):
+    if paths_of_git("diff", "--name-only", "HEAD", "--", ".dvc/config"):
         yield "warning: .dvc/config, which names the remote, is not committed"
     for out in made_elsewhere(repo):
         target = shlex.quote(out.stage.addressing)

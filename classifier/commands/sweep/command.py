@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import product
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ import typer
 from classifier.base.dvc_lock import OF_GAPS
 from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import rounded, write_text
+from classifier.base.paths import SOURCES, TEST_SETS
 from classifier.base.progress import Progress, say
 from classifier.commands.compare import Change, Side, change_of, load_side, read_side
 from classifier.scoring.scores import METRICS, is_better_low
@@ -205,9 +207,16 @@ def direction_of(metric: str) -> Direction:
 
 def say_what_is_left_out() -> None:
     """Say on standard error what differs from the commit, as only that is run."""
-    from classifier.commands.git import git
+    from classifier.commands.git import git, paths_of_git
+    from classifier.commands.revisions import added_files
 
+    added = added_files()  # git has been told to ignore them
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
+    changed += [path for path, has_changed in added.items() if has_changed]
+    ignored = ("--others", "--ignored", "--exclude-standard", "--", str(SOURCES), str(TEST_SETS))
+    for path in paths_of_git("ls-files", *ignored):
+        if not any(Path(path).is_relative_to(of_dvc) for of_dvc in added):
+            changed.append(path)
     if changed:
         print(f"not committed, so not in the trials: {', '.join(changed)}", file=sys.stderr)
 
