@@ -37,7 +37,7 @@ from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import of_other_rows, of_repeated, of_table
+from classifier.findings.of_table import of_known_groups, of_other_rows, of_repeated, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -98,6 +98,7 @@ def evaluate(
             if name != TRAINING_ROWS.name:
                 repeated[name] = count_repeated(data, train)
                 findings += of_repeated(name, repeated[name], data)
+                findings += of_known_groups(name, data)
                 findings += of_other_rows(schema, name, data, in_time and name == "test")
     return answers, repeated, findings
 

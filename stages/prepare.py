@@ -20,10 +20,16 @@ from classifier.base.process import reuse_freed_memory, run_stage
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
 from classifier.preparing.features import find_features, places_of_codes, recoded
-from classifier.preparing.holdout import TEST, TRAIN, kept_groups, split_table
+from classifier.preparing.holdout import TEST, TRAIN, kept_groups, names_of_groups, split_table
 from classifier.preparing.oddities import Oddity, oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
-from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset, write_groups
+from classifier.rows.dataset import (
+    Dataset,
+    DatasetWriter,
+    open_dataset,
+    write_group_names,
+    write_groups,
+)
 from classifier.table.schema import Schema
 
 PREVIEW_ROWS = 3  # of each class
@@ -51,6 +57,8 @@ def main() -> None:
         write_splits(schema, rows, index, splits, folder)
         if groups := kept_groups(columns, rows, splits == TRAIN):
             write_groups(folder / TRAINING_ROWS.name, groups)
+        if names := names_of_groups(columns, rows, splits == TRAIN):
+            write_group_names(folder / TRAINING_ROWS.name, str(columns.group), names)
         shutil.rmtree(folder / "rows")
         schema.save(folder / SCHEMA.name)
         write_json(folder / ODDITIES.name, [oddity._asdict() for oddity in told])

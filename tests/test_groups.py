@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from classifier.base.errors import UserError
 from classifier.commands.compare import Side, change_of, how_tested
 from classifier.commands.sweep.selection import worth_of_best
+from classifier.evaluating.test_sets import read_test_set
+from classifier.findings.of_table import of_known_groups
 from classifier.params import Crossval, Train, load_params
-from classifier.rows.dataset import Dataset, open_dataset
-from classifier.rows.groups import NEVER, Groups, draw_groups, fold_groups
+from classifier.rows.dataset import Dataset, open_dataset, read_group_names
+from classifier.rows.groups import NEVER, UNKNOWN_GROUP, Groups, draw_groups, fold_groups
 from classifier.rows.stratified import split_rows
 from classifier.scoring.folds import member_at, models_of_rows
 from classifier.scoring.intervals import (
@@ -24,6 +26,7 @@ from classifier.scoring.intervals import (
     spread,
 )
 from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from classifier.table.schema import Schema
 from stages import crossval
 from tests.conftest import ROOT
 
@@ -151,6 +154,27 @@ def test_rows_of_a_group_are_held_out_together(prepared):
     groups = open_dataset(folder / "train").groups
     assert groups is not None
     assert groups.sizes().tolist() == [5] * 30
+
+
+def test_rows_of_the_groups_trained_on_are_told_of_a_test_set(prepared, tmp_path):
+    folder = prepared(table_of(patients=40, visits=5), **settings(group="patient", test_size=0.25))
+    train = open_dataset(folder / "train").groups
+    assert train is not None
+    column, names = read_group_names(folder / "train") or ("", [])
+    assert (column, len(names)) == ("patient", 30)
+    held_out = next(name for name in (f"p{number}" for number in range(40)) if name not in names)
+    rows = [f"yes,{name},{size}" for name in (names[3], held_out, "new") for size in (1, 2)]
+    new, without = tmp_path / "new.csv", tmp_path / "without.csv"
+    new.write_text("\n".join(["outcome,patient,size", *rows]) + "\n")
+    without.write_text("outcome,size\nyes,1\n")
+    schema = Schema.load(folder / "schema.json")
+    found = read_test_set(schema, new, tmp_path / "rows")
+    assert found.groups is not None
+    assert found.groups.of_rows.tolist() == [3, 3, *[UNKNOWN_GROUP] * 4]
+    assert [finding.seen for finding in of_known_groups("new", found)] == [
+        "new: 2 of 6 rows are of groups in the training data"
+    ]
+    assert not [*of_known_groups("w", read_test_set(schema, without, tmp_path / "none"))]
 
 
 def test_the_latest_rows_are_held_out(prepared):

@@ -4,12 +4,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from classifier.base.errors import UserError
-from classifier.base.paths import PREPARED, TEST_SETS
+from classifier.base.paths import PREPARED, TEST_SETS, TRAINING_ROWS
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
 from classifier.fetching.as_csv import NAMES, as_csv, own_layout, split_name
-from classifier.rows.dataset import Dataset, DatasetWriter, open_dataset
+from classifier.rows.dataset import (
+    Dataset,
+    DatasetWriter,
+    open_dataset,
+    read_group_names,
+    write_groups,
+)
+from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.table.opening import open_new_rows, read_features
+from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
 
 
@@ -52,6 +63,8 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     Where prepare left rows with gaps out, they are left out here too.
     """
     table = open_new_rows(path, schema, needs_label=True)
+    known = known_groups(table, schema)
+    groups: list[npt.NDArray[np.int32]] = []
     labels = Vocabulary(schema.layout, schema.classes)
     dropped, unfamiliar = 0, count_unfamiliar(schema, schema.no_rows)
     with DatasetWriter(folder, schema.inputs, len(schema.classes), schema.kinds) as writer:
@@ -63,6 +76,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
+            groups += [places.codes(chunk.texts[name])[kept] for name, places in known.items()]
             unfamiliar += count_unfamiliar(schema, rows[kept])
             dropped += int((~kept).sum())
     if not writer.features.rows:
@@ -70,4 +84,16 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     say_unfamiliar(schema, unfamiliar, path)
     if dropped:
         print(f"{path}: rows with gaps left out (prepare.missing): {dropped:,}", file=sys.stderr)
+    if groups:
+        numbers = np.concatenate(groups)
+        write_groups(folder, Groups(np.where(numbers < 0, UNKNOWN_GROUP, numbers)))
     return open_dataset(folder)
+
+
+def known_groups(table: Table, schema: Schema) -> dict[str, Vocabulary]:
+    """Return the column of a test set that tells the groups of rows, and those trained on.
+
+    It is empty if rows do not belong together, or the test set has no such column.
+    """
+    column, names = read_group_names(TRAINING_ROWS) or ("", [])
+    return {column: Vocabulary(schema.layout, names)} if table.names.count(column) == 1 else {}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset, some_rows
-from classifier.rows.groups import Groups
+from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.scoring.repeated import SAMPLED, count_like_others
 from classifier.table.schema import Feature, NumberFeature, Schema, TextFeature
 
@@ -232,6 +232,16 @@ def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
         seen = f"{shown(name)}: {repeated:,} of {len(data):,} rows are also in the training data"
         advice = "the model may do worse on rows it has not seen"
         yield Finding(level_of(repeated, data), "table", seen, advice)
+
+
+def of_known_groups(name: str, data: Dataset) -> Iterator[Finding]:
+    """Yield whether rows of another data set are of groups that were trained on."""
+    if data.groups is None:
+        return
+    if known := int((data.groups.of_rows != UNKNOWN_GROUP).sum()):
+        seen = f"{shown(name)}: {known:,} of {len(data):,} rows are of groups in the training data"
+        advice = "the model may do worse on other groups; see prepare.group"
+        yield Finding(level_of(known, data), "table", seen, advice)
 
 
 def of_other_rows(

@@ -132,6 +132,14 @@ def kept_groups(columns: Columns, rows: StoredRows, kept: npt.NDArray[np.bool_])
     return Groups(numbers.astype(np.int32), in_time=columns.time is not None)
 
 
+def names_of_groups(columns: Columns, rows: StoredRows, kept: npt.NDArray[np.bool_]) -> list[str]:
+    """Return what `prepare.group` calls the groups of the rows that are kept, by their numbers."""
+    if columns.group is None or rows.groups is None:
+        return []
+    names = [*rows.vocabularies[columns.group].places]
+    return [names[int(code)] for code in np.unique(rows.groups[kept])]
+
+
 def count_splits(
     rows: StoredRows,
     index: npt.NDArray[np.intp],

@@ -1,5 +1,6 @@
 """Rows on disk as .npy files: written without holding them in memory, read through a memory map."""
 
+import json
 import mmap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from classifier.base.errors import REPRO_FIRST, UserError, require_file
-from classifier.base.files import write_text
+from classifier.base.files import write_json, write_text
 from classifier.rows.groups import Groups
 
 
@@ -38,6 +39,7 @@ class Kinds(BaseModel):
 
 NUMBERS = Kinds()
 GROUPS, TIMES = "groups.npy", "times.npy"
+GROUP_NAMES = "group_names.json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Dataset:
     """The rows of one split or test set.
 
     features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs;
-    groups: of the rows, if they belong together.
+    groups: of the rows, if they belong together; those of test sets are the training rows' groups,
+    UNKNOWN_GROUP where a row is of none of them.
     """
 
     features: npt.NDArray[np.float32]
@@ -161,6 +164,17 @@ def open_dataset(folder: Path) -> Dataset:
 def write_groups(folder: Path, groups: Groups) -> None:
     """Write beside a dataset which of its rows belong together; the file's name says how."""
     np.save(folder / (TIMES if groups.in_time else GROUPS), groups.of_rows)
+
+
+def write_group_names(folder: Path, column: str, names: list[str]) -> None:
+    """Write beside a dataset what the column that says what belongs together calls each group."""
+    write_json(folder / GROUP_NAMES, {column: names})
+
+
+def read_group_names(folder: Path) -> tuple[str, list[str]] | None:
+    """Return the column that `write_group_names` was given and its names, if it was."""
+    path = folder / GROUP_NAMES
+    return next(iter(json.loads(path.read_bytes()).items())) if path.exists() else None
 
 
 def read_groups(folder: Path) -> Groups | None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from classifier.base.errors import UserError
 
 NEVER = -1  # the fold of rows that no model is tested on
+UNKNOWN_GROUP = -1  # of rows in a test set that belong to none of those trained on
 
 
 @dataclass(frozen=True)
