@@ -160,6 +160,28 @@ def test_a_stage_that_fails_is_refused(clone):
     assert rebuild(clone) == (1, ["error: a stage has failed: `dvc repro` in a fresh clone"])
 
 
+def test_a_stage_that_would_not_run_is_refused(clone):
+    clone.dvc("freeze", "count")
+    clone.commit("Freeze a stage")
+    done = clone.classifier("rebuild", "--same-environment", "--attest", "../one", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    advice = "`dvc unfreeze dvc.yaml:count`"
+    assert done.stderr == f"error: dvc.yaml:count: is frozen, so it would not run; {advice}\n"
+
+
+def test_what_an_import_is_from_may_have_changed_since(clone, tmp_path):
+    """DVC, told to force all stages, records what is there by now."""
+    (tmp_path / "theirs.csv").write_text("1,2\n")
+    clone.dvc("import-url", str(tmp_path / "theirs.csv"), "data/source/ours.csv")
+    clone.edit("dvc.yaml", "deps: [data/source/iris.data]", "deps: [data/source]")
+    clone.dvc("repro")
+    clone.commit("Import a table")
+    clone.dvc("push")
+    (tmp_path / "theirs.csv").write_text("1,3\n")
+    code, shown = rebuild(clone)
+    assert (code, shown[-1]) == (0, SAME)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_when_it_is_ended_nothing_is_left_behind(clone, tmp_path, number):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from networkx import topological_sort
 
 from classifier.base.errors import UserError
 from classifier.commands.artifacts.integrity import (
@@ -22,6 +23,7 @@ from classifier.commands.artifacts.integrity import (
 )
 from classifier.commands.artifacts.transfer import check_out, fetch
 from classifier.commands.git import fetch_objects, git, of_no_repository
+from classifier.commands.revisions import pipeline_of, stages_elsewhere
 
 # Settings of this shell that would be others elsewhere.
 OURS = ("DVC_", "GIT_", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV")
@@ -85,9 +87,28 @@ def bring_tables(there: Repo, places: list[Place]) -> None:
         check_out(out, [file for file in files if file.out is out])
 
 
-def run_stages(clone: Path) -> None:
-    """Run every stage, none from a cache."""
-    run(["dvc", "repro", "--force", "--no-run-cache"], clone, "a stage has failed")
+def stages_in_order(clone: Path) -> list[str]:
+    """Return the addresses of the stages that the results are of, each behind those it needs.
+
+    Without those of DVC itself: of an import, it would record what is at its source by now.
+
+    Raises:
+        UserError: one is frozen, so that DVC would not run it.
+    """
+    with opened_clone(clone) as there:
+        wanted = {*pipeline_of(there), *stages_elsewhere(there)}
+        stages = [stage for stage in topological_sort(there.index.graph) if stage in wanted]
+    addresses = {f"{stage.path_in_repo}:{stage.name}": stage.frozen for stage in reversed(stages)}
+    for address, is_frozen in addresses.items():
+        if is_frozen:
+            raise UserError(f"{address}: is frozen, so it would not run; `dvc unfreeze {address}`")
+    return [*addresses]
+
+
+def run_stages(clone: Path, stages: list[str]) -> None:
+    """Run these stages, none from a cache."""
+    command = ["dvc", "repro", "--force", "--no-run-cache", "--single-item", *stages]
+    run(command, clone, "a stage has failed")
 
 
 def run(command: list[str], clone: Path, otherwise: str) -> None:

@@ -52,7 +52,13 @@ def rebuild(
     """
     with could_not_look():
         from classifier.commands.destination import refuse_to_replace
-        from classifier.commands.rebuild.clone import commit_of, fresh_clone, run_stages, set_up
+        from classifier.commands.rebuild.clone import (
+            commit_of,
+            fresh_clone,
+            run_stages,
+            set_up,
+            stages_in_order,
+        )
         from classifier.commands.rebuild.statement import write_statement
         from classifier.commands.revisions import warn_of_namesakes
         from classifier.commands.termination import interrupted_by_sigterm
@@ -65,9 +71,10 @@ def rebuild(
             clone = fresh_clone(sha, Path(folder) / "clone")
             set_up(clone, same_environment)
             before, lock = environment_of(clone), (clone / LOCK).read_bytes()
+            stages = stages_in_order(clone)
             expected, where = look(clone, name)
             try:
-                run_stages(clone)
+                run_stages(clone, stages)
             except UserError as error:
                 print(one_line(str(error)))
                 raise typer.Exit(1) from error
