@@ -34,10 +34,10 @@ from classifier.base.paths import (
 from classifier.base.process import run_stage
 from classifier.evaluating.forward import Network, load_network
 from classifier.evaluating.predictions import Answers, write_predictions
-from classifier.evaluating.test_sets import data_sets
+from classifier.evaluating.test_sets import data_sets, no_test_sets
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import of_known_groups, of_other_rows, of_repeated, of_table
+from classifier.findings.of_table import of_another_set, of_no_test_sets, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -91,15 +91,14 @@ def evaluate(
     """
     answers: dict[str, Answers] = {}
     repeated: dict[str, int] = {}
-    findings: list[Finding] = []
+    findings = [*of_no_test_sets(no_test_sets())]
     with TemporaryDirectory() as scratch, replaced_folder(PREDICTIONS) as folder:
         for name, data in data_sets(schema, Path(scratch)):
             answers[name] = write_predictions(network, data, schema.classes, folder / f"{name}.csv")
             if name != TRAINING_ROWS.name:
                 repeated[name] = count_repeated(data, train)
-                findings += of_repeated(name, repeated[name], data)
-                findings += of_known_groups(name, data)
-                findings += of_other_rows(schema, name, data, in_time and name == "test")
+                are_later = in_time and name == "test"
+                findings += of_another_set(schema, name, data, repeated[name], are_later)
     return answers, repeated, findings
 
 

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifier.base.errors import UserError
+from classifier.evaluating.test_sets import read_test_set
+from classifier.findings.of_table import of_left_out
 from classifier.preparing import storing
 from classifier.rows.dataset import Kinds, open_dataset
 from classifier.table import csv_text, reader
@@ -59,6 +61,18 @@ def test_rows_with_gaps_are_dropped(prepared):
     folder = prepared(GAPPY, **NAMED, missing="drop", features=["size", "colour"])
     assert load(folder, "train")[0].tolist() == [[1, 1], [5, 1]], "blue is in no row that is left"
     assert schema_of(folder).counts == {"train": {"a": 1, "b": 1}}
+
+
+def test_rows_with_gaps_that_a_test_set_lost_are_a_finding(prepared, tmp_path):
+    """Not just a line as it is read, which a run from DVC's cache does not write."""
+    folder = prepared(GAPPY, **NAMED, missing="drop", features=["size", "colour"])
+    (tmp_path / "new.csv").write_text(GAPPY)
+    schema = schema_of(folder).model_copy(update={"unknown": "ignore"})
+    rows = read_test_set(schema, tmp_path / "new.csv", tmp_path / "rows")
+    assert (len(rows), rows.left_out) == (2, 2)
+    (finding,) = of_left_out("new", rows)
+    assert (finding.level, finding.seen) == ("warning", "new: rows with gaps left out: 2 of 4")
+    assert not [*of_left_out("train", open_dataset(folder / "train"))]
 
 
 def test_gaps_are_left_for_the_model_to_fill(prepared):

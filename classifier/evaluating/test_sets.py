@@ -1,7 +1,7 @@
 """The rows that the model is evaluated on: the prepared splits, and each file of test sets."""
 
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,15 +46,22 @@ def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
 
 
 def test_sets() -> list[Path]:
-    """Return the files of test sets, tables by their names; say which others there are."""
-    paths = sorted(TEST_SETS.glob("*"))
-    tables = [path for path in paths if split_name(path.name)[1]]
-    for path in paths:
-        if path not in tables and path.name[0] != "." and path.suffix not in (".md", ".dvc"):
-            print(f"{path}: not evaluated: its name does not end in {NAMES}", file=sys.stderr)
-    for path in (path for path in tables if path.name[0] == "."):  # of an editor, or of macOS
-        print(f"{path}: not evaluated: its name begins with a dot", file=sys.stderr)
-    return [path for path in tables if path.name[0] != "."]
+    """Return the files of test sets: tables by their names."""
+    return [path for path in sorted(TEST_SETS.glob("*")) if not why_no_test_set(path)]
+
+
+def no_test_sets() -> dict[Path, str]:
+    """Return the files there that may be meant to be test sets, and why each is none."""
+    whys = {path: why_no_test_set(path) for path in sorted(TEST_SETS.glob("*"))}
+    others = (".md", ".dvc", ".gitignore")
+    return {path: why for path, why in whys.items() if why and not path.name.endswith(others)}
+
+
+def why_no_test_set(path: Path) -> str:
+    """Return why a file is not evaluated, an empty text if it is."""
+    if not split_name(path.name)[1]:
+        return f"its name does not end in {NAMES}"
+    return "its name begins with a dot" if path.name[0] == "." else ""  # of an editor, or of macOS
 
 
 def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
@@ -82,12 +89,10 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     if not writer.features.rows:
         raise UserError(f"{path}: has no rows to evaluate on")
     say_unfamiliar(schema, unfamiliar, path)
-    if dropped:
-        print(f"{path}: rows with gaps left out (prepare.missing): {dropped:,}", file=sys.stderr)
     if groups:
         numbers = np.concatenate(groups)
         write_groups(folder, Groups(np.where(numbers < 0, UNKNOWN_GROUP, numbers)))
-    return open_dataset(folder)
+    return replace(open_dataset(folder), left_out=dropped)
 
 
 def known_groups(table: Table, schema: Schema) -> dict[str, Vocabulary]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,35 @@ def binned(
     return np.where(np.isnan(numbers), len(edges) + 1, places)
 
 
+def of_another_set(
+    schema: Schema, name: str, data: Dataset, repeated: int, are_later: bool = False
+) -> Iterator[Finding]:
+    """Yield what there is to say of the rows of a data set that is not the training data.
+
+    repeated: how many are there, too; are_later: whether they were held out as they are the latest.
+    """
+    yield from of_repeated(name, repeated, data)
+    yield from of_known_groups(name, data)
+    yield from of_left_out(name, data)
+    yield from of_other_rows(schema, name, data, are_later)
+
+
+def of_left_out(name: str, data: Dataset) -> Iterator[Finding]:
+    """Yield how many rows of a test set are not evaluated since they have gaps."""
+    if data.left_out:
+        rows = len(data) + data.left_out
+        level: Level = "warning" if data.left_out > MANY * rows else "note"
+        seen = f"{shown(name)}: rows with gaps left out: {data.left_out:,} of {rows:,}"
+        yield Finding(level, "table", seen, "prepare.missing: impute has the model fill gaps")
+
+
+def of_no_test_sets(files: Mapping[Path, str]) -> Iterator[Finding]:
+    """Yield which files in data/test_sets are not evaluated; files: why not, by their paths."""
+    for path, why in files.items():
+        seen = f"{shown(str(path))} is not evaluated: {why}"
+        yield Finding("warning", "table", seen, "rename it, or keep it elsewhere")
+
+
 def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
     """Yield whether rows of another data set are in the training data; repeated: how many."""
     if repeated:
@@ -247,10 +277,7 @@ def of_known_groups(name: str, data: Dataset) -> Iterator[Finding]:
 def of_other_rows(
     schema: Schema, name: str, data: Dataset, are_later: bool = False
 ) -> Iterator[Finding]:
-    """Yield whether another data set has many numbers or texts unlike those of the training data.
-
-    are_later: whether they were held out since they are the latest.
-    """
+    """Yield whether many numbers or texts of another data set are unlike the training data's."""
     features, _ = data.take(some_rows(len(data), ROWS))
     outside = schema.outside(features[:, schema.number_places])
     if far := [one.name for one, rows in zip(schema.numbers, outside.T, strict=True) if many(rows)]:

@@ -48,13 +48,14 @@ class Dataset:
 
     features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs;
     groups: of the rows, if they belong together; those of test sets are the training rows' groups,
-    UNKNOWN_GROUP where a row is of none of them.
+    UNKNOWN_GROUP where a row is of none of them; left_out: how many rows with gaps are not there.
     """
 
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]
     kinds: Kinds = NUMBERS
     groups: Groups | None = None
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.features)
