@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from classifier.base.errors import UserError
+from classifier.evaluating.test_sets import read_test_set
+from classifier.findings.of_table import of_another_set
 from classifier.rows.dataset import Dataset
 from classifier.scoring import repeated
+from classifier.table.schema import Schema
 from stages import evaluate
 from tests.conftest import Clone
 
@@ -68,6 +71,25 @@ def test_rows_that_were_trained_on_are_a_finding(project_copy):
     evaluation = json.loads(project_copy.read("metrics/evaluation.json"))
     assert evaluation["own"]["rows_trained_on"] == 2
     assert "rows_trained_on" not in evaluation["train"]
+
+
+def test_many_copies_in_a_test_set_are_a_finding(project_copy):
+    """An interval of 600 rows that are 10 is far too narrow."""
+    iris = project_copy.read("data/source/iris.data").splitlines()[:100:10]
+    rows = [row.replace(".", ".0", 1) for row in iris]  # 5.01: none was trained on
+    (project_copy.path / "data/test_sets/many.csv").write_text("\n".join(rows * 60) + "\n")
+    evaluate.main()
+    found = [one["seen"] for one in json.loads(project_copy.read("metrics/findings.json"))]
+    assert "many: 600 of 600 rows are duplicates of each other" in found
+
+
+def test_a_quote_left_open_in_a_test_set_is_a_finding(prepared, tmp_path):
+    folder = prepared("x,c,y\n1,p,a\n2,q,b\n", header=True, label="y", unknown="ignore")
+    (tmp_path / "new.csv").write_text('x,c,y\n1,"p,a\n2,q",b\n')
+    schema = Schema.load(folder / "schema.json")
+    data = read_test_set(schema, tmp_path / "new.csv", tmp_path / "rows")
+    seen = "new: column c: 'p,a\\n2,q' spans several rows"
+    assert seen in [one.seen for one in of_another_set(schema, "new", data, repeated=0)]
 
 
 @pytest.mark.parametrize("width", [1, 3])

@@ -224,6 +224,7 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
     """Write the file's rows as they are, with the predicted class and each class' probability."""
     # Here, because one row needs no pandas.
     from classifier.table.opening import open_new_rows
+    from classifier.table.reader import OPEN_QUOTE
 
     table = open_new_rows(path, schema, needs_label=False)
     added = ["predicted", *(f"probability_{name}" for name in schema.classes)]
@@ -244,6 +245,8 @@ def predict_file(schema: Schema, model: Any, path: Path, output: TextIO, as_json
         output.writelines(lines)
         unfamiliar += found
     output.write(header)  # of a file without rows
+    for seen in table.merged:
+        print(f"{path}: {seen}; {OPEN_QUOTE}", file=sys.stderr)
     say_unfamiliar(schema, unfamiliar, path)
 
 

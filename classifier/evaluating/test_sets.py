@@ -92,7 +92,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     if groups:
         numbers = np.concatenate(groups)
         write_groups(folder, Groups(np.where(numbers < 0, UNKNOWN_GROUP, numbers)))
-    return replace(open_dataset(folder), left_out=dropped)
+    return replace(open_dataset(folder), left_out=dropped, merged=tuple(table.merged))
 
 
 def known_groups(table: Table, schema: Schema) -> dict[str, Vocabulary]:

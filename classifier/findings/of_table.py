@@ -1,6 +1,7 @@
 """What in a table makes a model look better than it is, or makes it worse."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise, product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.scoring.repeated import SAMPLED, count_like_others
+from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import Feature, NumberFeature, Schema, TextFeature
 
 FREQUENT = 0.8  # of the rows in one class
@@ -237,6 +239,9 @@ def of_another_set(
     yield from of_repeated(name, repeated, data)
     yield from of_known_groups(name, data)
     yield from of_left_out(name, data)
+    yield from of_copies(name, data)
+    for seen in data.merged:
+        yield Finding("warning", "table", f"{shown(name)}: {seen}", OPEN_QUOTE)
     yield from of_other_rows(schema, name, data, are_later)
 
 
@@ -247,6 +252,15 @@ def of_left_out(name: str, data: Dataset) -> Iterator[Finding]:
         level: Level = "warning" if data.left_out > MANY * rows else "note"
         seen = f"{shown(name)}: rows with gaps left out: {data.left_out:,} of {rows:,}"
         yield Finding(level, "table", seen, "prepare.missing: impute has the model fill gaps")
+
+
+def of_copies(name: str, data: Dataset) -> Iterator[Finding]:
+    """Yield whether many rows of a test set are duplicates, be they of one group or not."""
+    copies, _ = count_like_others(replace(data, groups=None))
+    if copies > MANY * len(data):
+        seen = f"{shown(name)}: {copies:,} of {len(data):,} rows are duplicates of each other"
+        advice = "remove any that are copies: the interval takes each for a row of its own"
+        yield Finding("warning", "table", seen, advice)
 
 
 def of_no_test_sets(files: Mapping[Path, str]) -> Iterator[Finding]:

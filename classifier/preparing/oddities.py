@@ -22,6 +22,7 @@ from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
 from classifier.table.notation import Dates
+from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import MISSING
 
 MANY = 10  # rows from which on it is no accident that a class has one
@@ -52,6 +53,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield what in a table is rarely intended."""
     yield from odd_header(columns, rows)
     yield from odd_encoding(columns, rows)
+    yield from (Oddity(seen, OPEN_QUOTE) for seen in columns.table.merged)
     yield from odd_cuts(columns, rows)
     yield from odd_gaps(rows)
     yield from odd_thousands(columns, rows)

@@ -48,7 +48,8 @@ class Dataset:
 
     features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs;
     groups: of the rows, if they belong together; those of test sets are the training rows' groups,
-    UNKNOWN_GROUP where a row is of none of them; left_out: how many rows with gaps are not there.
+    UNKNOWN_GROUP where a row is of none of them; left_out: how many rows with gaps are not there;
+    merged: those cells of the table that look like several rows, if only the first.
     """
 
     features: npt.NDArray[np.float32]
@@ -56,6 +57,7 @@ class Dataset:
     kinds: Kinds = NUMBERS
     groups: Groups | None = None
     left_out: int = 0
+    merged: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)

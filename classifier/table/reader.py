@@ -1,6 +1,5 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -39,6 +38,7 @@ from classifier.table.problems import Problems, TableError
 
 BLOCK_BYTES = 2**20  # of text that is parsed at a time; more where there are many columns
 FLOAT, CATEGORY = np.dtype(float), pd.CategoricalDtype()
+OPEN_QUOTE = "is a quote left open?"  # where a cell looks like several rows
 WORD = "word"  # nothing that could be read as a number or a truth value
 CELLS = 2_000_000  # that are looked at from the first bad one on
 BAR_BYTES = 10_000_000  # a smaller file is read before a bar could be looked at
@@ -68,8 +68,9 @@ class Table:
 
     names: all columns, in their order; numbers: those that hold numbers, the others are text;
     required: those in which no cell may be missing; advice: what else to do about a cell that is
-    no number; notations: how numbers are written, where not plainly. Columns that are not asked for
-    by name may share one.
+    no number; notations: how numbers are written, where not plainly; merged: once it has been read,
+    the first cell that looks like several rows, if any does. Columns that are not asked for by name
+    may share one.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class Table:
     required: list[str]
     advice: str = ""
     notations: Mapping[str, Notation] = field(default_factory=dict)
+    merged: list[str] = field(default_factory=list, init=False)
 
     def chunks(self, title: str | None = None) -> Iterator[Chunk]:
         """Yield all rows, in chunks.
@@ -90,23 +92,20 @@ class Table:
                 there is something else than a number where one belongs.
         """
         self._check_first_row()
-        rows, merged = 0, ""
+        rows = 0
+        self.merged.clear()
         try:
             for chunk in map_in_order(self._parse, self._blocks(title)):
-                merged = merged or self._merged_rows(chunk)
+                self.merged.extend([] if self.merged else self._merged_rows(chunk))
                 yield replace(chunk, start=rows)
                 rows += len(chunk)
         except UnicodeError:
             self.explain()
-        if merged:
-            print(
-                f"{self.path}: {merged} spans several rows; is a quote left open?", file=sys.stderr
-            )
 
-    def _merged_rows(self, chunk: Chunk) -> str:
-        """Return the first cell that looks like several rows, and its column, or an empty text."""
+    def _merged_rows(self, chunk: Chunk) -> list[str]:
+        """Return the first cell that looks like several rows, and its column, if there is one."""
         if b'"' not in chunk.lines or chunk.lines.count(b"\n") <= len(chunk):
-            return ""
+            return []
         delimiter, delimiters = self.layout.delimiter, max(1, len(self.names) - 1)
         text = StringIO(chunk.lines.decode(), newline="")
         broken = broken_cells(chunk.lines, delimiter)
@@ -115,8 +114,8 @@ class Table:
                 if "\n" not in cell:
                     continue
                 if cell.count(delimiter) >= delimiters or cell.startswith(broken):
-                    return f"column {shown(name)}: {quoted(cell)}"
-        return ""
+                    return [f"column {shown(name)}: {quoted(cell)} spans several rows"]
+        return []
 
     def _check_first_row(self) -> None:
         if any(fault for _, row in islice(self.rows(), 1) for fault in self.faults(row)):
