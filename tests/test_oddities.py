@@ -28,7 +28,11 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["row 1: only numbers the columns; if it is a header, set prepare.header: true"]),
     "a row that is taken for a header": (
         "5.1,3.5,c\n4.9,3,a\n7,3.2,b\n", {"header": True, "label": "c"},
-        ["row 1: is read as a header, but its names are numbers, such as 5.1; if it is not"]),
+        ["row 1: is read as a header, but its names could be values, such as 5.1; if it is not"]),
+    "a row that is taken for a header, with a date and a gap": (
+        "2021-03-01,NA,c\n2021-03-02,3,a\n2021-03-03,4,b\n",
+        {"header": True, "label": "c", "dates": {"2021-03-01": "%Y-%m-%d"}},
+        ["row 1: is read as a header, but its names could be values, such as 2021-03-01; if"]),
     "UTF-8 that is read as Latin-1": (
         "c,y\ngr\u00fcn,a\nrot,b\ngr\u00fcn,a\nrot,b\n", NAMED | {"encoding": "latin-1"},
         ["'gr\u00c3\u00bcn' may be a misread 'gr\u00fcn'; should prepare.encoding be utf-8?"]),

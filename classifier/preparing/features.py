@@ -105,7 +105,7 @@ def require_told_apart(table: Table, names: Iterable[str]) -> None:
     for _, row in islice(table.rows() if places else (), LOOKED_AT):
         for name, at in places.items():
             cell = row[at]
-            number = table.notation(name).value(cell, table.layout)
+            number = table.value(name, cell)
             if number is None or np.isnan(number):
                 continue
             one, same = first.setdefault((name, np.float32(number)), (cell, number))

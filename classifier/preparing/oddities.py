@@ -95,9 +95,10 @@ def odd_header(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield whether the first row may be a header that is read as a row, or the reverse."""
     table, is_header = columns.table, "if it is a header, set prepare.header: true"
     if table.layout.header:
-        if table.numbers and all(map(is_number, table.numbers)) and not are_positions(table.names):
+        are_cells = [table.value(name, name) is not None for name in table.numbers]
+        if table.numbers and all(are_cells) and not are_positions(table.names):
             such = f"such as {table.numbers[0]}"
-            seen = f"row 1: is read as a header, but its names are numbers, {such}"
+            seen = f"row 1: is read as a header, but its names could be values, {such}"
             yield Oddity(seen, "if it is not a header, set prepare.header: false")
     elif are_positions(first_row(table.path, table.layout)):
         yield Oddity("row 1: only numbers the columns", is_header)

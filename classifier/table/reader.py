@@ -332,6 +332,10 @@ class Table:
         """Return how the numbers of a column are written."""
         return self.notations.get(name, PLAIN)
 
+    def value(self, name: str, cell: str) -> float | None:
+        """Return the number of a cell of a column, NaN for a gap, None where it is neither."""
+        return self.notation(name).value(cell, self.layout)
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each row below the header with the line, counted from 1, on which it begins."""
         return rows_below_header(self.path, self.layout)

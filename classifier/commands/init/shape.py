@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from classifier.base.errors import UserError, require_file
-from classifier.commands.init.columns import MISSING
+from classifier.commands.init.columns import MISSING, of_numbers
 from classifier.fetching.as_csv import as_csv, split_name
 from classifier.preparing.oddities import DELIMITERS
 from classifier.table.cells import NA_VALUES, Layout, is_meant_as_number
@@ -111,7 +111,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row names columns: words over numbers, or none that recurs below."""
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     below = [[row[at].strip() for row in rest if at < len(row)] for at in range(len(first))]
-    words = [pair for pair in zip(first, below, strict=True) if is_word(pair[0])]
+    words = [pair for pair in zip(first, below, strict=True) if is_word(*pair)]
     if not rest or not words:
         return bool(rest) and first == [str(at) for at in range(len(first))]
     if any(are_numbers(column) for _, column in words):
@@ -131,8 +131,11 @@ def are_numbers(cells: Sequence[str]) -> bool:
     return known != [] and all(map(is_meant_as_number, known))
 
 
-def is_word(cell: str) -> bool:
-    return not may_be_gap(cell) and not is_meant_as_number(cell)
+def is_word(cell: str, below: Sequence[str]) -> bool:
+    """Return whether a cell is no gap and no number, nor a date or an amount as those below."""
+    if may_be_gap(cell) or is_meant_as_number(cell):
+        return False
+    return of_numbers([cell, *(value for value in below if not may_be_gap(value))], 0) is None
 
 
 def may_be_gap(cell: str) -> bool:
