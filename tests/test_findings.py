@@ -318,6 +318,16 @@ def test_another_data_set_in_other_units(prepared, table):
     assert finding.seen.endswith("outside the range of the training data: y")
 
 
+def test_another_data_set_without_values_in_a_column(prepared, table):
+    folder = prepared(table.to_csv(index=False), label="label", header=True)
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    features = np.array(train.features)
+    features[:, 1] = np.nan
+    (finding,) = of_other_rows(schema, "other", Dataset(features, train.labels))
+    assert finding.seen == "no row of other has a value of y"
+    assert not [*of_other_rows(schema, "other", Dataset(features[:9], train.labels[:9]))]
+
+
 @pytest.mark.parametrize(("rows", "is_told"), [(8, True), (2, False)])
 def test_another_data_set_with_texts_that_are_written_otherwise(prepared, rows, is_told):
     table = "c,d,y\n" + "red,m,a\nblue,f,b\n" * 40

@@ -73,6 +73,15 @@ def test_what_is_unfamiliar_in_a_file_is_told(schema, tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize(("rows", "is_told"), [(9, False), (10, True)])
+def test_a_column_without_values_is_told(schema, tmp_path, capsys, rows, is_told):
+    """As a join that failed leaves it; of a few rows it may be an accident."""
+    capsys.readouterr()
+    told_of_file(schema, tmp_path / "new.csv", "x,c,z\n" + "1,,\n" * rows)
+    line = "new.csv: no row has a value of z, c: the model fills in what is usual\n"
+    assert capsys.readouterr().err == line * is_told
+
+
 def test_of_a_familiar_file_nothing_is_said(schema, tmp_path, capsys):
     capsys.readouterr()
     told_of_file(schema, tmp_path / "new.csv", "x,c,z\n1,p,0.5\n2.5,q,-3\n")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from classifier.base.errors import listed, shown
 from classifier.table.cells import counted
-from classifier.table.schema import MISSING, NumberFeature, Rows, Schema
+from classifier.table.schema import MISSING, NO_ACCIDENT, NumberFeature, Rows, Schema
 
 NAMED = 3  # columns in a line
 
@@ -22,7 +22,7 @@ class Unfamiliar:
     unknown: with an unknown category, (texts,); untrained: with a month or weekday of which no
     training row is, (number features,); unheard: with a number where no training row has one, just
     so; outside: with a number below the lowest or above the highest, just so, and in any of them;
-    empty: without any value.
+    gaps: without a value, (number features and texts,); empty: without any.
     """
 
     rows: int
@@ -31,6 +31,7 @@ class Unfamiliar:
     unheard: npt.NDArray[np.intp]
     outside: npt.NDArray[np.intp]
     outside_in_any: int
+    gaps: npt.NDArray[np.intp]
     empty: int
 
     def __add__(self, other: "Unfamiliar") -> "Unfamiliar":
@@ -42,7 +43,7 @@ def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
     outside, dated = schema.outside(rows.numbers), zip(schema.numbers, rows.numbers.T, strict=True)
     has_none = np.array([number.has_none is True for number in schema.numbers], bool)
     texts = zip(schema.texts, rows.codes.T, strict=True)
-    empty = np.isnan(rows.numbers).all(axis=1) & (rows.codes == MISSING).all(axis=1)
+    gaps = np.concatenate([np.isnan(rows.numbers), rows.codes == MISSING], axis=1)
     return Unfamiliar(
         rows=len(rows.numbers),
         unknown=np.array([text.is_untrained(codes).sum() for text, codes in texts], np.intp),
@@ -50,7 +51,8 @@ def count_unfamiliar(schema: Schema, rows: Rows) -> Unfamiliar:
         unheard=(~np.isnan(rows.numbers) & has_none).sum(axis=0),
         outside=outside.sum(axis=0),
         outside_in_any=int(outside.any(axis=1).sum()),
-        empty=int(empty.sum()),
+        gaps=gaps.sum(axis=0),
+        empty=int(gaps.all(axis=1).sum()),
     )
 
 
@@ -81,8 +83,8 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
                 "does not use: no row that it was trained on has one"
             )
     if found.outside_in_any:
-        of_columns = zip(schema.numbers, found.outside.tolist(), strict=True)
-        columns = [(number, count) for number, count in of_columns if count]
+        of_numbers = zip(schema.numbers, found.outside.tolist(), strict=True)
+        columns = [(number, count) for number, count in of_numbers if count]
         columns.sort(key=lambda column: -column[1])
         named = [named_range(number, count, found.rows) for number, count in columns[:NAMED]]
         more = (
@@ -92,6 +94,11 @@ def unfamiliar_lines(schema: Schema, found: Unfamiliar) -> Iterator[str]:
             f"{part(found.outside_in_any, found.rows)} numbers outside the range of the "
             f"training data: {', '.join(named)}{more}"
         )
+    names = [number.name for number in schema.numbers] + [text.name for text in schema.texts]
+    of_columns = zip(names, found.gaps.tolist(), strict=True)
+    without = [name for name, gaps in of_columns if gaps == found.rows >= NO_ACCIDENT]
+    if without and found.empty < found.rows:
+        yield f"no row has a value of {listed(without)}: the model fills in what is usual"
     if found.empty:
         yield f"{counted(found.empty, 'row')} without any value"
 

@@ -15,7 +15,7 @@ from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.scoring.repeated import SAMPLED, count_like_others
 from classifier.table.reader import OPEN_QUOTE
-from classifier.table.schema import Feature, NumberFeature, Schema, TextFeature
+from classifier.table.schema import NO_ACCIDENT, Feature, NumberFeature, Schema, TextFeature
 
 FREQUENT = 0.8  # of the rows in one class
 RANGES = 1_000  # times as wide as another
@@ -299,12 +299,13 @@ def of_other_rows(
         advice = "these rows are later: do the numbers grow over time?"
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)
-    are_new = {
-        feature.name: feature.is_new(features[:, first:end])
-        for feature, (first, end) in zip(
-            schema.features, pairwise(schema.first_inputs), strict=True
-        )
-    }
+    spans = zip(schema.features, pairwise(schema.first_inputs), strict=True)
+    inputs = [(feature, features[:, first:end]) for feature, (first, end) in spans]
+    are_new = {feature.name: feature.is_new(of_it) for feature, of_it in inputs}
+    empty = [feature.name for feature, of_it in inputs if np.isnan(of_it[:, 0]).all()]
+    if empty and len(data) >= NO_ACCIDENT:
+        seen = f"no row of {shown(name)} has a value of {listed(empty)}"
+        yield Finding("warning", "table", seen, "the model fills in what is usual")
     if new := [name for name, rows in are_new.items() if many(rows)]:
         seen = f"{shown(name)} has many values that the training data does not have: {listed(new)}"
         yield Finding("warning", "table", seen, "are they written the same way?")

@@ -50,6 +50,9 @@ class Rows:
         return np.array(~gaps)
 
 
+NO_ACCIDENT = 10  # rows of which none has a value in a column
+
+
 class Vocabulary:
     """The values that a text column can have, each with its place."""
 
