@@ -102,6 +102,22 @@ def test_it_is_closed_where_dvc_is_told_to_ignore_what_a_stage_reads(copied):
     assert done.stdout.splitlines()[-2:] == [f"{path}: {advice}" for path in hidden]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ("      - models/classifier.onnx\n    plots:", "    plots:", "outs of train"),
+        ("      - classifier/scoring\n", "", "deps of crossval"),
+        ("- stages/crossval.py", "- stages/crossval.py\n      - data/raw.csv", "deps of crossval"),
+    ],
+)
+def test_it_is_closed_where_a_stage_had_other_files(copied, before, after, what):
+    """Of one that was taken away, DVC says nothing."""
+    copied.edit("dvc.yaml", before, after)
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    assert f"{what} has changed since; run `dvc repro --force`" in done.stdout.splitlines()
+
+
 def test_a_pipeline_that_is_not_valid_is_one_line(copied):
     copied.edit("dvc.yaml", "    cmd: exec python -m stages.fetch\n", "    cmd: true\n")
     done = copied.classifier("check", check=False)

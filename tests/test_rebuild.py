@@ -14,7 +14,7 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
 from classifier.base.dvc_lock import read_lock
-from classifier.commands.rebuild.command import environment_lines
+from classifier.commands.rebuild.command import environment_lines, environment_of
 from classifier.commands.rebuild.statement import PROVENANCE, STATEMENT
 from tests.conftest import Clone
 from tests.sharing import flip_a_bit
@@ -382,6 +382,17 @@ def test_environments_are_compared_key_by_key():
     assert list(environment_lines(before, after)) == [
         "environment: packages.numpy: 2.1 there, 2.2 here",
         "environment: new: None there, 1 here",
+    ]
+
+
+def test_where_a_model_of_the_run_cache_was_made_is_not_known(copied):
+    """The file is of the last training, and the model may be of one before it."""
+    assert environment_of(copied.path)["python"]
+    environment = json.loads(copied.read("metrics/environment.json")) | {"model": "0" * 32}
+    (copied.path / "metrics/environment.json").write_text(json.dumps(environment))
+    before = environment_of(copied.path)
+    assert [*environment_lines(before, environment)] == [
+        "where the commit's model was made is not known: metrics/environment.json does not say"
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import posixpath
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,7 +117,8 @@ def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str
     changed = changed_since(revision, lock, *stages)
     if revision:
         return [f"{revision}: its results were made with another {name}" for name in changed]
-    return [f"{name} has changed since; run `dvc repro`" for name in changed]
+    unseen = " --force" * any(re.match("(deps|outs) of ", name) for name in changed)
+    return [f"{name} has changed since; run `dvc repro{unseen}`" for name in changed]
 
 
 def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
@@ -138,6 +140,7 @@ def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:
         changed = [key for stage in defined for key in changed_params(lock, stage, params)]
         others = [name for dep in deps for name in other_changed_params(dep, changed)]
         changed = [*dict.fromkeys([*changed, *others]), *lock.changed_commands(commands)]
+        changed += [name for stage in defined for name in changed_paths(lock, stage)]
         changed += [path for path in files if has_changed(repo, files[path], revision)]
         return changed + ([] if revision else [*changed_elsewhere(repo)])
 
@@ -147,6 +150,24 @@ def changed_elsewhere(repo: Repo) -> Iterator[str]:
     for stage in stages_elsewhere(repo):
         if not stage.frozen and (stage.cmd_changed or any(dep.status() for dep in stage.deps)):
             yield stage.addressing
+
+
+def changed_paths(lock: Lock, stage: PipelineStage) -> Iterator[str]:
+    """Yield whether a stage had other deps or outs when it ran: DVC does not see one taken away."""
+    if recorded := lock.stages.get(stage.name):
+        deps = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+        if {path_of(dep) for dep in deps} != {entry.path for entry in recorded.deps}:
+            yield f"deps of {stage.name}"
+        if {path_of(out) for out in stage.outs} != {entry.path for entry in recorded.outs}:
+            yield f"outs of {stage.name}"
+
+
+def path_of(entry: Output) -> str:
+    """Return the path of a dep or an out as dvc.lock has it, from the project's top folder."""
+    if "://" in entry.def_path:
+        return str(entry.def_path)
+    folder = os.path.relpath(entry.stage.wdir, entry.repo.root_dir)
+    return posixpath.normpath(posixpath.join(folder, str(entry.def_path)))
 
 
 def changed_params(lock: Lock, stage: PipelineStage, params: Mapping[str, Any]) -> Iterator[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.base.dvc_lock import read_lock
 from classifier.base.errors import UserError, one_line
-from classifier.base.paths import ENVIRONMENT, LOCK, PIPELINE
+from classifier.base.paths import ENVIRONMENT, KERAS_MODEL, LOCK, PIPELINE
 from classifier.commands.artifacts.verify import Name, could_not_look
 
 if TYPE_CHECKING:
@@ -123,9 +124,11 @@ def compare(clone: Path, expected: "list[Row]", lock: bytes) -> "list[Row]":
 
 
 def environment_of(clone: Path) -> Any:
-    """Return what the last run says of where it ran, if it does."""
-    with suppress(OSError, ValueError):
-        return json.loads((clone / ENVIRONMENT).read_bytes())
+    """Return where the model was made, if that is known: it may have come from DVC's run cache."""
+    with suppress(OSError, ValueError, KeyError, UserError):
+        found = json.loads((clone / ENVIRONMENT).read_bytes())
+        model = read_lock(clone / LOCK).outs().get(str(KERAS_MODEL))
+        return found if model is None or found["model"] == model.md5 else {}
     return {}
 
 
@@ -171,6 +174,9 @@ def first_difference(row: "Row") -> str:
 
 def environment_lines(before: Any, after: Any) -> Iterator[str]:
     """Yield what differs between the environment of the commit's results and that of the new."""
+    if not before:
+        yield f"where the commit's model was made is not known: {ENVIRONMENT} does not say"
+        return
     old, new = ({k: v for k, v in leaves(each) if k != "model"} for each in (before, after))
     for key in [key for key in {**old, **new} if old.get(key) != new.get(key)]:
         yield f"environment: {key}: {old.get(key)} there, {new.get(key)} here"
