@@ -279,15 +279,6 @@ def test_rows_like_others_are_counted_as_pair_by_pair(monkeypatch):
     assert repeated.count_like_others(data) == (copies, contradictory)
     monkeypatch.setattr(repeated, "BLOCK_CELLS", 30)
     assert repeated.count_like_others(data) == (copies, contradictory)
-    many = Dataset(np.repeat(features * 0 + np.arange(300)[:, None], 2, axis=0).astype(np.float32),
-                   np.repeat(labels, 2, axis=0))  # fmt: skip
-    monkeypatch.setattr(repeated, "SAMPLED", 150)
-    found = repeated.count_like_others(many)
-    assert found[0] == pytest.approx(600, abs=150)
-    assert found[1] == 0
-    monkeypatch.setattr(repeated, "SAMPLED", 100)
-    few = Dataset(np.repeat(features[:4], 100, axis=0), np.repeat(labels[:1], 400, axis=0))
-    assert repeated.count_like_others(few) == (400, 0)
 
 
 def test_of_a_rare_class_noise_tells_nothing_and_gaps_may(found):

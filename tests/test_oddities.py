@@ -77,6 +77,14 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
             f"{'ab'[n % 2]}\n" for n in range(60)), NAMED,
         ["column x: -999 stands in 9 rows, far from all others; if it means no value, see prepare",
          "column z: 9999 stands in 7 rows, far from all others; if it means no value, see prep"]),
+    "two numbers that stand for no value, one at each end, and one in a column of few": (
+        "x,z,c,y\n" + "".join(
+            f"{-999 + n % 2 if n % 7 == 0 else n * 37 % 50},"
+            f"{(-99, 999)[n % 2] if n % 9 == 0 else n % 13 / 4},"
+            f"{-9 if n % 8 == 0 else n % 3 / 4},{'ab'[n % 2]}\n" for n in range(60)), NAMED,
+        [f"column {column}: {number} stands in {rows} rows, far from all others; if it means no v"
+         for column, number, rows in (("x", -999, 5), ("x", -998, 4), ("z", -99, 4), ("z", 999, 3),
+                                      ("c", -9, 8))]),
     "a number that is far too large": (
         "x,y\n" + "".join(f"{4500000 if n == 7 else n * 37 % 50},{'ab'[n % 2]}\n"
                           for n in range(60)), NAMED,
@@ -241,6 +249,14 @@ def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
     table, settings = PLAIN[case]
     prepared(table, **settings)
     assert capsys.readouterr().err == ""
+
+
+def test_numbers_for_no_value_are_seen_in_a_last_batch(prepared, capsys):
+    """Of a large table, only some rows are looked at for all else."""
+    rows = [f"{-999 if n >= 11_000 and n % 3 == 0 else n * 37 % 50},{'ab'[n % 2]}\n"
+            for n in range(12_000)]  # fmt: skip
+    prepared("x,y\n" + "".join(rows), **NAMED)
+    assert "column x: -999 stands in 333 rows, far from all others" in capsys.readouterr().err
 
 
 PANDAS = import_module("pandas._libs.parsers").STR_NA_VALUES  # which mypy knows nothing of

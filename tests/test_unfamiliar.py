@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
-from classifier.preparing.features import FOLDED, reduced
+from classifier.preparing.storing import FOLDED, reduced
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.schema import Schema
 

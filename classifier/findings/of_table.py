@@ -13,7 +13,7 @@ from classifier.base.errors import listed, shown
 from classifier.findings.finding import Finding, Level
 from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
-from classifier.scoring.repeated import SAMPLED, count_like_others
+from classifier.scoring.repeated import count_like_others
 from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import NO_ACCIDENT, Feature, NumberFeature, Schema, TextFeature
 
@@ -88,14 +88,13 @@ def of_classes(schema: Schema) -> Iterator[Finding]:
 def of_rows(train: Dataset) -> Iterator[Finding]:
     """Yield rows that are duplicates, and those that contradict each other."""
     copies, contradictory = count_like_others(train)
-    about = "about " * (len(train) >= 2 * SAMPLED)
     if copies:
-        seen = f"{about}{copies:,} of {len(train):,} rows are duplicates"
+        seen = f"{copies:,} of {len(train):,} rows are duplicates"
         advice = "remove any that are copies: models may be tested on rows they were trained on"
         yield Finding(level_of(copies, train), "table", seen, advice)
     if contradictory:
         seen = (
-            f"{about}{contradictory:,} of {len(train):,} rows have the same features as a row of "
+            f"{contradictory:,} of {len(train):,} rows have the same features as a row of "
             "another class"
         )
         advice = "no model gets all of them right; is a column missing?"

@@ -10,13 +10,12 @@ import pandas as pd
 from classifier.base.errors import UserError, quoted, shown
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import TRAIN
-from classifier.preparing.storing import StoredRows
+from classifier.preparing.storing import StoredRows, reduced
 from classifier.table.calendar import DatePart, inputs_of, names_of
 from classifier.table.notation import Amounts, Dates
 from classifier.table.reader import Table
 from classifier.table.schema import MISSING, UNKNOWN, Feature, NumberFeature, Rows, TextFeature
 
-FOLDED = 64  # rows that are reduced as one line
 FEW = 100  # distinct numbers, and steps of float32 from one to the next
 LOOKED_AT = 100_000  # rows that show what float32 and the text make of a column's numbers
 
@@ -66,16 +65,6 @@ def parts_of(table: Table, name: str) -> tuple[DatePart, ...]:
     """Return the parts of a column of dates that are inputs too."""
     notation = table.notation(name)
     return notation.parts if isinstance(notation, Dates) else ()
-
-
-def reduced(function: np.ufunc, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return what a function that takes two numbers makes of each column; NaN of no numbers."""
-    lines, width = len(numbers) // FOLDED, numbers.shape[1]  # NumPy is slow on many short lines
-    folded = numbers[: lines * FOLDED].reshape(lines, FOLDED * width)
-    of_lines = function.reduce(folded, axis=0, initial=np.nan).reshape(FOLDED, width)
-    of_all = np.concatenate([of_lines, numbers[lines * FOLDED :]])
-    result: npt.NDArray[np.float32] = function.reduce(of_all, axis=0, initial=np.nan)
-    return result
 
 
 def written(number: np.float32) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Context
-from itertools import islice
+from itertools import islice, product
 from typing import Literal, NamedTuple
 from unicodedata import normalize
 
@@ -31,7 +31,8 @@ LOOKED_AT = 10_000  # rows whose text shows how numbers are written
 DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 FEW_VALUES, REPEATED = 10, 3  # different ones; rows
-WILD = 50  # times as far from others as they span
+WILD, FAR_FROM_FEW = 50, 10  # times as far from others as they span
+AT_AN_END = 2  # numbers that may mean no value: "refused", "does not know"
 NINES = re.compile(r"-?9+([.,][09]+)?")
 DELIMITERS = ",;\t|"
 MERGED = 0.9  # of the values
@@ -162,32 +163,45 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the numbers that may mean no value, as -999 does, or are far too large or small."""
     table = columns.table
-    for name, column in zip(table.numbers, rows.sample(LOOKED_AT).T, strict=True):
-        notation = table.notation(name)
-        for value, count, times in far_extremes(column):
+    shown_rows = np.concatenate([rows.sample(LOOKED_AT), rows.extremes()])  # of all rows
+    for at, name in enumerate(table.numbers):
+        notation, numbers = table.notation(name), np.unique(shown_rows[:, at].astype(float))
+        numbers = numbers[~np.isnan(numbers)]
+        for value, times in far_numbers(numbers):
             number = notation.text(value)
-            is_usual = isinstance(notation, Dates) or NINES.fullmatch(number) or value < 0
+            may_be_gap = bool(NINES.fullmatch(number))
+            if len(numbers) > FEW_VALUES:
+                may_be_gap |= isinstance(notation, Dates) or value < 0
+            elif times < FAR_FROM_FEW:
+                continue
+            count = rows.count(at, value)
             seen = f"column {shown(name)}: {number} stands in {counted(count, 'row')}, far from "
-            if count >= REPEATED and is_usual:  # a large number may well be far from others
+            if count >= REPEATED and may_be_gap:  # a large number may well be far from others
                 yield Oddity(f"{seen}all others", "if it means no value, see prepare.na_values")
-            elif times > WILD:
+            elif times > WILD and len(numbers) > FEW_VALUES:
                 yield Oddity(
                     f"{seen}all others", "one such number can ruin the model; is it right?"
                 )
 
 
-def far_extremes(column: npt.NDArray[np.float32]) -> Iterator[tuple[float, int, float]]:
-    """Yield the lowest and the highest number if it is farther from others than they span.
+def far_numbers(numbers: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return the numbers at the ends that are farther from all others than those span.
 
-    Then in how many rows it stands, and how many times their span it is from them.
+    Each with how many times their span it is from them. At most AT_AN_END at either end: two that
+    mean no value may be near each other, or one above and one below all others.
+
+    numbers: those that occur, in order.
     """
-    numbers, counts = np.unique(column[~np.isnan(column)].astype(float), return_counts=True)
-    if len(numbers) <= FEW_VALUES:
-        return
-    for own, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
-        times = min(abs(rest - numbers[own])) / np.ptp(rest)
-        if times > 1:
-            yield float(numbers[own]), int(counts[own]), float(times)
+    ends = product(range(AT_AN_END + 1), repeat=2)
+    for low, high in sorted(ends, key=sum, reverse=True)[:-1]:
+        others = numbers[low : len(numbers) - high]
+        if len(others) < max(2, len(numbers) / 2):
+            continue
+        far = np.concatenate([numbers[:low], numbers[len(numbers) - high :]])
+        times = np.maximum(others[0] - far, far - others[-1]) / np.ptp(others)
+        if times.min() > 1:
+            return [*zip(far.tolist(), times.tolist(), strict=True)]
+    return []
 
 
 def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:

@@ -19,6 +19,7 @@ from classifier.table.schema import MISSING, Rows, Vocabulary
 
 MANY, OWN = 10, 0.9  # rows of which a column of text has so many different values names the rows
 MOST_WORDS = 3  # that may stand for no value in a column of numbers
+FOLDED = 64  # rows that are reduced as one line
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
 
@@ -59,6 +60,21 @@ class StoredRows:
         starts = [block.start for block in self.blocks()]
         each = -(-wanted // len(starts))
         return np.concatenate([self.features.numbers[at : at + each] for at in starts])
+
+    def extremes(self) -> npt.NDArray[np.float32]:
+        """Return the lowest and the highest number of each column, (2, numbers); NaN of none."""
+        lowest, highest = np.full((2, self.features.numbers.shape[1]), np.nan, np.float32)
+        for block in self.blocks():
+            numbers = self.features.numbers[block]
+            lowest = np.fmin(lowest, reduced(np.fmin, numbers))
+            highest = np.fmax(highest, reduced(np.fmax, numbers))
+        return np.stack([lowest, highest])
+
+    def count(self, column: int, value: float) -> int:
+        """Return how many rows have this number in the column, counted from 0."""
+        number = np.float32(value)
+        of_column = (self.features.numbers[block, column] for block in self.blocks())
+        return sum(int(np.count_nonzero(numbers == number)) for numbers in of_column)
 
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
@@ -226,3 +242,13 @@ def learn_codes(
         if name in required and (codes[:, place] == MISSING).any():
             columns.table.explain()
     return codes
+
+
+def reduced(function: np.ufunc, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what a function that takes two numbers makes of each column; NaN of no numbers."""
+    lines, width = len(numbers) // FOLDED, numbers.shape[1]  # NumPy is slow on many short lines
+    folded = numbers[: lines * FOLDED].reshape(lines, FOLDED * width)
+    of_lines = function.reduce(folded, axis=0, initial=np.nan).reshape(FOLDED, width)
+    of_all = np.concatenate([of_lines, numbers[lines * FOLDED :]])
+    result: npt.NDArray[np.float32] = function.reduce(of_all, axis=0, initial=np.nan)
+    return result

@@ -9,8 +9,6 @@ import pandas as pd
 from classifier.rows.dataset import Dataset
 
 BLOCK_CELLS = 2_000_000  # that are hashed at a time
-SAMPLED = 1_000_000  # rows that are looked at for those like others
-UNEVEN = 0.1  # of the rows
 OF_CLASS = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two classes get one number
 
 
@@ -48,43 +46,24 @@ def groups_of_sets(
 def count_like_others(data: Dataset) -> tuple[int, int]:
     """Return how many rows have the features of another of their class, and of another class.
 
-    Of the first, only those of another group count, where rows belong together. Of many more rows
-    than SAMPLED, an estimate: rows are drawn by a hash of their features, so that those that are
-    alike are drawn together. Where that draws too many or too few, there are large groups of them,
-    and all rows are counted.
+    Of the first, only those of another group count, where rows belong together.
     """
-    share = np.uint64(max(1, len(data) // SAMPLED))
-    hashes, classes, rows = drawn_rows(data, share)
-    if abs(len(hashes) * int(share) - len(data)) > UNEVEN * len(data):
-        share = np.uint64(1)
-        hashes, classes, rows = drawn_rows(data, share)
-    order = np.lexsort((classes, hashes))
-    hashes, classes = hashes[order], classes[order]
-    other_features = np.append(True, hashes[1:] != hashes[:-1])
-    other_rows = np.append(True, other_features[1:] | (classes[1:] != classes[:-1]))
+    bits = np.uint64(data.labels.shape[1].bit_length())  # in which the class takes the hash's place
+    found = ((hashes >> bits << bits) + classes.astype(np.uint64)
+             for hashes, classes in feature_hashes(data))  # fmt: skip
+    keys = np.concatenate([*found])
+    order = None if data.groups is None else np.argsort(keys)
+    keys.sort()
+    other_rows = np.append(True, keys[1:] != keys[:-1])
+    keys >>= bits
+    other_features = np.append(True, keys[1:] != keys[:-1])
     copies, alike = group_sizes(other_rows), group_sizes(other_features)
     classes_of_group = np.add.reduceat(other_rows, np.flatnonzero(other_features), dtype=np.intp)
-    contradictory = alike[classes_of_group > 1].sum()
     are_apart = copies > 1
     if data.groups is not None:
-        groups = data.groups.of_rows[rows[order]]
+        groups = data.groups.of_rows[order]
         are_apart = groups_of_sets(np.cumsum(other_rows) - 1, groups) > 1
-    found = copies[are_apart].sum(), contradictory
-    of_all, of_contradictory = (min(len(data), int(count * share)) for count in found)
-    return of_all, of_contradictory
-
-
-def drawn_rows(
-    data: Dataset, share: np.uint64
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the hashes of features, the classes and the numbers of one row in `share`."""
-    drawn = [
-        (hashes[is_drawn], classes[is_drawn], is_drawn)
-        for hashes, classes in feature_hashes(data)
-        for is_drawn in [hashes % share == 0]
-    ]
-    hashes, classes, are_drawn = (np.concatenate(each) for each in zip(*drawn, strict=True))
-    return hashes, classes, np.flatnonzero(are_drawn)
+    return int(copies[are_apart].sum()), int(alike[classes_of_group > 1].sum())
 
 
 def group_sizes(is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
