@@ -56,6 +56,25 @@ def test_without_the_remote_they_come_from_the_cache(shared):
     assert shown.startswith("error: remote beside: there is no folder ")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--missing"]])
+def test_an_earlier_version_of_a_table_is_not_replaced_without_a_word(shared, arguments):
+    """DVC has it in its cache, so that it is not lost; but the run is not of it."""
+    table = shared.clone.path / "data/source/mine.csv"
+    for text in ("x,y\n1,a\n", "x,y\n2,b\n"):
+        table.unlink(missing_ok=True)
+        table.write_text(text)
+        shared.clone.dvc("add", "data/source/mine.csv")
+    table.unlink()
+    table.write_text("x,y\n1,a\n")
+    (shared.clone.path / MODEL).unlink()
+    code, shown = shared.run("pull", *arguments)
+    assert code == 0
+    assert shown.splitlines()[0] == (
+        "data/source/mine.csv: was another version, now that of the commit"
+    )
+    assert table.read_text() == "x,y\n2,b\n"
+
+
 def test_a_remote_that_may_not_be_read_is_told(shared):
     shared.path(CACHE).unlink()
     (shared.remote / "files").chmod(0)

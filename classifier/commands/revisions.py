@@ -231,11 +231,10 @@ def is_added(out: Output, dep: Output) -> bool:
     return not out.stage.cmd and bool(dep.fs.isin_or_eq(out.fs_path, dep.fs_path))
 
 
-def added_files() -> dict[str, bool]:
+def added_files(repo: Repo) -> dict[str, bool]:
     """Return what `dvc add` or an import keeps, and of each whether it is another now."""
-    with repo_at(None) as repo:
-        outs = [out for out in repo.index.outs if not out.stage.cmd]
-        return {os.path.relpath(out.fs_path): bool(out.status()) for out in outs}
+    outs = [out for out in repo.index.outs if not out.stage.cmd]
+    return {os.path.relpath(out.fs_path): bool(out.status()) for out in outs}
 
 
 def checked_out(repo: Repo, path: str) -> bytes:

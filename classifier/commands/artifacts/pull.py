@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,13 +52,19 @@ def pull(
         from classifier.commands.artifacts.integrity import Refused, filled_remote_of, opened
         from classifier.commands.artifacts.repair import Verified
         from classifier.commands.artifacts.transfer import bring
+        from classifier.commands.revisions import added_files
 
         with opened() as repo:
             if missing and not any(out.status() for out in repo.index.outs if out.use_cache):
                 return
             remote = lru_cache(lambda: filled_remote_of(repo, name))
+            others = [path for path, is_other in added_files(repo).items() if is_other]
+            others = [path for path in others if Path(path).exists()]
             files, left = bring(repo, remote)
             source = remote().name if remote.cache_info().currsize else "the cache"
+    kept = {finding.file.path for finding in left}
+    for path in (path for path in others if path not in kept):  # DVC has it, so nothing is lost
+        print(f"{path}: was another version, now that of the commit")
     refused = any(isinstance(finding.problem, Refused) for finding in left)
     if missing and not refused:
         print(origin(source, left))

@@ -208,9 +208,10 @@ def direction_of(metric: str) -> Direction:
 def say_what_is_left_out() -> None:
     """Say on standard error what differs from the commit, as only that is run."""
     from classifier.commands.git import git, paths_of_git
-    from classifier.commands.revisions import added_files
+    from classifier.commands.revisions import added_files, repo_at
 
-    added = added_files()  # git has been told to ignore them
+    with repo_at(None) as repo:
+        added = added_files(repo)  # git has been told to ignore them
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
     changed += [path for path, has_changed in added.items() if has_changed]
     ignored = ("--others", "--ignored", "--exclude-standard", "--", str(SOURCES), str(TEST_SETS))
@@ -365,13 +366,17 @@ def best_of(results: Results) -> Best | str:
             commit = results.baseline.commit[:7]
             raise UserError(f"the metrics in {commit} are of another {', '.join(stale)}")
         change = change_of(metric, default, best, len(names))
-        return Best(change, len(names), worth_of_trials(names, metric, best))
+        sign = 1 if results.direction == "maximize" else -1
+        return Best(change, len(names), worth_of_trials(names, metric, best, sign))
     except UserError as error:
         return f"No comparison with the default: {error}."
 
 
-def worth_of_trials(names: list[str], metric: str, best: Side) -> float | None:
-    """Return what the best of the trials is worth on rows that it was not chosen by."""
+def worth_of_trials(names: list[str], metric: str, best: Side, sign: int) -> float | None:
+    """Return what the best of the trials is worth on rows that it was not chosen by.
+
+    sign: 1 if the highest was chosen, -1 if the lowest.
+    """
     from classifier.commands.sweep.selection import worth_of_best
 
     if len(names) * best.found.predicted.size > MOST_ANSWERS:
@@ -382,7 +387,6 @@ def worth_of_trials(names: list[str], metric: str, best: Side) -> float | None:
         if not side.has_the_rows_of(best):
             return None
         scores.append(side.found.scores(metric).mean(axis=0))
-    sign = -1 if is_better_low(metric) else 1
     return sign * worth_of_best(sign * np.stack(scores), best.found.units)
 
 
