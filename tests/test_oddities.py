@@ -46,6 +46,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         "x,note,y\n" + "".join(f'{n % 4},"size {n},{"ab"[n // 2 % 2]}\n' for n in range(8)),
         NAMED | {"features": ["x"]},
         ["column note: 'size 0,a\\n1,size 1' spans several rows; is a quote left open?"]),
+    "a quote that is closed too late, on lines that end in CR": (
+        'x,c,y\r1,"p,a\r2,q",a\r3,q,b\r4,q,a\r', NAMED,
+        ["column c: 'p,a\\r2,q' spans several rows; is a quote left open?"]),
     "a row that is cut off within quotes, before the last column": (
         'x,note,y\n1,"p",a\n2,"q\n3,"r",b\n4,"p",a\n5,"r",b\n', NAMED,
         ["column note: 'q\\n3,r\"' spans several rows; is a quote left open?"]),
@@ -249,6 +252,16 @@ def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
     table, settings = PLAIN[case]
     prepared(table, **settings)
     assert capsys.readouterr().err == ""
+
+
+def test_thousands_apart_by_a_point_are_seen_in_the_last_rows(prepared, capsys):
+    rows = [f"{n % 1000},{'ab'[n % 2]}\n" for n in range(11_000)]
+    rows += [f"{n // 1000}.{n % 1000:03},{'ab'[n % 2]}\n" for n in range(1001, 2000)]
+    prepared("x,y\n" + "".join(rows), **NAMED)
+    seen = "column x: next to '999', the point in '1.010' may separate thousands"
+    assert seen in capsys.readouterr().err
+    prepared("x,y\n" + "".join([*rows, "2.58,a\n"]), **NAMED)
+    assert "may separate thousands" not in capsys.readouterr().err
 
 
 def test_numbers_for_no_value_are_seen_in_a_last_batch(prepared, capsys):

@@ -210,15 +210,20 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     What writes 50 without decimals would write 1.5; beside 50 alone, 2.821 may well be a decimal.
     """
     table, sample = columns.table, rows.sample(LOOKED_AT)
-    pairs = zip(table.numbers, sample.T, strict=True)
+    pairs = [*zip(table.numbers, sample.T, strict=True)]
     places = {name: table.names.index(name) for name, column in pairs if may_be_thousands(column)}
     places = {name: at for name, at in places.items() if name not in table.notations}
     whole, grouped = dict[str, str](), dict[str, str]()
-    looked_at = min(LOOKED_AT, table.rows_to_explain)
-    for _, row in islice(table.rows() if places else (), looked_at):
+    with_points = {name for name, column in pairs if (column % 1 > 0).any()}
+    until, rows_of_text = LOOKED_AT, islice(table.rows() if places else (), table.rows_to_explain)
+    for number, (_, row) in enumerate(rows_of_text):
+        # In a table that is sorted, the first point may stand far below.
+        if number >= until and not with_points & places.keys() - grouped.keys():
+            break
         for name, at in [*places.items()]:
             cell = row[at].strip()
             if GROUPED.fullmatch(cell):
+                until = until if name in grouped else max(until, number + LOOKED_AT)
                 grouped[name] = max(grouped.get(name, cell), cell, key=ends_in_zero)
             elif UNGROUPED.fullmatch(cell):
                 whole[name] = max(cell, whole.get(name, ""), key=len)

@@ -19,6 +19,7 @@ from classifier.table.schema import MISSING, Rows, Vocabulary
 
 MANY, OWN = 10, 0.9  # rows of which a column of text has so many different values names the rows
 MOST_WORDS = 3  # that may stand for no value in a column of numbers
+PIECES = 100  # of a table, each of rows that stand together, which some show
 FOLDED = 64  # rows that are reduced as one line
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
 
@@ -56,9 +57,11 @@ class StoredRows:
         return (slice(at, at + step) for at in range(0, rows, step))
 
     def sample(self, wanted: int) -> npt.NDArray[np.float32]:
-        """Return the numbers of about so many rows, from the start of each block."""
-        starts = [block.start for block in self.blocks()]
-        each = -(-wanted // len(starts))
+        """Return the numbers of about so many rows, some from each part of the table."""
+        rows, each = len(self.labels), -(-wanted // PIECES)
+        if rows <= wanted:
+            return self.features.numbers[:]
+        starts = np.linspace(0, rows - each, PIECES).astype(int)
         return np.concatenate([self.features.numbers[at : at + each] for at in starts])
 
     def extremes(self) -> npt.NDArray[np.float32]:

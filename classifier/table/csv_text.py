@@ -93,7 +93,7 @@ def broken_cells(text: bytes, delimiter: str) -> tuple[str, ...]:
     """
     mark = re.escape(delimiter.encode())
     cells = re.finditer(WHOLE_QUOTED % (mark, mark), text)
-    broken = (cell[1] for cell in cells if cell[2].strip() and b"\n" in cell[1])
+    broken = (cell[1] for cell in cells if cell[2].strip() and re.search(rb"[\r\n]", cell[1]))
     return tuple(each.decode().replace('""', '"') for each in broken)
 
 

@@ -1,5 +1,6 @@
 """CSV tables: read in blocks so that memory does not grow with the rows, and explained when bad."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -104,14 +105,14 @@ class Table:
 
     def _merged_rows(self, chunk: Chunk) -> list[str]:
         """Return the first cell that looks like several rows, and its column, if there is one."""
-        if b'"' not in chunk.lines or chunk.lines.count(b"\n") <= len(chunk):
+        if b'"' not in chunk.lines or len(chunk.lines.splitlines()) <= len(chunk):
             return []
         delimiter, delimiters = self.layout.delimiter, max(1, len(self.names) - 1)
         text = StringIO(chunk.lines.decode(), newline="")
         broken = broken_cells(chunk.lines, delimiter)
         for _, row in numbered_rows(text, self.layout, self.path):
             for name, cell in zip(self.names, row, strict=True):
-                if "\n" not in cell:
+                if not re.search("[\r\n]", cell):
                     continue
                 if cell.count(delimiter) >= delimiters or cell.startswith(broken):
                     return [f"column {shown(name)}: {quoted(cell)} spans several rows"]
