@@ -66,10 +66,11 @@ lock: environment
 	$(LOCK) --group tables --no-deps --output-file requirements-tables.txt
 
 # A copy of the lock that was installed stands in the environment: a matter of content, not of
-# file times, which git does not keep. A clone that was moved has lost its interpreter.
+# file times, which git does not keep. In a clone that was moved or copied, commands are of another.
 environment:
-	@cmp -s requirements.txt $(VENV)/requirements.txt && \
-		test -x "$$(sed -n '1s/^#! *//p' $(VENV)/bin/dvc)" || $(MAKE) --no-print-directory $(VENV)
+	@cmp -s requirements.txt $(VENV)/requirements.txt && test -x $(VENV)/bin/python && \
+		{ test -L $(VENV) || grep -qsF " $(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg; } || \
+		$(MAKE) --no-print-directory $(VENV)
 # DVC's site cache holds pickles; where DVC would put it, everybody can write.
 	@test -d "$(SITE_CACHE)" || { mkdir -p .dvc/tmp && mkdir -m 700 "$(SITE_CACHE)"; }
 	@grep -qsF "site_cache_dir = $(SITE_CACHE)" .dvc/config.local || \

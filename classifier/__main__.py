@@ -69,10 +69,20 @@ for command in (init, check, sweep, compare, report, verify, push, pull, rebuild
 def use() -> None:
     if sys.stdout is None:
         raise UserError("standard output is closed: there is nowhere to write to")
+    warn_of_other_code()
     try:
         app()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{NO_DATABASE}: {error}") from error
+
+
+def warn_of_other_code() -> None:
+    """Say on standard error if this is another folder's code: it may conclude something else."""
+    here, own = Path("classifier/__main__.py"), Path(__file__).resolve()
+    if here.exists() and here.resolve() != own:
+        folder = own.parents[1]
+        words = f"this is the code in {folder}, not in this folder; `make` installs what is here"
+        print(f"warning: {words}", file=sys.stderr)
 
 
 def main() -> None:

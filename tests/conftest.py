@@ -140,6 +140,7 @@ class Clone:
             redirect_stderr(errors),
         ):
             patch.setattr("sys.argv", command)
+            patch.setattr(command_line, "warn_of_other_code", lambda: None)
             try:
                 main()
             except SystemExit as ended:

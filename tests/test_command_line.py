@@ -1,5 +1,6 @@
 """`classifier` and `python -m stages.NAME`, in the hands of people."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,34 @@ def test_elsewhere_it_says_where_it_can_be_run(tmp_path, command):
     line = "error: run this in the project's top folder, where dvc.yaml is\n"
     assert (done.returncode, done.stderr) == (2, line)
     assert "Examples:" in elsewhere.run(*command.split(), "--help").stdout
+
+
+def test_the_code_of_another_clone_is_told(copied):
+    """As its console script is in a copy of a clone, or with the environment of another."""
+    done = copied.run("classifier", "predict", "5.1", "3.5", "1.4", "0.2")
+    assert done.stdout.startswith("Iris-setosa")
+    assert done.stderr == (
+        f"warning: this is the code in {ROOT}, not in this folder; `make` installs what is here\n"
+    )
+    done = copied.run("python", "-m", "classifier", "predict", "5.1", "3.5", "1.4", "0.2")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("folder", ["own", "its own", "copied"])
+def test_make_sees_that_an_environment_is_of_another_clone(tmp_path, folder):
+    """Of one that was copied or moved, commands are those of where it was."""
+    clone = Clone(tmp_path / folder)
+    (clone.path / ".venv/bin").mkdir(parents=True)
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, clone.path)
+    shutil.copy(ROOT / "requirements.txt", clone.path / ".venv")
+    for command in ("python", "dvc"):
+        (clone.path / ".venv/bin" / command).symlink_to("/bin/true")
+    of = tmp_path / folder.replace("copied", "original") / ".venv"
+    (clone.path / ".venv/pyvenv.cfg").write_text(f"command = python3 -m venv --clear {of}\n")
+    done = clone.run("make", "environment", "PYTHON=false", check=False)
+    assert ("Python 3.11, 3.12 or 3.13 is needed" in done.stderr) == (folder == "copied")
+    assert bool(done.returncode) == (folder == "copied")
 
 
 def test_installing_the_project_runs_no_code_when_python_starts():
