@@ -344,11 +344,15 @@ def test_params_that_have_changed_since_are_told(copied):
     copied.edit("params.yaml", "hidden: [8]", "hidden: [16]")
     copied.edit("params.yaml", "test_size: 0.0", "test_size: 0.2")
     copied.edit("dvc.yaml", "python -m stages.crossval", "python -O -m stages.crossval")
-    assert compare(copied).stderr.splitlines() == [
+    told = [
         "prepare.test_size has changed since; run `dvc repro`",
         "train.hidden has changed since; run `dvc repro`",
         "cmd of crossval has changed since; run `dvc repro`",
     ]
+    assert compare(copied).stderr.splitlines() == told
+    # What goes into a pull request, or is read by a program, has them too.
+    assert json.loads(compare(copied, "--json").stdout)["notes"][:3] == told
+    assert "\n".join(told) in compare(copied, "--markdown").stdout
 
 
 @pytest.mark.parametrize(

@@ -459,9 +459,9 @@ def test_a_default_that_was_not_reproduced_is_not_compared_with(again, monkeypat
     monkeypatch.chdir(again.path)
     results = Results(head(), "crossval.accuracy.mean", "maximize")
     results.finished["any"] = Trial(min(again.experiments()), {}, ()), {results.metric: 1}
-    assert best_of(results) == (
-        f"No comparison with the default: the metrics in {commit} are of another train.epochs."
-    )
+    why = f"No comparison with the default: the metrics in {commit} are of another train.epochs."
+    assert best_of(results) == why
+    assert json.loads(to_json(results))["not_compared"] == why
 
 
 def test_params_of_train_alone_concern_what_its_model_got_and_not_the_folds(again, monkeypatch):

@@ -100,25 +100,28 @@ def compare(
       classifier compare main my-experiment
       classifier compare HEAD~1 --markdown --fail-if-worse
     """
-    before, after = load_side(old), load_side(new)
+    before, after = read_side(old), read_side(new)
     changes = [change_of(metric, before, after) for metric in METRICS]
+    outdated = [line for side in (before, after) for line in outdated_of(side)]
+    for line in outdated:
+        print(line, file=sys.stderr)
+    # Where these go, standard error may not.
+    notes = [*(outdated if as_json or as_markdown else ()), *how_tested(before, after)]
     if as_json:
-        print(to_json(before, after, changes))
+        print(to_json(before, after, changes, notes))
     else:
         print(to_table(before, after, changes, "github" if as_markdown else "simple"))
-        print("", *how_tested(before, after), sep="\n")
+        print("", *notes, sep="\n")
     if fail_if_worse and any(change.verdict == "worse" for change in changes):
         raise typer.Exit(1)
 
 
-def load_side(name: str) -> Side:
-    """Return what `read_side` does, and say on standard error if it is of other params or files."""
+def outdated_of(side: Side) -> list[str]:
+    """Return a line for each thing of which a side's results are another version."""
     from classifier.commands.revisions import lines_on_changes
 
-    side, revision = read_side(name), None if name == WORKSPACE else name
-    for line in lines_on_changes(revision, side.lock, *LEADING_TO_CROSSVAL):
-        print(line, file=sys.stderr)
-    return side
+    revision = None if side.name == WORKSPACE else side.name
+    return lines_on_changes(revision, side.lock, *LEADING_TO_CROSSVAL)
 
 
 def read_side(name: str) -> Side:
@@ -262,7 +265,7 @@ def cells(before: Side, after: Side, changes: list[Change]) -> list[list[str]]:
     return [head, *rows]
 
 
-def to_json(before: Side, after: Side, changes: list[Change]) -> str:
+def to_json(before: Side, after: Side, changes: list[Change], notes: list[str]) -> str:
     metrics = {
         change.metric: {
             "old": change.old,
@@ -275,5 +278,4 @@ def to_json(before: Side, after: Side, changes: list[Change]) -> str:
     }
     paired = after.has_the_rows_of(before)
     sides = {"old": before.name, "new": after.name, "paired": paired}
-    notes = {"notes": [*how_tested(before, after)]}
-    return json.dumps(rounded(sides | {"metrics": metrics} | notes), indent=2)
+    return json.dumps(rounded(sides | {"metrics": metrics, "notes": notes}), indent=2)

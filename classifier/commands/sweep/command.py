@@ -18,7 +18,7 @@ from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import rounded, write_text
 from classifier.base.paths import SOURCES, TEST_SETS
 from classifier.base.progress import Progress, say
-from classifier.commands.compare import Change, Side, change_of, load_side, read_side
+from classifier.commands.compare import Change, Side, change_of, read_side
 from classifier.scoring.scores import METRICS, is_better_low
 
 if TYPE_CHECKING:
@@ -361,7 +361,7 @@ def best_of(results: Results) -> Best | str:
     names = [trial.name for trial, _ in results.best_first()]
     metric = results.metric.split(".")[1]
     try:
-        default, best = load_side(results.baseline.commit), load_side(names[0])
+        default, best = read_side(results.baseline.commit), read_side(names[0])
         if stale := results.baseline.not_reproduced(results.metric):
             commit = results.baseline.commit[:7]
             raise UserError(f"the metrics in {commit} are of another {', '.join(stale)}")
@@ -463,6 +463,7 @@ def to_json(results: Results) -> str:
             for trial, outcome in results.failed.values()
         ],
         "best_against_default": None if isinstance(best, str) else numbers_of(best),
+        "not_compared": best if isinstance(best, str) else None,
         "tested_differently_by": of_the_test(results) if results.best_first() else [],
     }
     return json.dumps(found, indent=2)
