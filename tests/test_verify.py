@@ -91,6 +91,14 @@ def test_the_copy_of_a_metric_that_dvc_keeps_for_its_run_cache_is_read_too(share
     assert shared.verify()[0] == 0
 
 
+@pytest.mark.parametrize("command", ["verify", "push", "pull", "rebuild"])
+def test_an_empty_name_is_no_remote(shared, command):
+    """As of a variable that is not set; verify would read no remote, and find nothing wrong."""
+    code, shown = shared.run(command, "--name", "")
+    assert code == 2
+    assert "an empty name is not that of a remote" in shown
+
+
 def test_what_is_not_a_file_is_named_and_repaired_without_a_hang(shared):
     wrong = defaultdict(list)
     for place, kind, file in [*spread(ODD), (CACHE, "a FIFO", PREDICTIONS)]:

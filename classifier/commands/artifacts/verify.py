@@ -16,8 +16,21 @@ from classifier.base.errors import NO_DATABASE, UserError, one_line
 if TYPE_CHECKING:
     from classifier.commands.artifacts.repair import Verified
 
+
+def require_name(name: str | None) -> str | None:
+    """Return the name; raise `typer.BadParameter` of an empty one, as an unset variable has."""
+    if name == "":
+        raise typer.BadParameter("an empty name is not that of a remote")
+    return name
+
+
 Name = Annotated[
-    str | None, typer.Option("--name", help="The remote's name, if it is not the default one.")
+    str | None,
+    typer.Option(
+        "--name",
+        help="The remote's name, if it is not the default one.",
+        callback=require_name,
+    ),
 ]
 
 
