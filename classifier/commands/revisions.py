@@ -18,9 +18,10 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.scm import Git, resolve_rev
 from dvc.stage import PipelineStage
-from dvc_data.hashfile.build import build
+from dvc_data.hashfile.build import IgnoreInCollectedDirError, build
 from networkx import descendants
 from pygit2 import GitError
+from scmrepo.exceptions import SCMError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock, parse_lock
@@ -89,6 +90,7 @@ def refs_named(name: str) -> dict[str, str]:
     That a remote has a branch of the same name is how git works, and no second meaning. HEAD's own
     experiment comes before others.
     """
+    git("rev-parse", "--git-dir")  # which says what is wrong with the repository
     try:
         head = git("rev-parse", "--verify", "HEAD").strip()
     except UserError as error:
@@ -317,13 +319,16 @@ def repo_at(revision: str | None) -> Iterator[Repo]:
                 stack.enter_context(repo.switch(revision))
         except DvcException as error:
             raise UserError(str(error)) from error
+        except SCMError as error:
+            raise UserError(f"git: {error}") from error
         except GitError as error:  # an object is damaged, or the repository is somebody else's
             raise UserError(f"git: {error}") from error
         except AttributeError as error:  # of git, about a file or a folder
             raise UserError(f"{revision}: is not a commit, branch, tag or experiment") from error
         try:
             yield repo
-        except DvcException as error:  # as of a dvc.yaml that is none
+        # As of a dvc.yaml that is none, or of a .dvcignore in a folder that a stage reads.
+        except (DvcException, IgnoreInCollectedDirError) as error:
             raise UserError(str(error)) from error
 
 

@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from classifier.scoring.scores import Scores
 
 LEVEL = 0.95
+LEAST = 1e-3  # degrees of freedom, of which the quantile is finite
 
 Numbers = npt.NDArray[np.integer]
 
@@ -41,7 +42,9 @@ class Spread:
 
     by_rows, by_models: parts of the variance of the mean; rows, models: how many of each there are;
     doubt: the standard error of by_models where models do not differ, large where they are few;
-    units: how many there are of what varies by itself: groups of rows, or else (0) rows.
+    units: how many there are of what varies by itself: groups of rows, or else (0) rows. Groups of
+    different sizes count as so many of one size as would weigh as much (Kish, Survey Sampling,
+    1965).
     """
 
     mean: float
@@ -50,10 +53,10 @@ class Spread:
     rows: int
     models: int
     doubt: float = 0.0
-    units: int = 0
+    units: float = 0
 
     @property
-    def independent(self) -> int:
+    def independent(self) -> float:
         """How many rows, or groups of them, vary by themselves."""
         return self.units or self.rows
 
@@ -80,7 +83,7 @@ class Spread:
 
         Degrees of freedom are those of Satterthwaite (1946), and not more than those of the rows.
         """
-        degrees = float(self.independent - 1)
+        degrees = max(self.independent - 1, LEAST)
         if self.likely_by_models and self.models > 1 and self.independent > 1:
             parts = self.by_rows**2 / degrees + self.likely_by_models**2 / (self.models - 1)
             degrees = min(degrees, self.variance**2 / parts)
@@ -95,19 +98,19 @@ def spread(scores: Scores, models: Numbers, units: Numbers | None = None) -> Spr
     counted from 0, if any: rows of one share a model in each repeat, and are not independent.
     """
     rows, mean = scores.shape[1], float(scores.mean())
-    errors = (scores - mean) / scores.size
+    errors, weights = (scores - mean) / scores.size, weights_of(units, rows)
     if units is not None:
         errors, models = by_unit(errors, models, units)
     sums = np.bincount(models.ravel(), errors.ravel())
     of_answers = float((errors**2).sum())
     return Spread(
         mean=mean,
-        by_rows=variance_of_sum(errors.sum(axis=0)),
+        by_rows=variance_of_sum(errors.sum(axis=0), weights),
         by_models=max(0.0, float((sums**2).sum()) - of_answers),
         rows=rows,
         models=len(sums),
         doubt=sqrt(2 / len(sums)) * of_answers,
-        units=0 if units is None else errors.shape[1],
+        units=0 if units is None else effective(weights),
     )
 
 
@@ -119,10 +122,26 @@ def by_unit(errors: Scores, models: Numbers, units: Numbers) -> tuple[Scores, Nu
     return sums, of_units
 
 
-def variance_of_sum(errors: Scores) -> float:
-    """Return the variance of the sum of independent errors whose mean is 0, NaN of one."""
-    count = len(errors)
-    return count / (count - 1) * float((errors**2).sum()) if count > 1 else np.nan
+def weights_of(units: Numbers | None, rows: int) -> Scores:
+    """Return the share of the rows that each unit has, (units,), each row if there are none."""
+    return np.full(rows, 1 / rows) if units is None else np.bincount(units) / rows
+
+
+def effective(weights: Scores) -> float:
+    """Return how many units of one size weigh as much as those of these weights."""
+    return float(1 / (weights**2).sum())
+
+
+def variance_of_sum(errors: Scores, weights: Scores) -> float:
+    """Return the variance of the sum of independent errors whose mean is 0, NaN of one.
+
+    That of the jackknife: the mean without a unit is farther from it than from the mean with it,
+    the more so the more it weighs. Of equal weights, it is n / (n - 1) Σ e².
+    """
+    count = np.count_nonzero(weights)
+    if count < 2:
+        return np.nan
+    return float((count - 1) / count * ((errors / (1 - weights)) ** 2).sum())
 
 
 def share_interval(found: Spread, of_one: bool = False) -> Interval:
@@ -181,16 +200,16 @@ def of_the_same_rows(
     differences: (rows,); units: as in `spread`.
     """
     rows, mean = len(differences), float(differences.mean())
-    errors = (differences - mean) / rows
+    errors, weights = (differences - mean) / rows, weights_of(units, rows)
     if units is not None:
         errors = np.bincount(units, errors).astype(float)
     return Spread(
         mean=mean,
-        by_rows=variance_of_sum(errors),
+        by_rows=variance_of_sum(errors, weights),
         by_models=old.likely_by_models + new.likely_by_models,
         rows=rows,
         models=min(old.models, new.models),
-        units=0 if units is None else len(errors),
+        units=0 if units is None else effective(weights),
     )
 
 

@@ -137,7 +137,7 @@ def opened() -> Iterator[Repo]:
             yield repo
     except RWLockFileCorruptedError as error:  # by a kill as DVC wrote it
         raise UserError(f"{error}; `rm .dvc/tmp/rwlock`") from error
-    except DvcException as error:
+    except (DvcException, IgnoreInCollectedDirError) as error:
         hint = "; `git checkout dvc.lock` if it is damaged" if "dvc.lock" in str(error) else ""
         raise UserError(f"{error}{hint}") from error
 
