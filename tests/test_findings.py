@@ -525,7 +525,8 @@ def test_a_data_set_on_which_it_is_worse_than_was_said(good, confusion, lines):
         ([[150, 30], [4, 16]], "warning: by accuracy alone, it is not clearly better than always"),
         ([[4, 2], [1, 3]], "problem: it is not clearly better than always"),
         ([[60, 40], [30, 70]], ""),
-        ([[60, 40], [0, 0]], ""),
+        ([[60, 40], [0, 0]], "warning: it was evaluated only on its training data and on rows of "
+         "one class, which one answer for all gets right; set crossval.folds or prepare.test_size"),
     ],
 )  # fmt: skip
 def test_rows_held_out_for_which_one_answer_would_do(good, confusion, line):

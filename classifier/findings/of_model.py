@@ -76,8 +76,11 @@ def of_model(results: Results) -> Iterator[Finding]:
             )
             seen += "on other rows is not known"
             yield Finding("warning", "model", seen, "set crossval.folds")
-        if not results.others:
+        if not any((rows.sum(axis=1) > 0).sum() > 1 for rows in results.others.values()):
             seen = "it was evaluated only on its training data"
+            seen += " and on rows of one class, which one answer for all gets right" * bool(
+                results.others
+            )
             advice = "set crossval.folds or prepare.test_size"
             yield Finding("warning", "model", seen, advice)
         yield from of_a_constant(results)
