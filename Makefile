@@ -25,12 +25,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # A dvc.lock that was not written here is of a run elsewhere: what that has made is on the remote.
 repro: environment $(PLOTS)
-	@cmp -s dvc.lock .dvc/tmp/dvc.lock && test -d .dvc/cache || $(VENV)/bin/classifier pull --missing
+	@cmp -s dvc.lock .dvc/tmp/dvc.lock && test -d .dvc/cache || $(VENV)/bin/python -m classifier pull --missing
 	$(VENV)/bin/dvc repro
 	@cp dvc.lock .dvc/tmp/dvc.lock
 
 pull: environment $(PLOTS)
-	$(VENV)/bin/classifier pull
+	$(VENV)/bin/python -m classifier pull
 
 # DVC's own page of plots loads its scripts from a network.
 $(PLOTS): requirements.txt | environment

@@ -61,7 +61,8 @@ OUTS = {
 
 def pytest_configure() -> None:
     """Let tests find the commands of this environment, and be in no `make` that runs them."""
-    os.environ["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ["PATH"]])
+    commands = [str(ROOT / "tests/bin"), f"{sys.prefix}/bin", os.environ["PATH"]]
+    os.environ["PATH"] = os.pathsep.join(commands)
     for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a `make` of a test would write more
         os.environ.pop(variable, None)
 

@@ -41,7 +41,7 @@ def test_ctrl_c_while_tensorflow_is_imported_leaves_no_traceback(reproduced):
     assert run.returncode == 130
 
 
-@pytest.mark.parametrize("command", ["classifier", "python -m classifier"])
+@pytest.mark.parametrize("command", [f"{sys.prefix}/bin/classifier", "python -m classifier"])
 def test_elsewhere_it_says_where_it_can_be_run(tmp_path, command):
     elsewhere = Clone(tmp_path)
     done = elsewhere.run(*command.split(), "verify", check=False)
@@ -52,7 +52,7 @@ def test_elsewhere_it_says_where_it_can_be_run(tmp_path, command):
 
 def test_the_code_of_another_clone_is_told(copied):
     """As its console script is in a copy of a clone, or with the environment of another."""
-    done = copied.run("classifier", "predict", "5.1", "3.5", "1.4", "0.2")
+    done = copied.run(f"{sys.prefix}/bin/classifier", "predict", "5.1", "3.5", "1.4", "0.2")
     assert done.stdout.startswith("Iris-setosa")
     assert done.stderr == (
         f"warning: this is the code in {ROOT}, not in this folder; `make` installs what is here\n"
