@@ -156,6 +156,7 @@ def test_markdown_is_a_table_and_worse_can_fail(compared):
 def test_other_folds_of_the_same_rows_are_compared_row_by_row(compared, tmp_path):
     clone = compared.copy(tmp_path / "clone")
     clone.edit("params.yaml", "repeats: 10 ", "repeats: 2 ")
+    clone.edit("params.yaml", "  folds: 10 ", "  folds: 5 ")
     lines = clone.read("metrics/out_of_fold.csv").splitlines(keepends=True)
     rewrite(clone, "metrics/out_of_fold.csv", "".join(lines[:301]))  # as crossval would
     clone.dvc("commit", "--force", "crossval")
@@ -165,6 +166,7 @@ def test_other_folds_of_the_same_rows_are_compared_row_by_row(compared, tmp_path
     assert result["metrics"]["accuracy"]["verdict"] == "no more than noise"
     shown = compare(clone, "HEAD", "two-repeats").stdout
     assert "Paired: the same 150 rows on both sides, in different folds." in shown
+    assert "crossval.folds differs, 10 and 5: one test may be harder, whatever the model." in shown
 
 
 def test_other_rows_are_compared_unpaired(compared, tmp_path):

@@ -391,7 +391,7 @@ class SameTable:
     def __init__(self, **params: str) -> None:
         self.of_prepare = {f"prepare.{name}": value for name, value in params.items()}
 
-    def params(self, _: str) -> dict[str, str]:
+    def params(self, *_: str) -> dict[str, str]:
         return self.of_prepare
 
 
@@ -403,14 +403,15 @@ def test_a_comparison_goes_by_the_groups_of_either_side():
         OutOfFold(rows * 0, (scores > 0).astype(np.int32), scores, dealt, rows, of)
         for scores, dealt, of in ((one, models, units), (other, rng.permuted(models, axis=1), None))
     )
+    grouped: Any = SameTable(group="patient")
     lock: Any = SameTable()
-    sides = Side("one", of_groups, lock), Side("other", of_rows, lock)
+    sides = Side("one", of_groups, grouped), Side("other", of_rows, lock)
     there, back = (change_of("loss", *pair).difference for pair in (sides, sides[::-1]))
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
     of_both, of_one = " ".join(how_tested(*sides)), " ".join(how_tested(sides[0], sides[0]))
     assert "by groups of rows" in of_both
-    assert "Only the folds of one side keep groups" in of_both
-    assert "one side" not in of_one
+    assert "prepare.group differs, patient and none: one test may be harder" in of_both
+    assert "harder" not in of_one
     in_time: Any = SameTable(time="day")
     stretches = " ".join(how_tested(Side("one", of_groups, in_time), sides[1]))
     assert "by stretches of time and by" in stretches

@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,20 @@ def test_settings_of_an_earlier_table_do_not_stay(tmp_path):
     assert yaml.safe_load(with_settings(old, settings)) == yaml.safe_load(
         with_settings(PARAMS, settings)
     )
+
+
+@pytest.mark.parametrize("indent", ["  ", "    "])
+def test_lists_of_several_lines_are_replaced(indent):
+    """As other tools write them; ruamel put the next section on one line with its first key."""
+    lines = f"  exclude:       # columns\n{indent}- g\n{indent}- h\n"
+    old = re.sub(r"  exclude: .*\n", lines, PARAMS)
+    new: dict[str, dict[str, Any]] = {
+        "prepare": {"exclude": ["z"], "features": ["x"]},
+        "crossval": {"folds": 3},
+    }
+    written = with_settings(old, new)
+    assert "  exclude: [z]      # columns\n" in written
+    assert yaml.safe_load(written) == yaml.safe_load(with_settings(PARAMS, new))
 
 
 def customers(rows: int) -> str:

@@ -217,11 +217,6 @@ def how_tested(before: Side, after: Side) -> Iterator[str]:
     grouped = [side.units for side in (after, before) if side.found.units is not None]
     units = grouped[0] if grouped else "rows"
     yield f"{test} Variances by {units} and by models, Student's t; see docs/statistics.md."
-    if len(grouped) == 1:
-        yield (
-            f"Only the folds of one side keep {units} together, which is a harder test, whatever "
-            "the model."
-        )
     models = min(int(side.found.models.max()) + 1 for side in (before, after))
     if models < FEW_MODELS:
         yield (
@@ -239,6 +234,19 @@ def caveats(before: Side, after: Side) -> Iterator[str]:
     if before.label != after.label and not after.has_the_rows_of(before):
         labels = f"{before.label} and {after.label}"
         yield f"prepare.label differs, {labels}: the tasks may be different."
+    for name, old, new in different_folds(before.lock, after.lock):
+        yield f"{name} differs, {old} and {new}: one test may be harder, whatever the model."
+
+
+def different_folds(before: "Lock", after: "Lock") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the params by which folds are harder on one side, and what they are on each.
+
+    Of fewer folds, models are trained on fewer rows; rows that belong together tell of each other.
+    """
+    for name in ("prepare.group", "prepare.time", "crossval.folds"):
+        old, new = (lock.params("prepare", "crossval").get(name) for lock in (before, after))
+        if old != new:
+            yield name, "none" if old is None else old, "none" if new is None else new
 
 
 def to_table(before: Side, after: Side, changes: list[Change], style: str) -> str:

@@ -94,7 +94,10 @@ def with_settings(text: str, settings: dict[str, dict[str, Any]]) -> str:
     round_trip = YAML(typ="rt")
     round_trip.preserve_quotes, round_trip.width = True, 10_000
     round_trip.Representer = WithNull
-    params, written = round_trip.load(text), StringIO()
+    # Of a list that is indented as its key is, ruamel would write what takes its place wrongly.
+    round_trip.indent(sequence=4, offset=2)
+    round_trip.dump(round_trip.load(text), indented := StringIO())
+    params, written = round_trip.load(indented.getvalue()), StringIO()
     params["check"] = as_yaml({})  # bounds were those of another table
     for section, values in settings.items():
         for key, value in values.items():
