@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from classifier.base.dvc_lock import read_lock
 from classifier.base.paths import LOCK, PARAMS
 from classifier.commands.revisions import files_at
 from tests.conftest import Clone
@@ -167,6 +168,16 @@ def test_other_folds_of_the_same_rows_are_compared_row_by_row(compared, tmp_path
     shown = compare(clone, "HEAD", "two-repeats").stdout
     assert "Paired: the same 150 rows on both sides, in different folds." in shown
     assert "crossval.folds differs, 10 and 5: one test may be harder, whatever the model." in shown
+
+
+def test_other_code_is_told(compared, tmp_path):
+    """Then it may be what makes a difference, not the params."""
+    clone = compared.copy(tmp_path / "clone")
+    assert "code" not in compare(clone, "HEAD~1", "HEAD").stdout
+    md5 = read_lock(clone.path / "dvc.lock").code("crossval")["classifier/scoring"]
+    rewrite(clone, "dvc.lock", clone.read("dvc.lock").replace(md5, f"{'0' * 32}.dir"))
+    words = "The code or packages differ, which may be the reason: classifier/scoring."
+    assert words in compare(clone).stdout
 
 
 def test_other_rows_are_compared_unpaired(compared, tmp_path):

@@ -388,6 +388,9 @@ class SameTable:
 
     choice_of_rows = table
 
+    def code(self, *_: str) -> dict[str, str]:
+        return {}
+
     def __init__(self, **params: str) -> None:
         self.of_prepare = {f"prepare.{name}": value for name, value in params.items()}
 

@@ -138,6 +138,17 @@ class Lock(BaseModel):
         deps = [dep for stage in self.stages.values() for dep in stage.deps]
         return {dep.path: dep.md5 for dep in deps if dep.path in (str(RAW), str(TEST_SETS))}
 
+    def code(self, *stages: str) -> dict[str, str]:
+        """Return the md5 of the code and the packages that stages, by default all, were run by."""
+        made = [Path(path) for path in (*self.outs(), "data")]
+        run = [self.stages[name] for name in stages or self.stages if name in self.stages]
+        deps = [dep for stage in run for dep in stage.deps]
+        return {
+            dep.path: dep.md5
+            for dep in deps
+            if not any(Path(dep.path).is_relative_to(out) for out in made)
+        }
+
     def choice_of_rows(self) -> dict[str, Any]:
         """Return the params that decide which rows of the table are trained on."""
         params = self.params("prepare")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from classifier.base.errors import UserError
+from classifier.base.errors import UserError, listed
 from classifier.base.files import md5_of_bytes, rounded
 from classifier.base.paths import LOCK, OUT_OF_FOLD, PIPELINE
 from classifier.scoring.scores import BETTER_WHEN, FEW_MODELS, METRICS, largest_difference
@@ -224,6 +224,9 @@ def how_tested(before: Side, after: Side) -> Iterator[str]:
             "crossval.repeats would help."
         )
     yield from caveats(before, after)
+    old, new = (side.lock.code(*LEADING_TO_CROSSVAL) for side in (before, after))
+    if paths := [path for path in {**old, **new} if old.get(path) != new.get(path)]:
+        yield f"The code or packages differ, which may be the reason: {listed(paths)}."
     yield "No more than noise means that the interval contains 0, not that both are equal."
 
 

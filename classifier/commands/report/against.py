@@ -65,8 +65,9 @@ def compared_with(revision: str, lock: Lock, evaluation: dict[str, Any]) -> Agai
         if recorded is None or md5_of_bytes(files[path]) != recorded.md5:
             raise UserError(f"{revision}: {path}: does not match its {LOCK}; run `dvc repro` there")
     outdated = lines_on_changes(revision, before)
-    old = before.params() | before.tables() | metrics(json.loads(files.get(EVALUATION, b"{}")))
-    new = lock.params() | lock.tables() | metrics(evaluation)
+    old_metrics = metrics(json.loads(files.get(EVALUATION, b"{}")))
+    old = before.params() | before.tables() | before.code() | old_metrics
+    new = lock.params() | lock.tables() | lock.code() | metrics(evaluation)
     records = {
         str(path): drawn(pd.read_csv(BytesIO(files[path]))) for path in DRAWN if path in files
     }

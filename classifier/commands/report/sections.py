@@ -195,7 +195,9 @@ class Changes(Section):
         yield Points(outdated + [(one.verdict, words, gain(one)) for one, words in told])
         head = ["name", since.revision, WORKSPACE]
         yield Table(
-            "Parameters, md5 of the tables, and metrics on other rows", head, since.differences
+            "Parameters, md5 of tables, code and packages, and metrics on other rows",
+            head,
+            since.differences,
         )
         yield Text(since.how)
 
