@@ -37,7 +37,7 @@ from classifier.evaluating.predictions import Answers, write_predictions
 from classifier.evaluating.test_sets import data_sets, no_test_sets
 from classifier.findings.finding import Finding, worst_first
 from classifier.findings.of_model import Results, of_model
-from classifier.findings.of_table import of_another_set, of_no_test_sets, of_table
+from classifier.findings.of_table import of_another_set, of_groups, of_no_test_sets, of_table
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
 from classifier.rows.dataset import Dataset, open_dataset
@@ -56,6 +56,8 @@ def main() -> None:
     schema = schema.without(network.unseen)
     oddities = json.loads(require_file(ODDITIES, REPRO_FIRST).read_bytes())
     findings = [*of_table(schema, train, oddities, recipe.scale == "standard")]
+    crossval = json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes())
+    findings += of_groups(schema, train) if crossval["models"] else ()
     in_time = train.groups is not None and train.groups.in_time
     answers, repeated, of_others = evaluate(network, schema, train, in_time)
     evaluation = {
@@ -67,7 +69,7 @@ def main() -> None:
         classes=schema.classes,
         confusion=answers[TRAINING_ROWS.name].confusion,
         train=evaluation[TRAINING_ROWS.name],
-        crossval=json.loads(require_file(CROSSVAL, REPRO_FIRST).read_bytes()),
+        crossval=crossval,
         history=pd.read_csv(require_file(HISTORY, REPRO_FIRST)),
         recipe=recipe,
         others={

@@ -13,7 +13,7 @@ from classifier.base.errors import UserError
 from classifier.commands.compare import Side, change_of, how_tested
 from classifier.commands.sweep.selection import worth_of_best
 from classifier.evaluating.test_sets import read_test_set
-from classifier.findings.of_table import of_known_groups
+from classifier.findings.of_table import of_groups, of_known_groups
 from classifier.params import Crossval, Train, load_params
 from classifier.rows.dataset import Dataset, open_dataset, read_group_names
 from classifier.rows.groups import NEVER, UNKNOWN_GROUP, Groups, draw_groups, fold_groups
@@ -117,6 +117,10 @@ def test_too_few_groups_for_the_folds_are_told():
     ):
         with pytest.raises(UserError, match=what):
             fold_groups(Groups(of_rows, in_time), of_rows * 0, 4, np.random.default_rng(0))
+    most_at_once = Groups(np.array([0, 1, 2, 3, *[4] * 8, 5], np.int32), in_time=True)
+    words = "4 folds, but one point in time has 62% of the rows; use fewer"
+    with pytest.raises(UserError, match=words):
+        fold_groups(most_at_once, np.zeros(13, np.int32), 4, np.random.default_rng(0))
 
 
 def dataset(groups: Groups) -> Dataset:
@@ -154,6 +158,20 @@ def test_rows_of_a_group_are_held_out_together(prepared):
     groups = open_dataset(folder / "train").groups
     assert groups is not None
     assert groups.sizes().tolist() == [5] * 30
+
+
+def test_a_group_with_most_rows_and_a_class_of_one_group_are_told(prepared):
+    table = table_of(patients=20, visits=5) + "p1,2020-01-01,3,yes\n" * 120
+    table += "p2,2020-01-01,3,maybe\n" * 2
+    folder = prepared(table, **settings(group="patient"))
+    schema, train = Schema.load(folder / "schema.json"), open_dataset(folder / "train")
+    seen = [finding.seen for finding in of_groups(schema, train)]
+    assert seen == [
+        "one group has 56% of the rows: models that are tested on it know only the other 44%",
+        "all rows of maybe are of one group: no model that is tested on them knows such rows",
+    ]
+    folder = prepared(table_of(patients=20, visits=5), **settings(group="patient"))
+    assert not [*of_groups(schema, open_dataset(folder / "train"))]
 
 
 def test_rows_of_the_groups_trained_on_are_told_of_a_test_set(prepared, tmp_path):

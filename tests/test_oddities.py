@@ -88,6 +88,9 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         [f"column {column}: {number} stands in {rows} rows, far from all others; if it means no v"
          for column, number, rows in (("x", -999, 5), ("x", -998, 4), ("z", -99, 4), ("z", 999, 3),
                                       ("c", -9, 8))]),
+    "numbers that a network takes for 0": (
+        "x,y\n" + "".join(f"{n * 37 % 50}e-40,{'ab'[n % 2]}\n" for n in range(60)), NAMED,
+        ["column x: its numbers are below 1.2e-38, which training takes for 0; use another unit"]),
     "a number that is far too large": (
         "x,y\n" + "".join(f"{4500000 if n == 7 else n * 37 % 50},{'ab'[n % 2]}\n"
                           for n in range(60)), NAMED,

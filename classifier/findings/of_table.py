@@ -27,7 +27,7 @@ BINS = (
     64,
     1_000,
 )  # that numbers are cut into: few where chance plays a part, many for sharp bounds
-MANY = 0.05  # of the rows
+MANY, HALF = 0.05, 0.5  # of the rows
 OUTSIDE, SOME = 0.05, 2  # of the rows of a test set, or so many of few
 
 
@@ -242,6 +242,28 @@ def of_another_set(
     for seen in data.merged:
         yield Finding("warning", "table", f"{shown(name)}: {seen}", OPEN_QUOTE)
     yield from of_other_rows(schema, name, data, are_later)
+
+
+def of_groups(schema: Schema, train: Dataset) -> Iterator[Finding]:
+    """Yield why models that are tested on some groups are not like the one of all of them."""
+    if train.groups is None or train.groups.in_time:
+        return
+    share = train.groups.sizes().max() / len(train)
+    if share > HALF:
+        seen = f"one group has {share:.0%} of the rows: models that are tested on it know only the "
+        advice = "accuracy on rows left out says little of the model that ships"
+        yield Finding("warning", "table", f"{seen}other {1 - share:.0%}", advice)
+    count = len(schema.classes)
+    pairs = np.unique(train.groups.of_rows.astype(np.int64) * count + train.labels.argmax(axis=1))
+    groups_of = zip(
+        schema.counts["train"].items(), np.bincount(pairs % count, minlength=count), strict=True
+    )
+    if alone := [name for (name, rows), groups in groups_of if groups == 1 < rows]:
+        seen = (
+            f"all rows of {listed(alone)} are of one group: no model that is tested on them knows "
+        )
+        advice = "their recall on rows left out says nothing; it takes rows of more groups"
+        yield Finding("warning", "table", f"{seen}such rows", advice)
 
 
 def of_left_out(name: str, data: Dataset) -> Iterator[Finding]:

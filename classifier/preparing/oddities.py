@@ -59,6 +59,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_gaps(rows)
     yield from odd_thousands(columns, rows)
     yield from odd_extremes(columns, rows)
+    yield from odd_tiny(columns, rows)
     yield from odd_numbers(columns, rows)
     yield from merged_numbers(columns, rows)
     yield from odd_values(rows)
@@ -163,7 +164,7 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the numbers that may mean no value, as -999 does, or are far too large or small."""
     table = columns.table
-    shown_rows = np.concatenate([rows.sample(LOOKED_AT), rows.extremes()])  # of all rows
+    shown_rows = np.concatenate([rows.sample(LOOKED_AT), rows.extremes])  # of all rows
     for at, name in enumerate(table.numbers):
         notation, numbers = table.notation(name), np.unique(shown_rows[:, at].astype(float))
         numbers = numbers[~np.isnan(numbers)]
@@ -182,6 +183,15 @@ def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
                 yield Oddity(
                     f"{seen}all others", "one such number can ruin the model; is it right?"
                 )
+
+
+def odd_tiny(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
+    """Yield the columns of numbers that are 0 to a network: below what float32 keeps in full."""
+    largest = np.abs(rows.extremes).max(axis=0)
+    for name, size in zip(columns.table.numbers, largest, strict=True):
+        if 0 < size < np.finfo(np.float32).tiny:
+            seen = f"column {shown(name)}: its numbers are below {np.finfo(np.float32).tiny:.2g}"
+            yield Oddity(f"{seen}, which training takes for 0", "use another unit")
 
 
 def far_numbers(numbers: npt.NDArray[np.float64]) -> list[tuple[float, float]]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class StoredRows:
         starts = np.linspace(0, rows - each, PIECES).astype(int)
         return np.concatenate([self.features.numbers[at : at + each] for at in starts])
 
+    @cached_property
     def extremes(self) -> npt.NDArray[np.float32]:
         """Return the lowest and the highest number of each column, (2, numbers); NaN of none."""
         lowest, highest = np.full((2, self.features.numbers.shape[1]), np.nan, np.float32)

@@ -92,6 +92,8 @@ def fold_groups(
         needed = folds
     if len(np.unique(fold_of)) < needed:
         thing, where = ("point", " in time") if groups.in_time else ("group", "")
-        what = f"{thing}{'s' * (len(sizes) != 1)}{where}"
-        raise UserError(f"crossval.folds: {folds} folds, but only {len(sizes)} {what}; use fewer")
+        what = f"only {len(sizes)} {thing}{'s' * (len(sizes) != 1)}{where}"
+        if len(sizes) >= needed:  # stretches of time are of about so many rows
+            what = f"one {thing}{where} has {sizes.max() / sizes.sum():.0%} of the rows"
+        raise UserError(f"crossval.folds: {folds} folds, but {what}; use fewer")
     return np.take(fold_of, groups.of_rows)
