@@ -14,16 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifier.base.files import quoting, replaced_folder, write_json
+from classifier.base.files import quoting, replaced_folder, write_json, write_text
 from classifier.base.paths import ODDITIES, PREPARED, PREVIEW, RAW, SCHEMA, TRAINING_ROWS
 from classifier.base.process import reuse_freed_memory, run_stage
 from classifier.params import load_params
 from classifier.preparing.columns import Columns, choose_columns
-from classifier.preparing.features import find_features, places_of_codes, recoded
+from classifier.preparing.features import find_features, places_of_codes, recoded, time_of
 from classifier.preparing.holdout import TEST, TRAIN, kept_groups, names_of_groups, split_table
 from classifier.preparing.oddities import Oddity, oddities, rarities
 from classifier.preparing.storing import StoredRows, store_rows
 from classifier.rows.dataset import (
+    TIME,
     Dataset,
     DatasetWriter,
     open_dataset,
@@ -57,6 +58,9 @@ def main() -> None:
         write_splits(schema, rows, index, splits, folder)
         if groups := kept_groups(columns, rows, splits == TRAIN):
             write_groups(folder / TRAINING_ROWS.name, groups)
+        if columns.time:
+            time = time_of(columns, rows, splits).model_dump_json(exclude_none=True)
+            write_text(folder / TRAINING_ROWS.name / TIME, f"{time}\n")
         if names := names_of_groups(columns, rows, splits == TRAIN):
             write_group_names(folder / TRAINING_ROWS.name, str(columns.group), names)
         shutil.rmtree(folder / "rows")

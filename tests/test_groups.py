@@ -195,6 +195,22 @@ def test_rows_of_the_groups_trained_on_are_told_of_a_test_set(prepared, tmp_path
     assert not [*of_known_groups("w", read_test_set(schema, without, tmp_path / "none"))]
 
 
+@pytest.mark.parametrize("features", [["size"], ["size", "day"]])
+def test_rows_of_a_test_set_that_are_not_later_are_told(prepared, tmp_path, features):
+    by_day = settings(time="day", dates={"day": "%d.%m.%Y"}) | {"exclude": []}
+    rows = [f"{day:02}.03.2024,{day % 3},{'ab'[day % 2]}" for day in range(1, 21)]
+    folder = prepared("\n".join(["day,size,outcome", *rows, ""]), **by_day, features=features)
+    schema = Schema.load(folder / "schema.json")
+    days = ["19.03.2024", "20.03.2024", "21.03.2024", "01.04.2024"]
+    (tmp_path / "new.csv").write_text(
+        "\n".join(["outcome,size,day", *(f"a,1,{day}" for day in days)])
+    )
+    found = read_test_set(schema, tmp_path / "new.csv", tmp_path / "rows")
+    assert [finding.seen for finding in of_known_groups("new", found)] == [
+        "new: 2 of 4 rows are not later than the training data"
+    ]
+
+
 def test_the_latest_rows_are_held_out(prepared):
     table = table_of(patients=40, visits=5)
     by_day = settings(time="day", dates={"day": "%Y-%m-%d"}, features=["size"])

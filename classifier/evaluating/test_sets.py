@@ -1,6 +1,6 @@
 """The rows that the model is evaluated on: the prepared splits, and each file of test sets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from classifier.base.paths import PREPARED, TEST_SETS, TRAINING_ROWS
 from classifier.evaluating.unfamiliar import count_unfamiliar, say_unfamiliar
 from classifier.fetching.as_csv import NAMES, as_csv, own_layout, split_name
 from classifier.rows.dataset import (
+    TIME,
     Dataset,
     DatasetWriter,
     open_dataset,
@@ -20,8 +21,8 @@ from classifier.rows.dataset import (
 )
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.table.opening import open_new_rows, read_features
-from classifier.table.reader import Table
-from classifier.table.schema import MISSING, UNKNOWN, Schema, Vocabulary
+from classifier.table.reader import Chunk, Table
+from classifier.table.schema import MISSING, UNKNOWN, NumberFeature, Schema, Vocabulary
 
 
 def data_sets(schema: Schema, scratch: Path) -> Iterator[tuple[str, Dataset]]:
@@ -70,7 +71,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     Where prepare left rows with gaps out, they are left out here too.
     """
     table = open_new_rows(path, schema, needs_label=True)
-    known = known_groups(table, schema)
+    group_of, in_time = groups_trained_on(table, schema)
     groups: list[npt.NDArray[np.int32]] = []
     labels = Vocabulary(schema.layout, schema.classes)
     dropped, unfamiliar = 0, count_unfamiliar(schema, schema.no_rows)
@@ -83,22 +84,42 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
             table.refuse_unknown(chunk, schema.label, classes == UNKNOWN, schema.classes)
             kept = rows.complete() & (classes != MISSING) | (schema.missing == "impute")
             writer.append(schema.encode(rows[kept]), classes[kept])
-            groups += [places.codes(chunk.texts[name])[kept] for name, places in known.items()]
+            groups += [group_of(chunk)[kept]] if group_of else []
             unfamiliar += count_unfamiliar(schema, rows[kept])
             dropped += int((~kept).sum())
     if not writer.features.rows:
         raise UserError(f"{path}: has no rows to evaluate on")
     say_unfamiliar(schema, unfamiliar, path)
     if groups:
-        numbers = np.concatenate(groups)
-        write_groups(folder, Groups(np.where(numbers < 0, UNKNOWN_GROUP, numbers)))
+        write_groups(folder, Groups(np.concatenate(groups), in_time))
     return replace(open_dataset(folder), left_out=dropped, merged=tuple(table.merged))
 
 
-def known_groups(table: Table, schema: Schema) -> dict[str, Vocabulary]:
-    """Return the column of a test set that tells the groups of rows, and those trained on.
+def groups_trained_on(
+    table: Table, schema: Schema
+) -> tuple[Callable[[Chunk], npt.NDArray[np.int32]] | None, bool]:
+    """Return what tells the group of each row of a chunk, (rows,), and whether it is one in time.
 
-    It is empty if rows do not belong together, or the test set has no such column.
+    Of rows of no group that was trained on, it is UNKNOWN_GROUP; of all that are not later than the
+    training rows, 0. None if rows do not belong together, or a test set lacks the column.
     """
     column, names = read_group_names(TRAINING_ROWS) or ("", [])
-    return {column: Vocabulary(schema.layout, names)} if table.names.count(column) == 1 else {}
+    if table.names.count(column) == 1:
+        places = Vocabulary(schema.layout, names)
+        return lambda chunk: np.maximum(places.codes(chunk.texts[column]), UNKNOWN_GROUP), False
+    if (path := TRAINING_ROWS / TIME).exists():
+        time = NumberFeature.model_validate_json(path.read_bytes())
+        if table.names.count(time.name) == 1:
+            return lambda chunk: groups_in_time(table, chunk, time), True
+    return None, False
+
+
+def groups_in_time(table: Table, chunk: Chunk, time: NumberFeature) -> npt.NDArray[np.int32]:
+    """Return 0 for rows that are not later than `time.highest`, else UNKNOWN_GROUP, (rows,)."""
+    if time.name in table.numbers and time.name not in chunk.texts:
+        times = chunk.numbers[:, table.numbers.index(time.name)]
+    else:
+        cells = chunk.texts[time.name]
+        found = [time.notation.value(cell, table.layout) for cell in cells.categories]
+        times = np.array([np.nan if each is None else each for each in found]).take(cells.codes)
+    return np.where(times <= time.highest, 0, UNKNOWN_GROUP).astype(np.int32)

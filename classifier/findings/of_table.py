@@ -300,13 +300,15 @@ def of_repeated(name: str, repeated: int, data: Dataset) -> Iterator[Finding]:
 
 
 def of_known_groups(name: str, data: Dataset) -> Iterator[Finding]:
-    """Yield whether rows of another data set are of groups that were trained on."""
+    """Yield whether rows of another data set are of groups, or of a time, trained on."""
     if data.groups is None:
         return
     if known := int((data.groups.of_rows != UNKNOWN_GROUP).sum()):
-        seen = f"{shown(name)}: {known:,} of {len(data):,} rows are of groups in the training data"
-        advice = "the model may do worse on other groups; see prepare.group"
-        yield Finding(level_of(known, data), "table", seen, advice)
+        what, others = "of groups in the training data", "on other groups; see prepare.group"
+        if data.groups.in_time:
+            what, others = "not later than the training data", "on later rows; see prepare.time"
+        seen = f"{shown(name)}: {known:,} of {len(data):,} rows are {what}"
+        yield Finding(level_of(known, data), "table", seen, f"the model may do worse {others}")
 
 
 def of_other_rows(

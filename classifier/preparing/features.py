@@ -135,6 +135,13 @@ def feature_of(
     return TextFeature(name=name, categories=categories[name])
 
 
+def time_of(columns: Columns, rows: StoredRows, splits: npt.NDArray[np.uint8]) -> Feature:
+    """Return the column of `prepare.time` with the range that the training rows have."""
+    times = np.empty(0) if rows.groups is None else rows.groups[splits == TRAIN]
+    ends = [float(times.min()), float(times.max())]
+    return feature_of(str(columns.time), columns.table, {str(columns.time): ends}, {}, {})
+
+
 def places_of_codes(rows: StoredRows, texts: list[TextFeature]) -> list[npt.NDArray[np.int32]]:
     """Return, for each text, the place among its categories of each code, at the end of MISSING."""
     return [

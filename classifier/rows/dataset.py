@@ -40,6 +40,7 @@ class Kinds(BaseModel):
 NUMBERS = Kinds()
 GROUPS, TIMES = "groups.npy", "times.npy"
 GROUP_NAMES = "group_names.json"
+TIME = "time.json"  # the column that puts rows in order, as one of numbers, and its range
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Dataset:
 
     features: (rows, inputs) float32; labels: (rows, classes) uint8, one-hot; kinds: of the inputs;
     groups: of the rows, if they belong together; those of test sets are the training rows' groups,
-    UNKNOWN_GROUP where a row is of none of them; left_out: how many rows with gaps are not there;
-    merged: those cells of the table that look like several rows, if only the first.
+    or 0 for all of their time, and UNKNOWN_GROUP where a row is of none, or later; left_out: how
+    many rows with gaps are not there; merged: those cells of the table that look like several rows,
+    if only the first.
     """
 
     features: npt.NDArray[np.float32]
