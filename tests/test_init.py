@@ -317,6 +317,10 @@ def test_settings_that_are_not_committed_are_kept(copied):
         "error: params.yaml: has uncommitted changes; --force replaces them\n"
     )
     assert copied.read("params.yaml") == before
+    copied.git("update-index", "--assume-unchanged", "params.yaml")
+    assert copied.git("status", "--porcelain") == ""
+    refused = copied.classifier("init", "data/source/penguins.csv", check=False)
+    assert "has uncommitted changes" in refused.stderr
     copied.classifier("init", "data/source/penguins.csv", "--label", "species", "--force")
     params = yaml.safe_load(copied.read("params.yaml"))
     assert (params["prepare"]["label"], params["train"]["members"]) == ("species", 10)

@@ -21,7 +21,7 @@ from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, 
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
-from classifier.table.notation import Dates
+from classifier.table.notation import Dates, Notation
 from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import MISSING
 
@@ -164,25 +164,31 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the numbers that may mean no value, as -999 does, or are far too large or small."""
     table = columns.table
-    shown_rows = np.concatenate([rows.sample(LOOKED_AT), rows.extremes])  # of all rows
+    looked_at = np.concatenate([rows.sample(LOOKED_AT), rows.extremes]).astype(float)
     for at, name in enumerate(table.numbers):
-        notation, numbers = table.notation(name), np.unique(shown_rows[:, at].astype(float))
+        notation, numbers = table.notation(name), np.unique(looked_at[:, at])
         numbers = numbers[~np.isnan(numbers)]
         for value, times in far_numbers(numbers):
-            number = notation.text(value)
-            may_be_gap = bool(NINES.fullmatch(number))
-            if len(numbers) > FEW_VALUES:
-                may_be_gap |= isinstance(notation, Dates) or value < 0
-            elif times < FAR_FROM_FEW:
-                continue
-            count = rows.count(at, value)
-            seen = f"column {shown(name)}: {number} stands in {counted(count, 'row')}, far from "
-            if count >= REPEATED and may_be_gap:  # a large number may well be far from others
-                yield Oddity(f"{seen}all others", "if it means no value, see prepare.na_values")
-            elif times > WILD and len(numbers) > FEW_VALUES:
-                yield Oddity(
-                    f"{seen}all others", "one such number can ruin the model; is it right?"
-                )
+            count, is_of_few = rows.count(at, value), len(numbers) <= FEW_VALUES
+            if advice := advice_on_far(notation, value, times, count, is_of_few):
+                seen = f"column {shown(name)}: {notation.text(value)} stands in "
+                yield Oddity(f"{seen}{counted(count, 'row')}, far from all others", advice)
+
+
+def advice_on_far(
+    notation: Notation, value: float, times: float, count: int, is_of_few: bool
+) -> str:
+    """Return what to do about a number that is far from all others, an empty text if nothing.
+
+    times: as in `far_numbers`; count: of its rows; is_of_few: whether its column has few numbers,
+    which may well be far apart.
+    """
+    may_be_gap = bool(NINES.fullmatch(notation.text(value))) and times >= FAR_FROM_FEW * is_of_few
+    if not is_of_few:  # a large number alone may well be right
+        may_be_gap |= isinstance(notation, Dates) or value < 0
+    if count >= REPEATED and may_be_gap:
+        return "if it means no value, see prepare.na_values"
+    return "one such number can ruin the model; is it right?" * (times > WILD and not is_of_few)
 
 
 def odd_tiny(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:

@@ -47,10 +47,9 @@ def init(
       classifier init data/source/customers.parquet
       classifier init https://example.com/customers.csv
     """
-    from classifier.commands.git import git
     from classifier.commands.init.look import look_at_table
 
-    if not force and git("status", "--porcelain", "--", str(PARAMS)):
+    if not force and not is_committed():
         raise UserError(f"{PARAMS}: has uncommitted changes; --force replaces them")
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "table.csv"
@@ -59,6 +58,22 @@ def init(
     settings = {"fetch": {"source": table, "sha256": None}} | found.settings()
     write_text(PARAMS, with_settings(PARAMS.read_text(), settings))
     print(*found.lines(), f"{PARAMS} is written; now run `dvc repro`", sep="\n")
+
+
+def is_committed() -> bool:
+    """Return whether the last commit has params.yaml as it is; git status may be told to look away.
+
+    Raises:
+        UserError: this is no git repository.
+    """
+    from classifier.commands.git import git
+
+    git("rev-parse", "--git-dir")
+    try:
+        committed = git("rev-parse", "--verify", f"HEAD:./{PARAMS}")
+    except UserError:  # the last commit has none
+        return False
+    return committed == git("hash-object", "--", str(PARAMS))
 
 
 def copy_table(table: str, target: Path) -> "Layout":
