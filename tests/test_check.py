@@ -171,6 +171,10 @@ def test_it_is_closed_where_artifacts_are_not_here(copied):
             "{crossval.accuracy.best: 0.9}",
             "check.crossval.accuracy.best: unknown metric, did you mean crossval.accuracy",
         ),
+        (
+            "{crossval.accuracy: 0.9}",
+            "check.crossval.accuracy: unknown metric, did you mean crossval.accuracy.mean?",
+        ),
         ("{crossval.accuracy.mean: high}", "check.crossval.accuracy.mean: 'high': should be a"),
         ("[1]", "check: "),
     ],

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,10 +87,11 @@ def broken_bounds(bounds: dict[str, float], metrics: dict[str, float]) -> Iterat
     Raises:
         UserError: a bound is of a number that there is not.
     """
+    from classifier.commands.revisions import unknown_metric
+
     for name, bound in bounds.items():
         if name not in metrics:
-            alike = get_close_matches(name, metrics, n=1, cutoff=0)
-            raise UserError(f"{PARAMS}: check.{name}: unknown metric, did you mean {alike[0]}?")
+            raise UserError(f"{PARAMS}: check.{name}: {unknown_metric(name, metrics.keys())}")
         low = is_better_low(name)
         value, least = metrics[name], "at most" if low else "at least"
         if not (value <= bound if low else value >= bound):

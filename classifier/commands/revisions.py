@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -25,7 +25,7 @@ from scmrepo.exceptions import SCMError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock, parse_lock
-from classifier.base.errors import UserError, listed
+from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import list_of, md5_of_bytes
 from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS, PIPELINE
 from classifier.base.stage_inputs import all_params
@@ -57,6 +57,13 @@ def metrics_of(revision: str) -> dict[str, float]:
         if str(path) in listed
         for leaf in numbers_in(path.stem, _json_of(revision, str(path)))
     )
+
+
+def unknown_metric(name: str, known: Set[str]) -> str:
+    """Say that no metric has a name, and which may be meant: its mean, or what is most like it."""
+    mean = {f"{name}.mean"} & known
+    hint = did_you_mean(name, mean or known) or f"; see {CROSSVAL} and {EVALUATION}"
+    return f"unknown metric{hint}"
 
 
 def _json_of(revision: str, path: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from classifier.base.dvc_lock import OF_GAPS
-from classifier.base.errors import UserError, did_you_mean, listed
+from classifier.base.errors import UserError, listed
 from classifier.base.files import rounded, write_text
 from classifier.base.paths import SOURCES, TEST_SETS
 from classifier.base.progress import Progress, say
@@ -224,6 +224,7 @@ def say_what_is_left_out() -> None:
 
 def checked(space: "Space", trials: int | None, results: Results) -> "Space":
     """Return the space; raise `UserError` if it, --trials and the metric do not fit each other."""
+    from classifier.commands.revisions import unknown_metric
     from classifier.commands.sweep.override_syntax import Range
 
     ranges = [key for key, values in space.items() if isinstance(values, Range)]
@@ -233,10 +234,7 @@ def checked(space: "Space", trials: int | None, results: Results) -> "Space":
         raise UserError("--trials: no param has a range to search, such as loguniform(1e-4,1e-1)")
     known = known_metrics(results.baseline)
     if results.metric not in known:
-        mean = {f"{results.metric}.mean"} & known  # rather than what is most like it
-        hint = did_you_mean(results.metric, mean or known)
-        hint = hint or "; see metrics/crossval.json and evaluation.json"
-        raise UserError(f"{results.metric}: unknown metric{hint}")
+        raise UserError(f"{results.metric}: {unknown_metric(results.metric, known)}")
     folds = space.get("crossval.folds", [str(results.baseline.params["crossval.folds"])])
     if results.metric.startswith("crossval.") and "0" in (folds if isinstance(folds, list) else []):
         raise UserError(f"{results.metric}: none with crossval.folds=0; choose another --metric")
