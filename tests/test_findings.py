@@ -77,6 +77,16 @@ def test_ranges_that_differ_a_thousandfold_without_scale(found, table):
     assert found(wide, is_scaled=True) == []
 
 
+def test_a_number_that_is_far_wider_than_texts_without_scale(found, table):
+    """Of which each category is an input of 0 or 1."""
+    wide = table.assign(word=np.where(np.arange(ROWS) % 3, "v", "w"), x=table.x * 10_000)[
+        ["x", "word", "label"]
+    ]
+    (line,) = found(wide)
+    assert line.startswith("warning: x spans ")
+    assert "word only 1: a network" in line
+
+
 def test_a_column_of_one_value_and_gaps_is_not_constant(prepared, table):
     some = table.assign(word=np.where(np.arange(ROWS) % 2, "w", ""))
     folder = prepared(some.to_csv(index=False), label="label", header=True, missing="impute")
@@ -134,6 +144,15 @@ def test_a_column_that_names_what_rows_are_of(found, table, prefix):
         assert found(table.assign(other=values), exclude=["other"]) == []
 
 
+def test_a_column_that_names_what_rows_are_of_in_a_long_table_that_is_sorted(found):
+    """The first ten thousand rows are of seven machines, and of one class."""
+    rng, machines = np.random.default_rng(0), np.arange(36_000) // 1_500
+    label = np.where(machines < 12, "fine", "worn")
+    of_rows = pd.DataFrame({"x": rng.normal(size=36_000), "machine": machines, "label": label})
+    (line,) = [line for line in found(of_rows, exclude=["machine"]) if "machine" in line]
+    assert line.startswith("warning: column machine: is left out, but almost all rows with the ")
+
+
 @pytest.mark.parametrize(("spread", "is_told"), [(0.1, True), (2, False)])
 @pytest.mark.parametrize("exclude", [[], ["patient"]])
 def test_a_column_that_names_what_rows_are_of_by_rows_that_are_alike(
@@ -159,8 +178,10 @@ def test_a_column_that_gives_the_label_away_where_it_has_a_value(found, table):
         ("rare", np.full(ROWS, "on 1 May"), yes & (yes.cumsum() <= 8), 0),
         ("word", rng.choice(["p", "q"], ROWS), known, 0),
     ):
-        lines = found(table.assign(**{name: np.where(is_known, values, "")}), missing="impute")
-        assert str(lines).count(told.format(name, is_known.mean())) == times, name
+        leaking = table.assign(**{name: np.where(is_known, values, "")}, pid=np.arange(ROWS) // 2)
+        for by in ({"exclude": ["pid"]}, {"group": "pid"}):
+            lines = found(leaking, missing="impute", **by)
+            assert str(lines).count(told.format(name, is_known.mean())) == times, (name, by)
 
 
 @pytest.mark.parametrize("bounds", [[50, 60, 70, 80, 90], [98]])

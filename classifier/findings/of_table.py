@@ -58,6 +58,7 @@ def of_columns(schema: Schema, train: Dataset, is_scaled: bool) -> Iterator[Find
         seen = f"the same value in every training row: {listed(constant)}"
         yield Finding("note", "table", seen, "prepare.exclude can leave such columns out")
     spans = {one.name: one.highest - one.lowest for one in schema.numbers if not is_constant(one)}
+    spans |= {text.name: 1.0 for text in schema.texts if not is_constant(text)}  # inputs 0 and 1
     if spans and not is_scaled:
         narrow, wide = min(spans, key=spans.__getitem__), max(spans, key=spans.__getitem__)
         if spans[wide] > RANGES * spans[narrow]:
@@ -112,6 +113,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     classes = labels.argmax(axis=1)
     parts = halves(classes, train.groups and train.groups.take(rows))
     most = np.bincount(classes).max() / len(classes)
+    units = rows if train.groups is None else train.groups.of_rows[rows]
     if not all(map(len, parts)):  # of one group
         return
     starts = schema.first_inputs
@@ -127,7 +129,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
             are_told.append(rows_told_by_others(categories, classes))
         known = ~np.isnan(features[:, starts[place]])
         told, where = max(rows.mean() for rows in are_told), ""
-        if train.groups is None and known.sum() * (1 - most) >= OTHERS:
+        if len(np.unique(units[known])) * (1 - most) >= OTHERS:
             of_known = max(rows[known].mean() for rows in are_told)
             if told < of_known:
                 told, where = of_known, f", where it has a value ({known.mean():.1%} of rows),"

@@ -2,13 +2,12 @@
 
 A model that knows other rows of a patient knows more than it will know of anyone new. Such a column
 tells itself by values that repeat, of which each has rows of one class only, or rows that are much
-alike. Only the first rows are looked at, so that time has a bound.
+alike. Some rows of each part of a table are looked at, so that time has a bound.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,6 @@ import numpy.typing as npt
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
 
-LOOKED_AT = 10_000  # rows whose text is read
 NAMES = 10  # values or fewer are kinds of rows, not names
 NUMBERS = 20  # columns in which rows may be alike
 FRACTION = re.compile(r"[-+]?\d*[.,]\d+")
@@ -34,12 +32,9 @@ def belonging_columns(columns: Columns, rows: StoredRows) -> Iterator[tuple[str,
     table = columns.table
     if columns.group or columns.time:
         return
-    count = min(LOOKED_AT, table.rows_to_explain)
-    read = [row for _, row in islice(table.rows(), count)]
-    classes = [row[table.names.index(columns.label)].strip() for row in read]
-    numbers = rows.features.numbers[: len(read)]
-    for at, name in enumerate(table.names):
-        values = [row[at].strip() for row in read]
+    classes = rows.some.cells[columns.label]
+    numbers = rows.features.numbers[rows.some.numbers]
+    for name, values in rows.some.cells.items():
         if name == columns.label or not are_names(values, len({*classes})):
             continue
         others = [place for place, other in enumerate(table.numbers) if other != name][:NUMBERS]

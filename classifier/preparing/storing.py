@@ -15,25 +15,59 @@ from classifier.preparing.columns import ADVICE, Columns
 from classifier.rows.dataset import ArrayWriter, open_array
 from classifier.table.cells import is_meant_as_number
 from classifier.table.problems import Problem, Problems, TableError
-from classifier.table.reader import Chunk
+from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, Rows, Vocabulary
 
 MANY, OWN = 10, 0.9  # rows of which a column of text has so many different values names the rows
 MOST_WORDS = 3  # that may stand for no value in a column of numbers
+SHOWN, TOGETHER = 10_000, 100  # rows that are kept as text, so many of them side by side
 PIECES = 100  # of a table, each of rows that stand together, which some show
 FOLDED = 64  # rows that are reduced as one line
 BLOCK_CELLS = 2_000_000  # of the arrays on disk that are in memory at a time
+
+
+class SomeRows:
+    """What some rows of each part of a table have in each column, as text, and their numbers.
+
+    Rows that stand together, as those of one patient may, and from everywhere, as a table may be
+    sorted.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table, self.size = table, max(1, table.path.stat().st_size)
+        self.wanted = min(SHOWN, table.rows_to_explain)
+        self.numbers: list[int] = []
+        self.cells: dict[str, list[str]] = {name: [] for name in table.names}
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in some rows of a chunk, in proportion to how much of the table it is."""
+        wanted = min(len(chunk), -(-self.wanted * len(chunk.lines) // self.size))
+        each = min(TOGETHER, wanted)
+        starts = np.linspace(0, len(chunk) - each, -(-wanted // max(1, each))).astype(int)
+        rows = np.unique(starts[:, None] + np.arange(each))
+        self.numbers += (chunk.start + rows).tolist()
+        for name, cells in chunk.texts.items():
+            self.cells[name] += map(str.strip, cells.categories.take(cells.codes[rows]))
+        for at, name in enumerate(self.table.numbers):
+            if name not in chunk.texts:
+                found = chunk.numbers[rows, at].tolist()
+                self.cells[name] += [
+                    "" if number != number else f"{number:.9g}" for number in found
+                ]
 
 
 @dataclass(frozen=True)
 class StoredRows:
     """The rows of a table in files in a folder, and what the codes of their texts and groups mean.
 
+    some: what some of them have, as text.
+
     Files are mapped anew for each use: what is read through a map counts as memory until it goes.
     """
 
     folder: Path
     vocabularies: dict[str, Vocabulary]
+    some: SomeRows
 
     @property
     def features(self) -> Rows:
@@ -98,20 +132,22 @@ def store_rows(columns: Columns, max_categories: int, folder: Path) -> StoredRow
     vocabularies = {
         name: Vocabulary(columns.table.layout) for name in [*columns.texts, columns.label]
     }
-    groups = Vocabulary(columns.table.layout)
+    groups, some = Vocabulary(columns.table.layout), SomeRows(columns.table)
     try:
-        rows = write_rows(columns, vocabularies, groups, max_categories, folder)
+        rows = write_rows(columns, vocabularies, groups, some, max_categories, folder)
         values = {name: [*vocabulary.places] for name, vocabulary in vocabularies.items()}
         refuse(columns, text_problems(columns, values, rows, max_categories))
     except TableError as error:
         raise TableError(all_problems(columns, error.problems, max_categories)) from error
-    return StoredRows(folder, vocabularies | ({columns.group: groups} if columns.group else {}))
+    vocabularies |= {columns.group: groups} if columns.group else {}
+    return StoredRows(folder, vocabularies, some)
 
 
 def write_rows(
     columns: Columns,
     vocabularies: dict[str, Vocabulary],
     known_groups: Vocabulary,
+    some: SomeRows,
     max_categories: int,
     folder: Path,
 ) -> int:
@@ -129,6 +165,7 @@ def write_rows(
             coded = learn_codes(columns, vocabularies, chunk)
             many = (n for n, each in vocabularies.items() if len(each.places) > max_categories)
             refuse(columns, ((name, too_many(columns, name, max_categories)) for name in many))
+            some.add(chunk)
             numbers.append(chunk.numbers)
             codes.append(coded[:, :-1])
             labels.append(coded[:, -1:])
