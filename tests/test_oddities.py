@@ -91,6 +91,13 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "numbers that a network takes for 0": (
         "x,y\n" + "".join(f"{n * 37 % 50}e-40,{'ab'[n % 2]}\n" for n in range(60)), NAMED,
         ["column x: its numbers are below 1.2e-38, which training takes for 0; use another unit"]),
+    "three numbers at an end that stand for no value, among many and among few": (
+        "x,z,y\n" + "".join(
+            f"{997 + n % 3 if n % 4 == 0 else n * 37 % 50},{97 + n % 3 if n % 5 == 0 else n % 4},"
+            f"{'ab'[n % 2]}\n" for n in range(60)), NAMED,
+        [f"column {column}: {number} stands in {rows} rows, far from all others; if it means no v"
+         for column, first, rows in (("x", 997, 5), ("z", 97, 4))
+         for number in range(first, first + 3)]),
     "a number that is far too large": (
         "x,y\n" + "".join(f"{4500000 if n == 7 else n * 37 % 50},{'ab'[n % 2]}\n"
                           for n in range(60)), NAMED,

@@ -21,7 +21,7 @@ from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, 
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
-from classifier.table.notation import Dates, Notation
+from classifier.table.notation import Dates
 from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import MISSING
 
@@ -32,7 +32,7 @@ DIGITS = re.compile(r"\d+([.,]\d+)*")
 FEW_WORDS = 4  # values of a column for each way in which a number stands in it
 FEW_VALUES, REPEATED = 10, 3  # different ones; rows
 WILD, FAR_FROM_FEW = 50, 10  # times as far from others as they span
-AT_AN_END = 2  # numbers that may mean no value: "refused", "does not know"
+AT_AN_END = 3  # numbers that may mean no value: "refused", "does not know", "no answer"
 NINES = re.compile(r"-?9+([.,][09]+)?")
 DELIMITERS = ",;\t|"
 MERGED = 0.9  # of the values
@@ -168,25 +168,24 @@ def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     for at, name in enumerate(table.numbers):
         notation, numbers = table.notation(name), np.unique(looked_at[:, at])
         numbers = numbers[~np.isnan(numbers)]
-        for value, times in far_numbers(numbers):
-            count, is_of_few = rows.count(at, value), len(numbers) <= FEW_VALUES
-            if advice := advice_on_far(notation, value, times, count, is_of_few):
+        far, is_of_few = far_numbers(numbers), len(numbers) <= FEW_VALUES
+        are_codes = any(NINES.fullmatch(notation.text(value)) for value, _ in far)  # 997, 998, 999
+        are_codes |= isinstance(notation, Dates) and not is_of_few
+        for value, times in far:
+            count = rows.count(at, value)
+            may_be_gap = are_codes or (value < 0 and not is_of_few)
+            if advice := advice_on_far(may_be_gap, times, count, is_of_few):
                 seen = f"column {shown(name)}: {notation.text(value)} stands in "
                 yield Oddity(f"{seen}{counted(count, 'row')}, far from all others", advice)
 
 
-def advice_on_far(
-    notation: Notation, value: float, times: float, count: int, is_of_few: bool
-) -> str:
+def advice_on_far(may_be_gap: bool, times: float, count: int, is_of_few: bool) -> str:
     """Return what to do about a number that is far from all others, an empty text if nothing.
 
     times: as in `far_numbers`; count: of its rows; is_of_few: whether its column has few numbers,
     which may well be far apart.
     """
-    may_be_gap = bool(NINES.fullmatch(notation.text(value))) and times >= FAR_FROM_FEW * is_of_few
-    if not is_of_few:  # a large number alone may well be right
-        may_be_gap |= isinstance(notation, Dates) or value < 0
-    if count >= REPEATED and may_be_gap:
+    if may_be_gap and count >= REPEATED and times >= FAR_FROM_FEW * is_of_few:
         return "if it means no value, see prepare.na_values"
     return "one such number can ruin the model; is it right?" * (times > WILD and not is_of_few)
 
@@ -203,7 +202,7 @@ def odd_tiny(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
 def far_numbers(numbers: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
     """Return the numbers at the ends that are farther from all others than those span.
 
-    Each with how many times their span it is from them. At most AT_AN_END at either end: two that
+    Each with how many times their span it is from them. At most AT_AN_END at either end: those that
     mean no value may be near each other, or one above and one below all others.
 
     numbers: those that occur, in order.
