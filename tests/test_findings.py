@@ -144,6 +144,16 @@ def test_a_column_that_names_what_rows_are_of(found, table, prefix):
         assert found(table.assign(other=values), exclude=["other"]) == []
 
 
+def test_more_persons_than_bins_are_found_by_their_numbers(found):
+    rng, persons = np.random.default_rng(0), np.repeat(np.arange(1_500), 8)
+    label = np.where(rng.random(1_500) < 0.5, "p", "q")[persons]
+    of_rows = pd.DataFrame({"x": rng.normal(size=12_000), "pid": rng.permutation(10**6)[persons]})
+    lines = found(of_rows.assign(label=label).sample(frac=1, random_state=0), is_scaled=True)
+    (line,) = [line for line in lines if "column pid" in line]
+    assert "alone predicts the class of" in line
+    assert line.endswith("set prepare.group")
+
+
 def test_a_column_that_names_what_rows_are_of_in_a_long_table_that_is_sorted(found):
     """The first ten thousand rows are of seven machines, and of one class."""
     rng, machines = np.random.default_rng(0), np.arange(36_000) // 1_500

@@ -15,7 +15,7 @@ from classifier.rows.dataset import Dataset, some_rows
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
 from classifier.scoring.repeated import count_like_others
 from classifier.table.reader import OPEN_QUOTE
-from classifier.table.schema import NO_ACCIDENT, Feature, NumberFeature, Schema, TextFeature
+from classifier.table.schema import NO_ACCIDENT, Feature, NumberFeature, Schema
 
 FREQUENT = 0.8  # of the rows in one class
 RANGES = 1_000  # times as wide as another
@@ -23,10 +23,8 @@ TELLS_ALL = 0.99  # of the rows, of which one column tells the class
 OTHERS = 10  # rows of other classes, of which a column that tells nothing would have a value
 LEFT = 0.1  # of what the most frequent class does not tell
 ROWS = 10_000  # that show what a column tells
-BINS = (
-    64,
-    1_000,
-)  # that numbers are cut into: few where chance plays a part, many for sharp bounds
+# That numbers are cut into: few where chance plays a part, many for sharp bounds.
+BINS = (64, 1_000)
 MANY, HALF = 0.05, 0.5  # of the rows
 OUTSIDE, SOME = 0.05, 2  # of the rows of a test set, or so many of few
 
@@ -124,9 +122,9 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
             rows_told(features[:, slice(*span)], classes, parts, bins)
             for span, bins in product(spans, BINS)
         ]
-        if train.groups is None and isinstance(feature, TextFeature):
-            categories = categories_of(features[:, starts[place] : starts[place + 1]])
-            are_told.append(rows_told_by_others(categories, classes))
+        values = values_of(feature, features[:, starts[place] : starts[place + 1]])
+        if train.groups is None and values is not None:
+            are_told.append(rows_told_by_others(values, classes))
         known = ~np.isnan(features[:, starts[place]])
         told, where = max(rows.mean() for rows in are_told), ""
         if len(np.unique(units[known])) * (1 - most) >= OTHERS:
@@ -190,7 +188,8 @@ def rows_told_by_others(
 ) -> npt.NDArray[np.bool_]:
     """Return of which rows, (rows,), the others of their category have the class more than any.
 
-    Where a category has few rows, hardly any are in the other half.
+    Where a category has few rows, hardly any are in the other half; and numbers of persons, of
+    which there may be more than bins, are categories too.
     """
     counts = np.zeros((categories.max() + 1, classes.max() + 1), np.intp)
     np.add.at(counts, (categories, classes), 1)
@@ -198,6 +197,15 @@ def rows_told_by_others(
     own = counts[categories, classes]
     others = np.where(own == first[categories], second[categories], first[categories])
     return np.array(own - 1 > others)
+
+
+def values_of(feature: Feature, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.intp] | None:
+    """Return the place of each row's category or whole number, (rows,); None of other numbers."""
+    if not isinstance(feature, NumberFeature):
+        return categories_of(inputs)
+    if not count_values(feature, inputs[~np.isnan(inputs[:, 0]), 0]):
+        return None
+    return np.unique(inputs[:, 0], return_inverse=True)[1]
 
 
 def categories_of(inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:

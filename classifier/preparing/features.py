@@ -35,11 +35,14 @@ def find_features(
     found = {name: np.empty(0, np.int32) for name in columns.texts}
     parts = {name: parts_of(columns.table, name) for name in columns.table.numbers}
     trained = {name: np.zeros(len(names_of(parts[name])), bool) for name in parts if parts[name]}
+    are_all = bool((splits == TRAIN).all())
+    lowest, highest = rows.extremes if are_all else (lowest, highest)
     for block in rows.blocks():
         chosen = splits[block] == TRAIN
         these = rows.features[block] if chosen.all() else rows.features[block][chosen]
-        lowest = np.fmin(lowest, reduced(np.fmin, these.numbers))
-        highest = np.fmax(highest, reduced(np.fmax, these.numbers))
+        if not are_all:
+            lowest = np.fmin(lowest, reduced(np.fmin, these.numbers))
+            highest = np.fmax(highest, reduced(np.fmax, these.numbers))
         for name, were in trained.items():
             days = these.numbers[:, columns.table.numbers.index(name)]
             trained[name] = were | inputs_of(days, parts[name]).any(axis=0)
