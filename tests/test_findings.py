@@ -126,12 +126,12 @@ def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
 
 
-@pytest.mark.parametrize("prefix", ["", "s"])
-def test_a_column_that_names_what_rows_are_of(found, table, prefix):
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("s", ""), ("", ".0")])
+def test_a_column_that_names_what_rows_are_of(found, table, before, after):
     patients = np.arange(ROWS) // 4
     names = pd.Series(patients, table.sort_values("label").index).astype(str)
     yes = (table.label == "yes").to_numpy()
-    of_rows = table.assign(patient=prefix + names)
+    of_rows = table.assign(patient=before + names + after)
     lines = found(of_rows)
     assert any("alone predicts" in line and line.endswith("set prepare.group") for line in lines)
     (line,) = found(of_rows, exclude=["patient"])

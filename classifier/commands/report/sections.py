@@ -412,8 +412,9 @@ class Data(Section):
             yield Text(f"It holds {row[0]}. From {row[1]}. Licence: {row[2]}.")
         yield Text(
             "Checked for: constant columns, columns of very different ranges, one class with most "
-            "of the rows, duplicate and contradictory rows, columns that alone predict the class, "
-            "and test sets unlike the training data."
+            "of the rows, duplicate and contradictory rows, columns that alone predict the class "
+            "or name what rows are of, numbers that may mean no value, and test sets with rows or "
+            "groups of the training data, or unlike it."
         )
         train = self.run.schema.counts["train"]
         rows = [f"{train[name]} {name}" for name in sorted(train, key=lambda name: -train[name])]
