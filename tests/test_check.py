@@ -102,6 +102,15 @@ def test_it_is_closed_where_dvc_is_told_to_ignore_what_a_stage_reads(copied):
     assert done.stdout.splitlines()[-2:] == [f"{path}: {advice}" for path in hidden]
 
 
+def test_it_is_closed_where_a_stage_is_frozen(copied):
+    """DVC, told to force all stages, records new params for what it has not run."""
+    copied.dvc("freeze", "train")
+    done = copied.classifier("check", check=False)
+    assert done.returncode == 1
+    line = "train is frozen, so its results may be of no run; `dvc unfreeze train`"
+    assert done.stdout.splitlines()[-1] == line
+
+
 @pytest.mark.parametrize(
     ("before", "after", "what"),
     [

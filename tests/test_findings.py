@@ -154,6 +154,33 @@ def test_more_persons_than_bins_are_found_by_their_numbers(found):
     assert line.endswith("set prepare.group")
 
 
+def test_groups_that_are_themselves_of_one_patient_are_found(found):
+    """Visits, where the class is that of the patient."""
+    rng, visits = np.random.default_rng(0), np.repeat(np.arange(400), 4)
+    patients, label = visits // 4, np.where(rng.random(100) < 0.5, "yes", "no")
+    of_rows = pd.DataFrame({"x": rng.normal(size=1_600), "visit": visits, "patient": patients})
+    of_rows = of_rows.assign(label=label[patients]).sample(frac=1, random_state=0)
+    told = "almost all rows with the same value have one class; if it names what rows are of, as"
+    for exclude, words in (([], told), (["patient"], f"is left out, but {told}")):
+        (line,) = found(of_rows, group="visit", exclude=exclude, is_scaled=True)
+        assert line.startswith(f"warning: column patient: {words}")
+    assert not found(of_rows, group="patient", exclude=["visit"], is_scaled=True)
+
+
+@pytest.mark.parametrize("exclude", [[], ["who"]])
+@pytest.mark.parametrize("prefix", ["", "p"])
+def test_persons_of_two_rows_among_others_of_one_are_found(found, exclude, prefix):
+    rng, persons = np.random.default_rng(0), np.concatenate([np.arange(600), np.arange(400)])
+    label = np.where(rng.random(600) < 0.5, "yes", "no")[persons]
+    names = [f"{prefix}{number}" for number in rng.permutation(10**5)[persons]]
+    of_rows = pd.DataFrame({"x": rng.normal(size=1_000), "who": names, "label": label})
+    lines = found(of_rows.sample(frac=1, random_state=0), exclude=exclude, is_scaled=True)
+    (line,) = [line for line in lines if "column who" in line and "look" not in line]
+    told = "is left out, but" if exclude else "where its values repeat (80.0% of rows), alone predi"
+    assert told in line
+    assert line.endswith("set prepare.group")
+
+
 def test_a_column_that_names_what_rows_are_of_in_a_long_table_that_is_sorted(found):
     """The first ten thousand rows are of seven machines, and of one class."""
     rng, machines = np.random.default_rng(0), np.arange(36_000) // 1_500

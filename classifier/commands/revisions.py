@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,7 +26,7 @@ from scmrepo.git.backend.pygit2 import Pygit2Backend
 
 from classifier.base.dvc_lock import Lock, parse_lock
 from classifier.base.errors import UserError, did_you_mean, listed
-from classifier.base.files import list_of, md5_of_bytes
+from classifier.base.files import list_of, md5_of_bytes, parse_yaml
 from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS, PIPELINE
 from classifier.base.stage_inputs import all_params
 from classifier.commands.git import bytes_of_git, fetch_objects, git
@@ -127,7 +127,16 @@ def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str
     if revision:
         return [f"{revision}: its results were made with another {name}" for name in changed]
     unseen = " --force" * any(re.match("(deps|outs) of ", name) for name in changed)
-    return [f"{name} has changed since; run `dvc repro{unseen}`" for name in changed]
+    told = [f"{name} has changed since; run `dvc repro{unseen}`" for name in changed]
+    return [*told, *frozen_stages(lock.leading_to(*stages) if stages else [*lock.stages])]
+
+
+def frozen_stages(names: Collection[str]) -> Iterator[str]:
+    """Yield a line for each stage that is frozen, of which a forced run records params unseen."""
+    stages = parse_yaml(PIPELINE.read_bytes(), str(PIPELINE)).get("stages", {})
+    for name, definition in stages.items():
+        if name in names and isinstance(definition, dict) and definition.get("frozen"):
+            yield f"{name} is frozen, so its results may be of no run; `dvc unfreeze {name}`"
 
 
 def changed_since(revision: str | None, lock: Lock, *stages: str) -> list[str]:

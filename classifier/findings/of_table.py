@@ -23,6 +23,8 @@ TELLS_ALL = 0.99  # of the rows, of which one column tells the class
 OTHERS = 10  # rows of other classes, of which a column that tells nothing would have a value
 LEFT = 0.1  # of what the most frequent class does not tell
 ROWS = 10_000  # that show what a column tells
+OF_KNOWN = ", where it has a value ({:.1%} of rows),"
+OF_REPEATED = ", where its values repeat ({:.1%} of rows),"
 # That numbers are cut into: few where chance plays a part, many for sharp bounds.
 BINS = (64, 1_000)
 MANY, HALF = 0.05, 0.5  # of the rows
@@ -109,9 +111,8 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
     rows = some_rows(len(train), ROWS)
     features, labels = train.take(rows)
     classes = labels.argmax(axis=1)
-    parts = halves(classes, train.groups and train.groups.take(rows))
-    most = np.bincount(classes).max() / len(classes)
-    units = rows if train.groups is None else train.groups.of_rows[rows]
+    groups = train.groups and train.groups.take(rows)
+    parts = halves(classes, groups)
     if not all(map(len, parts)):  # of one group
         return
     starts = schema.first_inputs
@@ -122,22 +123,38 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
             rows_told(features[:, slice(*span)], classes, parts, bins)
             for span, bins in product(spans, BINS)
         ]
-        values = values_of(feature, features[:, starts[place] : starts[place + 1]])
-        if train.groups is None and values is not None:
-            are_told.append(rows_told_by_others(values, classes))
-        known = ~np.isnan(features[:, starts[place]])
-        told, where = max(rows.mean() for rows in are_told), ""
-        if len(np.unique(units[known])) * (1 - most) >= OTHERS:
-            of_known = max(rows[known].mean() for rows in are_told)
-            if told < of_known:
-                told, where = of_known, f", where it has a value ({known.mean():.1%} of rows),"
-        if 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
-            seen = f"column {shown(feature.name)}{where} alone predicts the class of {told:.1%} of "
+        inputs = features[:, starts[place] : starts[place + 1]]
+        yield from of_leak(feature, inputs, classes, are_told, groups)
+
+
+def of_leak(
+    feature: Feature,
+    inputs: npt.NDArray[np.float32],
+    classes: npt.NDArray[np.intp],
+    are_told: list[npt.NDArray[np.bool_]],
+    groups: Groups | None,
+) -> Iterator[Finding]:
+    """Yield whether a feature tells the class: of all rows, of those with a value, or one repeated.
+
+    are_told: the rows that it tells, (rows,), in several ways.
+    """
+    most, values = np.bincount(classes).max() / len(classes), values_of(feature, inputs)
+    units = np.arange(len(classes)) if groups is None else groups.of_rows
+    repeated = known = ~np.isnan(inputs[:, 0])
+    if values is not None:
+        repeated = known & (np.bincount(values)[values] > 1)
+        are_told = are_told + [rows_told_by_others(values, classes)] * (groups is None)
+    for where, some in (("", known | True), (OF_KNOWN, known), (OF_REPEATED, repeated)):
+        told = max(float(rows[some].mean()) for rows in are_told) if some.any() else 0
+        is_enough = some.all() or len(np.unique(units[some])) * (1 - most) >= OTHERS
+        if is_enough and 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
+            seen = f"column {shown(feature.name)}{where.format(some.mean())} alone predicts the "
             advice = "is it known before the class is? If not, add it to prepare.exclude"
-            count = count_values(feature, features[known, starts[place]])
-            if train.groups is None and len(schema.classes) < count <= known.sum() / 2:
+            count, of_classes = count_values(feature, inputs[known, 0]), len(np.unique(classes))
+            if groups is None and of_classes < count and 2 * repeated.sum() >= known.sum():
                 advice += "; if it names what rows are of, as patients, set prepare.group"
-            yield Finding("warning", "table", f"{seen}rows", advice)
+            yield Finding("warning", "table", f"{seen}class of {told:.1%} of rows", advice)
+            return
 
 
 def count_values(feature: Feature, numbers: npt.NDArray[np.float32]) -> int:

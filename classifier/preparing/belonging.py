@@ -27,28 +27,36 @@ ALIKE = 0.8  # of the variance that is between values, not within them
 def belonging_columns(columns: Columns, rows: StoredRows) -> Iterator[tuple[str, str]]:
     """Yield the columns that may say which rows belong together, each with what is odd about it.
 
-    That an input tells the class is said by findings.
+    With `prepare.group`, groups take the place of rows: visits may be of one patient. Without it,
+    that an input tells the class is said by findings.
     """
-    table = columns.table
-    if columns.group or columns.time:
+    table, cells = columns.table, rows.some.cells
+    if columns.time:
         return
-    classes = rows.some.cells[columns.label]
-    numbers = rows.features.numbers[rows.some.numbers]
-    for name, values in rows.some.cells.items():
+    firsts = [*range(len(rows.some.numbers))]
+    if columns.group:
+        firsts = [*{cells[columns.group][at]: at for at in reversed(firsts)}.values()]
+    classes = [cells[columns.label][at] for at in firsts]
+    numbers = rows.features.numbers[[rows.some.numbers[at] for at in firsts]]
+    for name in cells:
+        values = [cells[name][at] for at in firsts]
         if name == columns.label or not are_names(values, len({*classes})):
             continue
         others = [place for place, other in enumerate(table.numbers) if other != name][:NUMBERS]
-        if name not in columns.features and tell_classes(values, classes):
-            yield name, "is left out, but almost all rows with the same value have one class"
+        is_input = name in columns.features
+        if (columns.group or not is_input) and tell_classes(values, classes):
+            left_out = "" if is_input else "is left out, but "
+            yield name, f"{left_out}almost all rows with the same value have one class"
         elif are_alike(values, numbers[:, others]):
             yield name, "rows with the same value are much alike"
 
 
 def are_names(values: Sequence[str], classes: int) -> bool:
-    """Return whether values repeat, are more than kinds of rows would be, and have no fractions."""
-    count = len({*values})
-    is_many = max(NAMES, classes) < count <= len(values) / 2
-    return is_many and not any(map(FRACTION.fullmatch, values))
+    """Return whether most repeat, are more than kinds of rows would be, and have no fractions."""
+    counts = Counter(values)
+    repeated = sum(count for count in counts.values() if count > 1)
+    are_many = len(counts) > max(NAMES, classes)
+    return are_many and 2 * repeated >= len(values) and not any(map(FRACTION.fullmatch, counts))
 
 
 def tell_classes(values: Sequence[str], classes: Sequence[str]) -> bool:
