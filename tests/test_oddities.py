@@ -1,5 +1,7 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
+import random
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -262,6 +264,33 @@ def test_nothing_is_said_of_a_plain_table(prepared, capsys, case):
     table, settings = PLAIN[case]
     prepared(table, **settings)
     assert capsys.readouterr().err == ""
+
+
+STEP = timedelta(seconds=137)
+TIMES = {
+    "Unix seconds": lambda at: f"{at.timestamp():.0f}",
+    "as JSON has them": lambda at: f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z",
+    "as Americans write them": lambda at: f"{at:%m/%d/%Y %I:%M:%S %p}",
+    "days": lambda at: f"{at:%Y-%m-%d}",
+}
+
+
+@pytest.mark.parametrize("kind", TIMES)
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_time_that_is_left_out_is_told(prepared, capsys, kind, in_order):
+    start, order = datetime(2024, 1, 13, 23, tzinfo=UTC), list(range(2_000))
+    random.Random(0).shuffle(order)
+    rows = [f"{TIMES[kind](start + n * STEP * 10)},{n % 7},{'ab'[n % 2]}\n"
+            for n in (range(2_000) if in_order else order)]  # fmt: skip
+    prepared("at,x,y\n" + "".join(rows), **NAMED, exclude=["at"])
+    told = "column at: is left out, but grows from row to row; if the rows follow each other in"
+    assert (told in capsys.readouterr().err) == in_order
+
+
+def test_a_counter_and_names_that_are_left_out_are_no_times(prepared, capsys):
+    rows = [f"{n},AB-{n:04}/{n % 9},{n % 7},{'ab'[n % 2]}\n" for n in range(2_000)]
+    prepared("id,name,x,y\n" + "".join(rows), **NAMED, exclude=["id", "name"])
+    assert "from row to row" not in capsys.readouterr().err
 
 
 def test_thousands_apart_by_a_point_are_seen_in_the_last_rows(prepared, capsys):

@@ -3,11 +3,13 @@
 Only the first block of rows is looked at, so that the time and memory have a bound.
 """
 
+import warnings
 from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classifier.preparing.storing import StoredRows
 from classifier.table.reader import Table
@@ -19,6 +21,7 @@ DENSE = 2  # steps of float32 between numbers, some of which it then takes for o
 ORDERS = GROWS, FALLS = "grows from row to row", "falls from row to row"
 ALMOST_ALL, SOME, HARDLY_ANY = 0.99, 0.25, 0.01  # of the rows
 MANY = 10  # rows from which on it is no accident that numbers grow
+FIRST = 100  # values that show whether a column has times
 CHANCE = 20  # pairs of rows that would share a number if it were drawn by chance
 LESS = 0.1  # of the pairs that would by chance
 
@@ -80,6 +83,27 @@ def way_of_growing(column: npt.NDArray[np.float64]) -> str:
     if min(grows, falls) > HARDLY_ANY or max(grows, falls) < SOME:
         return ""
     return GROWS if grows > falls else FALLS
+
+
+def way_of_following(values: Sequence[str]) -> str:
+    """Return whether numbers or times, as text, grow or fall from row to row; not if they count."""
+    try:
+        numbers = np.array([float(value or "nan") for value in values])
+    except ValueError:
+        if np.isnan(times_of(values[:FIRST])).mean() > SOME:
+            return ""
+        numbers = times_of(values)
+        numbers = numbers[np.append(True, np.diff(numbers) != 0)]  # many rows are of one day
+    steps = np.abs(np.diff(numbers))
+    return "" if (steps == 1).mean() > SOME else way_of_growing(numbers)
+
+
+def times_of(values: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the nanoseconds since 1970 that texts mean, as pandas reads them, NaN of none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where formats differ
+        times = pd.to_datetime(pd.Series(values), errors="coerce", utc=True)
+    return np.where(times.isna(), np.nan, times.astype("datetime64[ns, UTC]").astype("int64"))
 
 
 def hardly_repeats(numbers: npt.NDArray[np.float64]) -> bool:

@@ -17,7 +17,13 @@ from classifier.base.errors import listed, quoted, shown
 from classifier.preparing.belonging import belonging_columns
 from classifier.preparing.columns import Columns
 from classifier.preparing.holdout import ClassCounts
-from classifier.preparing.numbering import ORDERS, is_dense, numbering_columns, read_exactly
+from classifier.preparing.numbering import (
+    ORDERS,
+    is_dense,
+    numbering_columns,
+    read_exactly,
+    way_of_following,
+)
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
@@ -65,6 +71,7 @@ def oddities(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     yield from odd_values(rows)
     yield from odd_rows(columns, rows)
     yield from odd_features(columns, rows)
+    yield from odd_order(columns, rows)
     yield from odd_groups(columns, rows)
 
 
@@ -357,6 +364,18 @@ def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         if isinstance(columns.table.notation(name), Dates):
             advice = "if the rows follow each other in time, see prepare.time"
         yield Oddity(f"column {shown(name)}: {why}", advice)
+
+
+def odd_order(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
+    """Yield the columns that are left out and by which rows may follow each other in time."""
+    if columns.time:
+        return
+    used = {*columns.features, columns.label, columns.group}
+    for name, values in rows.some.cells.items():
+        if name not in used and (way := way_of_following(values)):
+            seen = f"column {shown(name)}: is left out, but {way}"
+            advice = "if the rows follow each other in time, see prepare.time"
+            yield Oddity(seen, advice, level="note")
 
 
 def odd_groups(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from classifier.base.csv_dialect import NumberFormat
 from classifier.base.errors import UserError, did_you_mean, listed, quoted, shown
-from classifier.preparing.numbering import way_of_numbering
+from classifier.preparing.numbering import ORDERS, way_of_numbering
 from classifier.preparing.storing import name_the_rows, words_for_gaps
 from classifier.table.cells import (
     NOT_FINITE,
@@ -180,7 +180,8 @@ def of_plain_numbers(cells: Sequence[str], values: Sequence[str], most: int) -> 
     if is_year_first and fitting(values, [DIGITS]):
         return Meaning("date", f"as {quoted(values[0])}", DIGITS)
     if way := way_of_numbering(np.array(cells, float)):
-        return Meaning("left out", f"{way}: a row number?")
+        or_time = ", or a time for prepare.time?" if way in ORDERS else "?"
+        return Meaning("left out", f"{way}: a row number{or_time}")
     return Meaning("number", "numbers" if len(values) > 2 else f"numbers, {' and '.join(values)}")
 
 
