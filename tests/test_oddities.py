@@ -109,6 +109,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
             f"{'9999-12-31' if n % 7 == 0 else f'2021-03-{n * 5 % 28 + 1:02}'},{'ab'[n % 2]}\n"
             for n in range(60)), NAMED | {"dates": {"x": "%Y-%m-%d"}},
         ["column x: 9999-12-31 stands in 9 rows, far from all others; if it means no value, see"]),
+    "a date of which there are many rows each": (
+        "day,x,y\n" + "".join(f"2024-01-{n // 40 + 1:02},{n % 7}.5,{'ab'[n // 3 % 2]}\n"
+                               for n in range(1_000)), NAMED | {"dates": {"day": "%Y-%m-%d"}},
+        ["column day: grows from row to row; if the rows follow each other in time, see prepare"]),
     "groups of one row each": (
         "g,x,y\n" + "".join(f"g{n},{n % 4},{'ab'[n % 2]}\n" for n in range(20)),
         NAMED | {"group": "g"},

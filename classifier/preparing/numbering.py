@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifier.preparing.storing import StoredRows
+from classifier.table.notation import Dates
 from classifier.table.reader import Table
 
 LOOKED_AT = 10_000  # rows whose text is read
@@ -36,7 +37,10 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     ways = {}
     for at, name in enumerate(table.numbers):
         column = exact[at] if at in exact else numbers[:, at].astype(np.float64)
-        if way := way_of_numbering(column) or way_of_growing(column[:LOOKED_AT]):
+        way = way_of_numbering(column) or way_of_growing(column[:LOOKED_AT])
+        if not way and isinstance(table.notation(name), Dates):
+            way = way_of_growing(rows.sample(LOOKED_AT)[:, at].astype(float), are_times=True)
+        if way:
             ways[name] = way
     return ways
 
@@ -74,9 +78,13 @@ def way_of_numbering(column: npt.NDArray[np.float64]) -> str:
     return way_of_growing(column) or is_unique
 
 
-def way_of_growing(column: npt.NDArray[np.float64]) -> str:
-    """Return whether a column grows or falls from row to row, empty where it does neither."""
+def way_of_growing(column: npt.NDArray[np.float64], are_times: bool = False) -> str:
+    """Return whether a column grows or falls from row to row, empty where it does neither.
+
+    are_times: then any number of rows may share one, as many are of one day.
+    """
     steps = np.diff(column[~np.isnan(column)])
+    steps = steps[steps != 0] if are_times else steps
     if len(steps) < MANY - 1:
         return ""
     grows, falls = float((steps > 0).mean()), float((steps < 0).mean())
@@ -90,10 +98,8 @@ def way_of_following(values: Sequence[str]) -> str:
     try:
         numbers = np.array([float(value or "nan") for value in values])
     except ValueError:
-        if np.isnan(times_of(values[:FIRST])).mean() > SOME:
-            return ""
-        numbers = times_of(values)
-        numbers = numbers[np.append(True, np.diff(numbers) != 0)]  # many rows are of one day
+        are_times = np.isnan(times_of(values[:FIRST])).mean() <= SOME
+        return way_of_growing(times_of(values), are_times=True) if are_times else ""
     steps = np.abs(np.diff(numbers))
     return "" if (steps == 1).mean() > SOME else way_of_growing(numbers)
 
