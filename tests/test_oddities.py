@@ -100,6 +100,10 @@ ODD: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         [f"column {column}: {number} stands in {rows} rows, far from all others; if it means no v"
          for column, first, rows in (("x", 997, 5), ("z", 97, 4))
          for number in range(first, first + 3)]),
+    "quotes and dashes that a spreadsheet has replaced": (
+        "c,y\ndon't,18-25\ndon\u2019t,18\u201325\ndon't,26-30\n", NAMED,
+        ["column c: \"don't\" and 'don\u2019t' count as two values",
+         "column y: '18-25' and '18\u201325' count as two values"]),
     "a number that is far too large": (
         "x,y\n" + "".join(f"{4500000 if n == 7 else n * 37 % 50},{'ab'[n % 2]}\n"
                           for n in range(60)), NAMED,
