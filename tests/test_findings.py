@@ -18,6 +18,7 @@ from classifier.findings.of_other_sets import of_one_answer
 from classifier.findings.of_table import BINS, halves, of_other_rows, of_table, rows_told
 from classifier.findings.summary import headline, summary, to_markdown
 from classifier.params import load_params
+from classifier.preparing.belonging import are_names
 from classifier.rows.dataset import Dataset, open_dataset
 from classifier.rows.groups import Groups
 from classifier.scoring import repeated
@@ -179,6 +180,13 @@ def test_persons_of_two_rows_among_others_of_one_are_found(found, exclude, prefi
     told = "is left out, but" if exclude else "where its values repeat (80.0% of rows), alone predi"
     assert told in line
     assert line.endswith("set prepare.group")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_name"), [("907,{:03}", True), ("{}.0", True), ("{}.5", False), ("{},5", False)]
+)
+def test_whole_numbers_may_be_names_and_fractions_are_none(value, is_name):
+    assert are_names([value.format(n // 4 + 100) for n in range(100)], classes=2) == is_name
 
 
 def test_a_column_that_names_what_rows_are_of_in_a_long_table_that_is_sorted(found):

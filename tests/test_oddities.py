@@ -320,7 +320,7 @@ def test_numbers_for_no_value_are_seen_in_a_last_batch(prepared, capsys):
 
 
 PANDAS = import_module("pandas._libs.parsers").STR_NA_VALUES  # which mypy knows nothing of
-WORDS = sorted({"-", "none", "NONE", "Null", *PANDAS} - {""})
+WORDS = sorted({"-", "none", "NONE", "Null", "\\N", "(null)", "#DIV/0!", *PANDAS} - {""})
 SEE = "see prepare.na_values"
 
 

@@ -17,7 +17,8 @@ from classifier.preparing.storing import StoredRows
 
 NAMES = 10  # values or fewer are kinds of rows, not names
 NUMBERS = 20  # columns in which rows may be alike
-FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*")  # 907774.0 is whole
+# Of whole numbers, as 907774.0 and 907,774 are, each may be a name.
+FRACTION = re.compile(r"[-+]?\d*(\.|,(?!\d{3}$))\d*[1-9]\d*")
 ALMOST_ALL = 0.99  # of the rows
 OTHERS = 10  # rows that are not of the most frequent class
 LEFT = 0.1  # of what the most frequent class does not tell

@@ -33,6 +33,8 @@ NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # those that params.yaml ship
 WORDS_FOR_GAPS = {
     "", "n/a", "na", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "none", "null",
     "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+    "\\n", "(null)", "[null]", "<null>", "nat", "n.a.",  # of databases, pandas, people
+    "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!",  # of spreadsheets
     "-", "--", ".",
 }  # fmt: skip
 

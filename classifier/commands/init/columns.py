@@ -34,7 +34,7 @@ TIMES = [
 ]  # fmt: skip
 DIGITS = "%Y%m%d"  # is a date only where all digits are of these years
 YEARS = ("1850", "2150")
-MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "n.a.", "not available", "no data", "tbd"}
+MISSING = WORDS_FOR_GAPS | {"unknown", "missing", "unk", "not available", "no data", "tbd"}
 SURE_GAPS = WORDS_FOR_GAPS - {"-", "--", ".", "none"}  # of a category too
 LEADING_ZERO = re.compile(r"0\d+")
 FEW_CLASSES, ROWS_OF_A_CLASS = 20, 4
