@@ -127,6 +127,11 @@ def test_it_does_in_a_table_where_classes_take_turns_too(found, rows):
     assert any("column x alone predicts the class" in line for line in found(turns, is_scaled=True))
 
 
+def days_of_visits(rows: int) -> npt.NDArray[np.intp]:
+    """Return the days on which patients come, in no order that tells who they are."""
+    return np.random.default_rng(6).permutation(rows)
+
+
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("s", ""), ("", ".0")])
 def test_a_column_that_names_what_rows_are_of(found, table, before, after):
     patients = np.arange(ROWS) // 4
@@ -141,6 +146,8 @@ def test_a_column_that_names_what_rows_are_of(found, table, before, after):
         "class; if it names what rows are of, as patients, set prepare.group"
     )
     assert found(of_rows, group="patient") == []
+    told = "column patient: almost all rows with the same value have one class"
+    assert told in str(found(of_rows.assign(day=days_of_visits(ROWS)), time="day"))
     for values in (yes, np.arange(ROWS), np.arange(ROWS) // 4, np.full(ROWS, 7)):  # label, row, any
         assert found(table.assign(other=values), exclude=["other"]) == []
 

@@ -28,12 +28,10 @@ ALIKE = 0.8  # of the variance that is between values, not within them
 def belonging_columns(columns: Columns, rows: StoredRows) -> Iterator[tuple[str, str]]:
     """Yield the columns that may say which rows belong together, each with what is odd about it.
 
-    With `prepare.group`, groups take the place of rows: visits may be of one patient. Without it,
-    that an input tells the class is said by findings.
+    With `prepare.group`, groups take the place of rows: visits may be of one patient. Without it
+    and `prepare.time`, that an input tells the class is said by findings.
     """
     table, cells = columns.table, rows.some.cells
-    if columns.time:
-        return
     firsts = [*range(len(rows.some.numbers))]
     if columns.group:
         firsts = [*{cells[columns.group][at]: at for at in reversed(firsts)}.values()]
@@ -41,11 +39,12 @@ def belonging_columns(columns: Columns, rows: StoredRows) -> Iterator[tuple[str,
     numbers = rows.features.numbers[[rows.some.numbers[at] for at in firsts]]
     for name in cells:
         values = [cells[name][at] for at in firsts]
-        if name == columns.label or not are_names(values, len({*classes})):
+        if name in (columns.label, columns.time) or not are_names(values, len({*classes})):
             continue
         others = [place for place, other in enumerate(table.numbers) if other != name][:NUMBERS]
         is_input = name in columns.features
-        if (columns.group or not is_input) and tell_classes(values, classes):
+        is_unasked = columns.group or columns.time or not is_input
+        if is_unasked and tell_classes(values, classes):
             left_out = "" if is_input else "is left out, but "
             yield name, f"{left_out}almost all rows with the same value have one class"
         elif are_alike(values, numbers[:, others]):
