@@ -21,6 +21,7 @@ from classifier.rows.stratified import split_rows
 from classifier.scoring.folds import member_at, models_of_rows
 from classifier.scoring.intervals import (
     difference_interval,
+    loss_interval,
     of_the_same_rows,
     share_interval,
     spread,
@@ -358,6 +359,15 @@ def test_intervals_hold_where_groups_are_of_different_sizes(sizes):
         interval = share_interval(spread(np.tile(right, (2, 1)), models, units))
         holds += interval.low <= 4 / 5.5 <= interval.high
     assert holds / 400 >= 0.93
+
+
+def test_a_group_with_almost_all_rows_leaves_intervals_wide_and_finite():
+    units = np.repeat(np.arange(11), [270, *[3] * 10]).astype(np.int32)
+    rng, models = np.random.default_rng(0), np.stack([units % 2, 2 + units % 2])
+    found = spread(rng.exponential(size=(2, 300)) * (1 + 50 * (units == 3)), models, units)
+    for interval in (loss_interval(found), loss_interval(found, of_one=True)):
+        assert 0 <= interval.low < interval.mean / 2
+        assert interval.mean * 2 < interval.high < np.inf
 
 
 def simulated(rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """What is odd about a table but may be meant: a line says so, and it is prepared all the same."""
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -293,6 +294,24 @@ def test_a_time_that_is_left_out_is_told(prepared, capsys, kind, in_order):
     prepared("at,x,y\n" + "".join(rows), **NAMED, exclude=["at"])
     told = "column at: is left out, but grows from row to row; if the rows follow each other in"
     assert (told in capsys.readouterr().err) == in_order
+
+
+def test_columns_that_are_left_out_may_hold_anything(prepared, capsys):
+    """Mostly gaps, ends of time, numbers of four digits with a word for gaps."""
+    rows = [f"{n % 7},{f'c{n}' if n % 5 < 2 else ''},{'9999-12-31' if n % 3 else '1002-03-05'},"
+            f"{'NA' if n % 7 == 0 else 1000 + n},{'ab'[n % 2]}\n" for n in range(200)]  # fmt: skip
+    left_out = ["cabin", "until", "id"]
+    prepared("x,cabin,until,id,y\n" + "".join(rows), **NAMED, exclude=left_out)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_odd_is_told_in_the_order_of_the_columns(prepared, capsys):
+    """Whatever the order in which a set has them."""
+    cells = ["980", "1.500", "2.820", "450", "3.330", "1.250"]
+    rows = [",".join([each] * 8) + f",{'ab'[n % 2]}\n" for n, each in enumerate(cells)]
+    prepared("h,g,f,e,d,c,b,a,y\n" + "".join(rows), **NAMED)
+    told = re.findall(r"column (\w): next to", capsys.readouterr().err)
+    assert "".join(told) == "hgfedcba"
 
 
 def test_a_counter_and_names_that_are_left_out_are_no_times(prepared, capsys):

@@ -53,10 +53,10 @@ def belonging_columns(columns: Columns, rows: StoredRows) -> Iterator[tuple[str,
 
 def are_names(values: Sequence[str], classes: int) -> bool:
     """Return whether most repeat, are more than kinds of rows would be, and have no fractions."""
-    counts = Counter(values)
+    counts = Counter(filter(None, values))
     repeated = sum(count for count in counts.values() if count > 1)
-    are_many = len(counts) > max(NAMES, classes)
-    return are_many and 2 * repeated >= len(values) and not any(map(FRACTION.fullmatch, counts))
+    are_many = len(counts) > max(NAMES, classes) and 2 * repeated >= counts.total()
+    return are_many and not any(map(FRACTION.fullmatch, counts))
 
 
 def tell_classes(values: Sequence[str], classes: Sequence[str]) -> bool:

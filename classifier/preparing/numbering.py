@@ -105,11 +105,15 @@ def way_of_following(values: Sequence[str]) -> str:
 
 
 def times_of(values: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the nanoseconds since 1970 that texts mean, as pandas reads them, NaN of none."""
+    """Return the milliseconds since 1970 that texts mean, as pandas reads them, NaN of none.
+
+    Digits alone are no time.
+    """
+    texts = pd.Series([None if value.isdigit() else value for value in values], dtype=object)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where formats differ
-        times = pd.to_datetime(pd.Series(values), errors="coerce", utc=True)
-    return np.where(times.isna(), np.nan, times.astype("datetime64[ns, UTC]").astype("int64"))
+        times = pd.to_datetime(texts, errors="coerce", utc=True).dt.as_unit("ms")
+    return np.where(times.isna(), np.nan, times.astype("int64"))
 
 
 def hardly_repeats(numbers: npt.NDArray[np.float64]) -> bool:

@@ -254,7 +254,7 @@ def odd_thousands(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
                 whole[name] = max(cell, whole.get(name, ""), key=len)
             elif not table.layout.is_missing_number(cell):
                 del places[name]
-    for name in places.keys() & grouped.keys() & whole.keys():
+    for name in (name for name in places if name in grouped and name in whole):
         if len(whole[name].strip("-")) < 3 and not ends_in_zero(grouped[name]):
             continue
         yield Oddity(

@@ -30,7 +30,7 @@ class SomeRows:
     """What some rows of each part of a table have in each column, as text, and their numbers.
 
     Rows that stand together, as those of one patient may, and from everywhere, as a table may be
-    sorted.
+    sorted. Gaps are empty.
     """
 
     def __init__(self, table: Table) -> None:
@@ -46,14 +46,14 @@ class SomeRows:
         starts = np.linspace(0, len(chunk) - each, -(-wanted // max(1, each))).astype(int)
         rows = np.unique(starts[:, None] + np.arange(each))
         self.numbers += (chunk.start + rows).tolist()
+        is_missing = self.table.layout.is_missing
         for name, cells in chunk.texts.items():
-            self.cells[name] += map(str.strip, cells.categories.take(cells.codes[rows]))
+            found = cells.categories.take(cells.codes[rows])
+            self.cells[name] += ["" if is_missing(cell) else cell.strip() for cell in found]
         for at, name in enumerate(self.table.numbers):
             if name not in chunk.texts:
-                found = chunk.numbers[rows, at].tolist()
-                self.cells[name] += [
-                    "" if number != number else f"{number:.9g}" for number in found
-                ]
+                numbers = chunk.numbers[rows, at].tolist()
+                self.cells[name] += ["" if each != each else f"{each:.9g}" for each in numbers]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from scipy.special import stdtrit
 from classifier.scoring.scores import Scores
 
 LEVEL = 0.95
-LEAST = 1e-3  # degrees of freedom, of which the quantile is finite
+LEAST = 1.0  # degrees of freedom, also where one group has most of the rows
+FARTHEST = 100.0  # logarithm of the factor between a loss and the end of its interval
 
 Numbers = npt.NDArray[np.integer]
 
@@ -178,7 +179,8 @@ def f1_interval(found: Spread, of_one: bool = False) -> Interval:
 def loss_interval(found: Spread, of_one: bool = False) -> Interval:
     """Return the interval of a mean loss, on the log scale: never below 0."""
     deviation = sqrt(found.by_rows + found.by_models_of(of_one))
-    factor = exp(found.quantile() * deviation / found.mean) if found.mean else 1.0
+    distance = found.quantile() * deviation / found.mean if found.mean else 0.0
+    factor = exp(min(distance, FARTHEST))
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 
 
