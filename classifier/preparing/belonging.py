@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classifier.preparing.columns import Columns
 from classifier.preparing.storing import StoredRows
@@ -85,7 +86,8 @@ def are_alike(values: Sequence[str], numbers: npt.NDArray[np.float32]) -> bool:
     columns = columns[:, np.ptp(columns, axis=0) > 0]
     if columns.shape[1] < 2:
         return False
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    places, _ = pd.factorize(np.array(values, dtype=object))  # one of a cell may be long
+    counts = np.bincount(places)
     sums = np.zeros((len(counts), columns.shape[1]))
     np.add.at(sums, places, columns)
     within = ((columns - (sums / counts[:, None])[places]) ** 2).sum(axis=0)

@@ -100,6 +100,7 @@ def way_of_following(values: Sequence[str]) -> str:
     except ValueError:
         are_times = np.isnan(times_of(values[:FIRST])).mean() <= SOME
         return way_of_growing(times_of(values), are_times=True) if are_times else ""
+    numbers[~np.isfinite(numbers)] = np.nan
     steps = np.abs(np.diff(numbers))
     return "" if (steps == 1).mean() > SOME else way_of_growing(numbers)
 

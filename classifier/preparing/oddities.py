@@ -27,7 +27,7 @@ from classifier.preparing.numbering import (
 from classifier.preparing.storing import OWN, StoredRows
 from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
 from classifier.table.csv_text import first_row
-from classifier.table.notation import Dates
+from classifier.table.notation import Dates, Notation
 from classifier.table.reader import OPEN_QUOTE
 from classifier.table.schema import MISSING
 
@@ -171,33 +171,56 @@ def odd_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
             )
 
 
+class FarNumber(NamedTuple):
+    """A number that is far from all others: its column, and how many times their span away.
+
+    may_be_gap: whether it looks like a code for no value; is_of_few: whether its column has few
+    numbers, which may well be far apart.
+    """
+
+    column: int
+    value: float
+    times: float
+    may_be_gap: bool
+    is_of_few: bool
+
+
 def odd_extremes(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
     """Yield the numbers that may mean no value, as -999 does, or are far too large or small."""
     table = columns.table
     looked_at = np.concatenate([rows.sample(LOOKED_AT), rows.extremes]).astype(float)
-    for at, name in enumerate(table.numbers):
-        notation, numbers = table.notation(name), np.unique(looked_at[:, at])
-        numbers = numbers[~np.isnan(numbers)]
-        far, is_of_few = far_numbers(numbers), len(numbers) <= FEW_VALUES
-        are_codes = any(NINES.fullmatch(notation.text(value)) for value, _ in far)  # 997, 998, 999
-        are_codes |= isinstance(notation, Dates) and not is_of_few
-        for value, times in far:
-            count = rows.count(at, value)
-            may_be_gap = are_codes or (value < 0 and not is_of_few)
-            if advice := advice_on_far(may_be_gap, times, count, is_of_few):
-                seen = f"column {shown(name)}: {notation.text(value)} stands in "
-                yield Oddity(f"{seen}{counted(count, 'row')}, far from all others", advice)
+    found = [
+        far
+        for at, name in enumerate(table.numbers)
+        for far in far_of_column(at, looked_at[:, at], table.notation(name))
+    ]
+    counts = rows.counts([(far.column, far.value) for far in found]).tolist()
+    for far, count in zip(found, counts, strict=True):
+        if advice := advice_on_far(far, count):
+            name = table.numbers[far.column]
+            seen = f"column {shown(name)}: {table.notation(name).text(far.value)} stands in "
+            yield Oddity(f"{seen}{counted(count, 'row')}, far from all others", advice)
 
 
-def advice_on_far(may_be_gap: bool, times: float, count: int, is_of_few: bool) -> str:
-    """Return what to do about a number that is far from all others, an empty text if nothing.
+def far_of_column(
+    at: int, looked_at: npt.NDArray[np.float64], notation: Notation
+) -> Iterator[FarNumber]:
+    """Yield the far numbers of a column; 997 and 998 are codes where 999 is one."""
+    numbers = np.unique(looked_at[~np.isnan(looked_at)])
+    found, is_of_few = far_numbers(numbers), len(numbers) <= FEW_VALUES
+    are_codes = any(NINES.fullmatch(notation.text(value)) for value, _ in found)
+    are_codes |= isinstance(notation, Dates) and not is_of_few
+    for value, times in found:
+        may_be_gap = are_codes or (value < 0 and not is_of_few)
+        yield FarNumber(at, value, times, may_be_gap, is_of_few)
 
-    times: as in `far_numbers`; count: of its rows; is_of_few: whether its column has few numbers,
-    which may well be far apart.
-    """
-    if may_be_gap and count >= REPEATED and times >= FAR_FROM_FEW * is_of_few:
+
+def advice_on_far(far: FarNumber, count: int) -> str:
+    """Return what to do about a number that stands in so many rows, an empty text if nothing."""
+    if far.may_be_gap and count >= REPEATED and far.times >= FAR_FROM_FEW * far.is_of_few:
         return "if it means no value, see prepare.na_values"
-    return "one such number can ruin the model; is it right?" * (times > WILD and not is_of_few)
+    is_wild = far.times > WILD and not far.is_of_few
+    return "one such number can ruin the model; is it right?" * is_wild
 
 
 def odd_tiny(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:

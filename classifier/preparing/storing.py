@@ -1,6 +1,6 @@
 """A table read once, in chunks, into arrays on disk, its categories and classes learned."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,11 +109,13 @@ class StoredRows:
             highest = np.fmax(highest, reduced(np.fmax, numbers))
         return np.stack([lowest, highest])
 
-    def count(self, column: int, value: float) -> int:
-        """Return how many rows have this number in the column, counted from 0."""
-        number = np.float32(value)
-        of_column = (self.features.numbers[block, column] for block in self.blocks())
-        return sum(int(np.count_nonzero(numbers == number)) for numbers in of_column)
+    def counts(self, wanted: Sequence[tuple[int, float]]) -> npt.NDArray[np.intp]:
+        """Return how many rows have each number in its column, counted from 0; (wanted,)."""
+        found = np.zeros(len(wanted), np.intp)
+        for block in self.blocks() if wanted else ():
+            numbers = self.features.numbers[block]
+            found += [np.count_nonzero(numbers[:, at] == np.float32(n)) for at, n in wanted]
+        return found
 
     def complete(self, block: slice) -> npt.NDArray[np.bool_]:
         """Return which rows of the block have no gap."""
