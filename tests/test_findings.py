@@ -477,7 +477,7 @@ def test_no_better_than_the_most_frequent_class(good):
     )
     rare = beside(good, "majority", accuracy=nothing, balanced_accuracy=nothing)
     (line,) = told(replace(rare, confusion=np.array([[99, 0, 0], [0, 2, 0], [0, 0, 1]])))
-    assert line.endswith("; only 3 rows are of another class, too few to tell")
+    assert line.endswith("; only 3 rows of another class, too few to tell")
     (line,) = told(beside(good, "majority", accuracy=nothing))
     assert line.startswith("warning: by accuracy alone, it is not clearly better than alw")
 

@@ -11,6 +11,7 @@ from classifier.findings.finding import Finding
 from classifier.findings.of_other_sets import of_drop, of_one_answer
 from classifier.params import Train
 from classifier.scoring.scores import FEW_MODELS, Counts
+from classifier.table.cells import counted
 
 GAP = 0.1  # of accuracy between training rows and rows left out that is no accident
 UNSURE = 0.05  # by which confidence is below accuracy
@@ -140,7 +141,7 @@ def of_baselines(results: Results) -> Iterator[Finding]:
         if not better:
             seen = f"it is not clearly better than {figures}"
             others = int(results.confusion.sum() - results.confusion.sum(axis=1).max())
-            few = f"only {others} rows are of another class, too few to tell"
+            few = f"only {counted(others, 'row')} of another class, too few to tell"
             advice = few if others < FEW else "the features may say nothing about the class"
             yield Finding("problem", "model", seen, advice)
         elif "accuracy" not in better:

@@ -93,11 +93,11 @@ class StoredRows:
 
     def sample(self, wanted: int) -> npt.NDArray[np.float32]:
         """Return the numbers of about so many rows, some from each part of the table."""
-        rows, each = len(self.labels), -(-wanted // PIECES)
-        if rows <= wanted:
-            return self.features.numbers[:]
-        starts = np.linspace(0, rows - each, PIECES).astype(int)
-        return np.concatenate([self.features.numbers[at : at + each] for at in starts])
+        numbers, each = self.features.numbers, -(-wanted // PIECES)
+        if len(numbers) <= wanted:
+            return numbers[:]
+        starts = np.linspace(0, len(numbers) - each, PIECES).astype(int)
+        return np.concatenate([numbers[at : at + each] for at in starts])
 
     @cached_property
     def extremes(self) -> npt.NDArray[np.float32]:
