@@ -95,6 +95,8 @@ def way_of_growing(column: npt.NDArray[np.float64], are_times: bool = False) -> 
 
 def way_of_following(values: Sequence[str]) -> str:
     """Return whether numbers or times, as text, grow or fall from row to row; not if they count."""
+    if len(values) < MANY:
+        return ""
     try:
         numbers = np.array([float(value or "nan") for value in values])
     except ValueError:
