@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.base.stage_inputs import checked_inputs
+from classifier.base.stage_inputs import checked_inputs, other_packages
 from tests.conftest import Clone
 from tests.sharing import MODEL
 
@@ -118,6 +118,22 @@ def test_packages_installed_in_other_versions_are_told(copied, monkeypatch, tmp_
     words = f"^requirements.txt: has keras 3.0, but {installed} is installed; run `uv pip install "
     with pytest.raises(UserError, match=words), checked_inputs("train"):
         pytest.fail("it has begun")
+
+
+def test_packages_are_compared_where_the_project_itself_is_not_installed(copied, monkeypatch):
+    """As after `pip install --requirement requirements.txt` alone; some of it may be lacking."""
+
+    def version(name: str) -> str:
+        if name in ("iris-classifier", "typer"):
+            raise metadata.PackageNotFoundError(name)
+        return "0.1"
+
+    monkeypatch.chdir(copied.path)
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(metadata, "requires", version)
+    found = [*other_packages(Path("requirements.txt").read_text())]
+    assert any(line.endswith("but 0.1 is installed") and "has keras " in line for line in found)
+    assert "typer" not in str(found)
 
 
 def test_code_of_another_folder_does_not_run(copied):

@@ -6,6 +6,7 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 PACKAGES = Path("requirements.txt")
+PROJECT = Path("pyproject.toml")
 
 SOURCES = Path("data/source")
 ABOUT_TABLES = Path("data/README.md")  # what each is, where it is from, its licence

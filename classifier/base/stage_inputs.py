@@ -5,8 +5,9 @@ import re
 import shlex
 import sys
 import time
+import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from math import inf
 from pathlib import Path
@@ -15,9 +16,8 @@ from typing import Any
 from classifier.base.dvc_lock import flat, read_lock, require_recorded
 from classifier.base.errors import UserError, listed, require_file
 from classifier.base.files import parse_yaml
-from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE
+from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE, PROJECT
 
-PROJECT = "iris-classifier"  # in pyproject.toml
 IGNORED = "__pycache__"  # as in .dvcignore
 CODE = (".py", ".yaml", ".txt")
 TICK = 0.01  # seconds, by which the kernel counts the start of a process
@@ -79,10 +79,11 @@ def other_packages(lock: str) -> Iterator[str]:
     pinned: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE):
         pinned.setdefault(name, []).append(version)  # by the version of Python
-    for requirement in metadata.requires(PROJECT) or ():
+    for requirement in tomllib.loads(PROJECT.read_text())["project"]["dependencies"]:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        if name in pinned and (version := metadata.version(name)) not in pinned[name]:
-            yield f"has {name} {' or '.join(pinned[name])}, but {version} is installed"
+        with suppress(metadata.PackageNotFoundError):  # a stage may do without
+            if name in pinned and (version := metadata.version(name)) not in pinned[name]:
+                yield f"has {name} {' or '.join(pinned[name])}, but {version} is installed"
 
 
 def changed_since(start: float, paths: Iterable[str]) -> set[str]:

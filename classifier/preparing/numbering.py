@@ -34,12 +34,12 @@ def numbering_columns(table: Table, rows: StoredRows) -> dict[str, str]:
     are_dense = np.array([is_dense(column) for column in numbers[:LOOKED_AT].T], bool)
     merged = np.flatnonzero(np.logical_or(are_large, are_dense)).tolist()
     exact = dict(zip(merged, read_exactly(table, merged), strict=True))
-    ways = {}
+    ways, sample = {}, rows.sample(LOOKED_AT)
     for at, name in enumerate(table.numbers):
         column = exact[at] if at in exact else numbers[:, at].astype(np.float64)
         way = way_of_numbering(column) or way_of_growing(column[:LOOKED_AT])
         if not way and isinstance(table.notation(name), Dates):
-            way = way_of_growing(rows.sample(LOOKED_AT)[:, at].astype(float), are_times=True)
+            way = way_of_growing(sample[:, at].astype(float), are_times=True)
         if way:
             ways[name] = way
     return ways
