@@ -20,8 +20,8 @@ from classifier.base.files import write_text
 from classifier.base.progress import Progress
 from classifier.params import load_params
 from classifier.rows.stratified import stratified_folds
-from classifier.scoring.intervals import INTERVALS, Interval, difference_interval, spread
-from classifier.scoring.out_of_fold import OutOfFold
+from classifier.scoring.intervals import INTERVALS, Interval
+from classifier.scoring.out_of_fold import OutOfFold, difference
 from classifier.scoring.scores import METRICS, f1_scores
 
 Floats = npt.NDArray[np.float64]
@@ -29,7 +29,7 @@ Classes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.intp]
 
 DOCUMENT = Path(__file__).parent.parent / "docs/statistics.md"
-TABLE_STARTS, TABLE_ENDS = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
+COVERAGE, RARE = "coverage", "rare"  # tables of the document, by the comments around them
 FEATURES, FRESH_ROWS = 4, 5_000
 FOLDS, REPEATS = 10, 10
 RIDGE = 1e-3  # of the covariance, so that it can be inverted
@@ -192,10 +192,30 @@ def detection(world: World, other: World, rows: int, tables: int, bar: Progress)
     return found / tables
 
 
-def differ(one: OutOfFold, two: OutOfFold) -> bool:
-    """Return whether two differ in accuracy by more than noise, on the same folds."""
-    difference = two.scores("accuracy") - one.scores("accuracy")
-    return not covers(difference_interval(spread(difference, one.models)), 0)
+def false_alarms(world: World, rows: int, tables: int, bar: Progress) -> dict[str, float]:
+    """Return how often two recipes of the same worth differ, by metric, on the same folds.
+
+    Each sees half the features: that on which one of two classes differs, and one of noise.
+    """
+    rng, found = np.random.default_rng(rows + 2), dict.fromkeys(METRICS, 0)
+    for number in range(tables):
+        features, actual = world.draw(rows, rng)
+        one, two = (
+            cross_validate(
+                (features * half, actual), world, (features * half, actual), [rows, number, 0]
+            ).found
+            for half in ([1, 0, 1, 0], [0, 1, 0, 1])
+        )
+        for metric in METRICS:
+            found[metric] += differ(one, two, metric)
+        bar.update()
+    return {metric: count / tables for metric, count in found.items()}
+
+
+def differ(one: OutOfFold, two: OutOfFold, metric: str = "accuracy") -> bool:
+    """Return whether two differ by more than noise, on the same folds."""
+    found = difference(two, one, metric)
+    return not found["ci95_low"] <= 0 <= found["ci95_high"]
 
 
 def networks(world: World, rows: int, tables: int, bar: Progress) -> tuple[list[Trial], float]:
@@ -233,6 +253,12 @@ BETTER = {
     "three classes, results depend on the start": World(3, 2.0, 0.18),
     "two classes, results depend on the start": World(2, 1.5, 0.1),
 }
+# Two recipes of the same worth, each of which sees half the features.
+EQUALS = {
+    "two classes": World(2, 2.0, 0.0),
+    "two classes, 10% of rows of one": World(2, 2.0, 0.0, rare=0.1),
+    "two classes, 3% of rows of one": World(2, 2.5, 0.0, rare=0.03),
+}
 LARGE = SIZES[-1]
 NETWORKS = ("three classes", "two classes")  # a start of networks moves them enough
 
@@ -249,24 +275,36 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=200, help="tables of networks")
     settings = parser.parse_args()
     cells_with_tables = sum(1 + (world.start > 0) for world in WORLDS.values()) * len(SIZES)
-    total = (cells_with_tables + len(BETTER)) * settings.tables
+    total = (cells_with_tables + len(BETTER) + len(EQUALS) * len(SIZES)) * settings.tables
     with Progress(desc="coverage", total=total, unit="table") as bar:
         rows = [
             cells(name, world, size, settings.tables, bar)
             for name, world in WORLDS.items()
             for size in SIZES
         ]
+        alarms = [
+            [name, f"{size:,}", f"{settings.tables:,}",
+             *shares(false_alarms(world, size, settings.tables, bar))]
+            for name, world in EQUALS.items()
+            for size in SIZES
+        ]  # fmt: skip
+    write_table(RARE, [*HEAD[:3], *(metric.replace("_f1", " F1") for metric in METRICS)], alarms)
     with Progress(desc="networks", unit="epoch") as bar:
         rows += [
             network_cells(name, WORLDS[name], size, settings.networks, bar)
             for name in NETWORKS
             for size in SIZES
         ]
-    table = tabulate(rows, HEAD, tablefmt="github", disable_numparse=True)
+    write_table(COVERAGE, HEAD, rows)
+
+
+def write_table(name: str, head: list[str], rows: list[list[str]]) -> None:
+    """Print a table, and put it in its place in the document."""
+    table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
     print(table)
-    before, rest = DOCUMENT.read_text().split(TABLE_STARTS)
-    after = rest.split(TABLE_ENDS)[1]
-    write_text(DOCUMENT, f"{before}{TABLE_STARTS}{table}\n{TABLE_ENDS}{after}")
+    starts, ends = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, rest = DOCUMENT.read_text().split(starts)
+    write_text(DOCUMENT, f"{before}{starts}{table}\n{ends}{rest.split(ends)[1]}")
 
 
 def cells(name: str, world: World, size: int, tables: int, bar: Progress) -> list[str]:

@@ -19,7 +19,10 @@ import yaml
 
 from classifier import __main__ as command_line
 from classifier.base.dvc_lock import read_lock
+from classifier.base.files import write_text
 from classifier.base.process import run
+from classifier.base.run_inputs import record_of, recorded
+from classifier.base.stage_inputs import checked_inputs
 from stages import prepare
 
 ROOT = Path(__file__).parent.parent
@@ -122,11 +125,30 @@ class Clone:
         main = importlib.import_module(f"stages.{name}").main
         return self.called(lambda: run(main), [f"stages.{name}"], check)
 
-    def reproduce(self, *stages: str) -> None:
-        """Run stages as `dvc repro` does, but in this process, without importing Keras anew."""
+    def reproduce(self, *stages: str) -> str:
+        """Run stages as `dvc repro` does, but in this process, without importing Keras anew.
+
+        The others count as run. Returns what the last one wrote on standard error.
+        """
+        done = ""
         for name in stages:
-            self.stage(name)
+            with self.entered(), checked_inputs(name):
+                done = self.stage(name).stderr
+            self.dvc("commit", "--force", name)
         self.dvc("commit", "--force")
+        self.record_others(*stages)
+        return done
+
+    def record_others(self, *stages: str) -> None:
+        """Have the other stages record what dvc.lock says of them."""
+        lock = read_lock(self.path / "dvc.lock")
+        records = {record_of(name): self.path / record_of(name) for name in lock.stages}
+        found = {path: here.read_bytes() for path, here in records.items() if here.exists()}
+        if others := {line.split()[0] for line in lock.other_runs(found)} - {*stages}:
+            for name in others:
+                md5s = {dep.path: dep.md5 for dep in lock.stages[name].deps}
+                write_text(records[record_of(name)], recorded(lock.params(name), md5s))
+            self.dvc("commit", "--force")
 
     def called(
         self, main: Callable[[], None], command: list[str], check: bool

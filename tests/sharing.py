@@ -23,7 +23,7 @@ RAW, KERAS, MODEL = "data/raw.csv", "models/classifier.keras", "models/classifie
 PREPARED, PREDICTIONS = "data/prepared", "metrics/predictions"
 SCHEMA, FEATURES = f"{PREPARED}/schema.json", f"{PREPARED}/train/features.npy"
 WORKSPACE, CACHE, REMOTE = PLACES = ["workspace", "cache", "remote beside"]
-CLEAN = "22 files: all match dvc.lock\n"
+CLEAN = "27 files: all match dvc.lock\n"
 
 
 class Shared:

@@ -26,21 +26,22 @@ ALL = [FETCH, PREPARE, CROSSVAL, TRAIN, EVALUATE] = [
 PYTHON = f"""#!/bin/sh
 echo "${{2#stages.}}" >> "$STAGES_RUN"
 sum() {{ find "$@" -type f | LC_ALL=C sort | xargs cat | md5sum; }}
+record() {{ mkdir -p metrics/inputs; touch metrics/inputs/$1.json; }}
 case $2 in
     stages.crossval)
-        mkdir -p metrics
+        record crossval
         (sed -n '/^crossval:/,$p' params.yaml; sum data/prepared/train) > metrics/folds.csv
         for name in out_of_fold confusion reliability; do
             cp metrics/folds.csv metrics/$name.csv
         done
         echo '{{"models": 100}}' > metrics/crossval.json ;;
     stages.train)
-        mkdir -p models metrics
+        record train; mkdir -p models
         (sed -n '/^train:/,$p' params.yaml; sum data/prepared/train) > models/classifier.keras
         sum models/classifier.keras data/prepared/schema.json > models/classifier.onnx
         cp models/classifier.keras metrics/history.csv ;;
     stages.evaluate)
-        mkdir -p metrics/predictions
+        record evaluate; mkdir -p metrics/predictions
         sum models/classifier.onnx data/prepared > metrics/predictions/train.csv
         echo '{{"train": {{"rows": 150}}}}' > metrics/evaluation.json
         echo '[]' > metrics/findings.json

@@ -114,7 +114,7 @@ def test_it_is_closed_where_a_stage_is_frozen(copied):
 @pytest.mark.parametrize(
     ("before", "after", "what"),
     [
-        ("      - models/classifier.onnx\n    plots:", "    plots:", "outs of train"),
+        ("      - models/classifier.onnx\n      - metrics", "      - metrics", "outs of train"),
         ("      - classifier/scoring\n", "", "deps of crossval"),
         ("- stages/crossval.py", "- stages/crossval.py\n      - data/raw.csv", "deps of crossval"),
     ],

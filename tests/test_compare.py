@@ -336,7 +336,7 @@ def test_a_lock_that_is_cut_off_is_told_as_such(copied, end, words):
 def test_stages_that_do_not_fit_together_are_not_compared(copied):
     """As after `dvc repro prepare`, with other params."""
     lock = yaml.safe_load(copied.read("dvc.lock"))
-    (prepared,) = lock["stages"]["prepare"]["outs"]
+    prepared, _ = lock["stages"]["prepare"]["outs"]
     prepared["md5"] = f"{'0' * 32}.dir"
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
     words = "error: workspace: dvc.lock: its stages have seen different versions of data/prepared;"

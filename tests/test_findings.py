@@ -421,6 +421,7 @@ def good() -> Results:
     crossval: dict[str, Any] = {
         "models": 20,
         "accuracy": ends(0.85, 0.95, 0.9),
+        "loss": ends(0.3, 0.5, 0.4),
         "beside": {
             "shipped": {"accuracy": ends(0.82, 0.97)},
             "majority": better,
@@ -476,6 +477,10 @@ def test_no_better_than_the_most_frequent_class(good):
         "the features may say nothing about the class"
     )
     rare = beside(good, "majority", accuracy=nothing, balanced_accuracy=nothing)
+    (line,) = told(replace(rare, is_grouped=True))
+    assert line.endswith("the class, or there are too few groups to tell")
+    (line,) = told(replace(rare, in_time=True))
+    assert line.endswith("the class, or there are too few stretches of time to tell")
     (line,) = told(replace(rare, confusion=np.array([[99, 0, 0], [0, 2, 0], [0, 0, 1]])))
     assert line.endswith("; only 3 rows of another class, too few to tell")
     (line,) = told(beside(good, "majority", accuracy=nothing))
@@ -488,6 +493,12 @@ def test_no_better_than_no_hidden_layer(good):
     )
     assert line.startswith(
         "note: hidden layers do not clearly help: accuracy 0.900 on rows left out"
+    )
+    worse = {"accuracy": ends(-0.1, 0.1, 0.89), "loss": ends(0.05, 0.15, 0.3)}
+    (line,) = told(beside(good, "no_hidden_layer", **worse))
+    assert line.startswith(
+        "note: hidden layers make it worse: loss 0.400 on rows left out, 0.300 without them, a "
+        "difference of +0.050 to +0.150; "
     )
 
 

@@ -196,6 +196,19 @@ def test_rows_of_the_groups_trained_on_are_told_of_a_test_set(prepared, tmp_path
     assert not [*of_known_groups("w", read_test_set(schema, without, tmp_path / "none"))]
 
 
+def test_groups_of_a_test_set_are_known_however_they_are_written(prepared, tmp_path):
+    """pandas writes 3.0 for 3 where the column had a gap."""
+    table = table_of(patients=10, visits=5).replace("\np", "\n")
+    schema = Schema.load(prepared(table, **settings(group="patient")) / "schema.json")
+    rows = ["3,1", "3.0,1", "003,1", " 3 ,1", "33,1", ",1"]
+    (tmp_path / "new.csv").write_text(
+        "\n".join(["patient,size,outcome", *(f"{row},yes" for row in rows)])
+    )
+    found = read_test_set(schema, tmp_path / "new.csv", tmp_path / "rows")
+    assert found.groups is not None
+    assert (found.groups.of_rows != UNKNOWN_GROUP).tolist() == [True] * 4 + [False] * 2
+
+
 @pytest.mark.parametrize("features", [["size"], ["size", "day"]])
 def test_rows_of_a_test_set_that_are_not_later_are_told(prepared, tmp_path, features):
     by_day = settings(time="day", dates={"day": "%d.%m.%Y"}) | {"exclude": []}

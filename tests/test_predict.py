@@ -73,7 +73,7 @@ def test_params_that_have_changed_since_are_told(copied):
 def test_a_model_that_is_older_than_the_prepared_rows_is_told(copied):
     """As after a `dvc repro` that was interrupted before it trained."""
     lock = yaml.safe_load(copied.read("dvc.lock"))
-    (prepared,) = lock["stages"]["prepare"]["outs"]
+    prepared, _ = lock["stages"]["prepare"]["outs"]
     prepared["md5"] = f"{'0' * 32}.dir"
     (copied.path / "dvc.lock").write_text(yaml.safe_dump(lock))
     copied.edit("params.yaml", "timeout: 30", "timeout: 40")
@@ -90,10 +90,22 @@ def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
     assert sum(map(len, table.chunks())) == 3
 
 
-def test_without_names_a_row_that_may_be_a_header_is_told(prepared, tmp_path, capsys):
-    schema = Schema.load(prepared("1,0,a\n0,1,b\n1,1,a\n", header=False, label=2) / "schema.json")
+@pytest.mark.parametrize(
+    ("header", "label", "row"),
+    [
+        (False, 2, "0,1"),
+        (False, 2, "1,0"),
+        (["x", "y", "z"], "z", "1,2"),
+        (["x", "y", "z"], "z", "1,0"),
+    ],
+)
+def test_without_names_a_row_that_may_be_a_header_is_told(
+    prepared, tmp_path, capsys, header, label, row
+):
+    folder = prepared("1,0,a\n0,1,b\n1,1,a\n", header=header, label=label)
+    schema = Schema.load(folder / "schema.json")
     path = tmp_path / "new.csv"
-    path.write_text("0,1\n1,1\n")
+    path.write_text(f"{row}\n1,1\n")
     open_new_rows(path, schema, needs_label=False)
     words = "row 1: read as a row; if it is a header, remove it"
     assert capsys.readouterr().err == f"{path}: {words}\n"

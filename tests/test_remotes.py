@@ -143,7 +143,7 @@ def test_damage_on_the_server_is_found_and_repaired(shared, remote):
     assert shared.verify("--remote") == (
         1,
         f"{RAW}: damaged (remote team)\n{SCHEMA}: missing (remote team)\n"
-        f"{MODEL}: damaged (remote team)\n22 files: 3 missing, damaged or changed\n",
+        f"{MODEL}: damaged (remote team)\n27 files: 3 missing, damaged or changed\n",
     )
     assert shared.run("push")[0] == 0, "what is missing or of another size is pushed again"
     code, shown = shared.verify("--remote", "--repair")

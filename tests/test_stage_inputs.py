@@ -36,6 +36,24 @@ def test_no_stage_reads_what_dvc_lock_does_not_name(copied, monkeypatch, stage):
         pytest.fail("it has begun")
 
 
+@pytest.mark.parametrize("table", ["added.csv", "parts"])
+def test_no_stage_reads_a_table_that_dvc_has_kept_otherwise(copied, monkeypatch, table):
+    """As from a damaged cache: DVC goes by size and time."""
+    monkeypatch.chdir(copied.path)
+    path = Path("data/source", table, "part.csv" if table == "parts" else "")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x,y\n1,a\n2,b\n")
+    copied.run("dvc", "add", "--quiet", f"data/source/{table}")
+    with checked_inputs("fetch"):
+        pass
+    stat = path.stat()
+    edit(str(path), "1", "7")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    words = f"^data/source/{table}: is not what data/source/{table}.dvc names; `classifier verify "
+    with pytest.raises(UserError, match=words), checked_inputs("fetch"):
+        pytest.fail("it has begun")
+
+
 def edit(path: str, old: str, new: str) -> None:
     Path(path).write_text(Path(path).read_text().replace(old, new))
 
@@ -78,6 +96,22 @@ def test_code_that_was_edited_while_it_was_loaded_is_told(copied, monkeypatch):
         pass
     with checked_inputs("train", loaded + 1):
         pass
+
+
+def test_older_code_that_python_has_kept_is_told_and_forgotten(copied):
+    """Python takes what it has compiled for that of a file of the same size and time."""
+    path = copied.path / "classifier/scoring/scores.py"
+    copied.environment["PYTHONDONTWRITEBYTECODE"] = ""
+    copied.run("python", "-c", "import classifier.scoring.scores")
+    stat = path.stat()
+    copied.edit("classifier/scoring/scores.py", "FEW_MODELS = 10", "FEW_MODELS = 12")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    done = copied.run("dvc", "repro", "--single-item", "evaluate", check=False)
+    words = "classifier/scoring/scores.py: Python has run an older version; run `dvc repro` again"
+    assert f"error: {words}" in done.stderr
+    os.utime(path)
+    copied.run("dvc", "repro", "--single-item", "evaluate")
 
 
 def test_code_of_a_time_to_come_is_told(copied, monkeypatch):

@@ -46,6 +46,7 @@ def tulips(copied: Clone) -> Clone:
     lock, folder = copied.path / "dvc.lock", copied.path / "data/prepared"
     text = lock.read_text().replace(before, md5_of(model))
     lock.write_text(text.replace(prepared, md5_of(folder)).replace(described, md5_of(schema)))
+    copied.record_others()
     return copied
 
 

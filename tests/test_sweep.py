@@ -80,7 +80,7 @@ def test_trials_become_experiments_and_the_best_is_compared_with_the_default(gri
         ("impute", ["prepare.group", "prepare.exclude"], ["prepare.group"], "accuracy.mean"),
         ("impute", ["crossval.folds", "crossval.probabilities"], ["crossval.folds"], "loss.mean"),
         ("drop", ["prepare.exclude", "train.seed"], ["prepare.exclude"], "out_of_fold.brier"),
-        ("error", ["prepare.exclude"], [], "accuracy.mean"),
+        ("error", ["prepare.exclude", "fetch.timeout"], [], "accuracy.mean"),
     ],
 )
 def test_that_trials_are_tested_on_other_rows_is_said(monkeypatch, missing, swept, named, metric):
@@ -432,9 +432,11 @@ def test_a_git_remote_that_does_not_answer_is_asked_again(swept, monkeypatch, ca
 
 def test_what_is_not_committed_is_told(swept, monkeypatch):
     swept.edit("params.yaml", "epochs: 150", "epochs: 100")
+    (swept.path / "data/new.csv").touch()
+    swept.git("config", "status.showUntrackedFiles", "no")
     monkeypatch.chdir(swept.path)
     told = CliRunner().invoke(app, ["sweep", "-S", "x=1"]).stderr
-    assert told == "not committed, so not in the trials: params.yaml\n"
+    assert told == "not committed, so not in the trials: params.yaml, data/new.csv\n"
 
 
 def test_tables_that_git_does_not_see_change_are_told(copied, monkeypatch):

@@ -1,5 +1,6 @@
 """sweep on several machines: workers and schedulers are killed, experiments stay the same."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import cloudpickle
 import pytest
 from distributed import Client, KilledWorker
 
+from classifier.base.files import md5_of_bytes
+from classifier.base.run_inputs import record_of, recorded
 from classifier.commands.sweep import cluster as sweep_cluster
 from classifier.commands.sweep.cluster import local_cluster, outcome_of, run_trials, send_code
 from classifier.commands.sweep.experiments import Trial
@@ -133,17 +136,32 @@ def test_the_script_for_ssh(swept, tmp_path):
     assert len(swept.experiments()) == 3
 
 
-def test_a_trial_brings_the_code_that_it_runs(tmp_path):
+@pytest.mark.parametrize(
+    ("md5", "epochs", "words"),
+    [
+        ("ab", 5, "model: is damaged in the cache"),
+        (
+            md5_of_bytes(b"model"),
+            6,
+            "a was not run with this train.epochs: DVC's run cache is wrong",
+        ),
+    ],
+)
+def test_a_trial_brings_the_code_that_it_runs(tmp_path, md5, epochs, words):
     send_code()
-    (tmp_path / "clone").mkdir()
-    (tmp_path / "clone/model").write_text("damaged")
-    (tmp_path / "clone/dvc.lock").write_text("stages: {a: {outs: [{path: model, md5: ab}]}}")
+    record = tmp_path / "clone" / record_of("a")
+    record.parent.mkdir(parents=True)
+    record.write_text(recorded({"train.epochs": 5}, {}))
+    (tmp_path / "clone/model").write_text("model")
+    params = {"params.yaml": {"train.epochs": epochs}}
+    lock = {"stages": {"a": {"params": params, "outs": [{"path": "model", "md5": md5}]}}}
+    (tmp_path / "clone/dvc.lock").write_text(json.dumps(lock))
     sent = cloudpickle.dumps(
         lambda: Commands(tmp_path, cast(Any, None), bool, SETUP).require_recorded()
     )
     there = "import pickle, sys; sys.modules['classifier'] = None; pickle.load(sys.stdin.buffer)()"
     done = subprocess.run([sys.executable, "-c", there], input=sent, capture_output=True)
-    assert done.stderr.decode().endswith("OSError: model: is damaged in the cache\n")
+    assert done.stderr.decode().endswith(f"OSError: {words}\n")
 
 
 def test_a_trial_that_takes_its_workers_with_it_is_a_failure_of_that_trial():

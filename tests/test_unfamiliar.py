@@ -128,8 +128,7 @@ def test_what_only_rows_kept_aside_have_is_not_known_to_the_model(copied):
     params["crossval"]["folds"] = 0
     params["train"] |= {"epochs": 1, "validation_fraction": 0.5, "seed": 3}
     (copied.path / "params.yaml").write_text(yaml.safe_dump(params))
-    copied.reproduce("fetch", "prepare", "crossval", "train")
-    evaluated = copied.stage("evaluate").stderr
+    evaluated = copied.reproduce("fetch", "prepare", "crossval", "train", "evaluate")
     for line in (
         "column c: 1 of 20 rows has a value that the model was not trained on (known: q, p, green)",
         "column day: 1 of 20 rows has a month or weekday that the model was not trained on ",

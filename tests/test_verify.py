@@ -69,7 +69,7 @@ def test_what_is_lost_in_one_place_is_found_and_repaired(shared):
         DAMAGE[lost](shared.path(place, file))
         damaged = "changed" if place == WORKSPACE else "damaged"
         wrong[file].append(f"{'missing' if lost == 'the file' else damaged} ({place})")
-    counted = f"22 files: {len(wrong)} missing, damaged or changed"
+    counted = f"27 files: {len(wrong)} missing, damaged or changed"
     code, shown = shared.verify("--remote")
     assert (code, told(shown)) == (1, {file: sorted(found) for file, found in wrong.items()})
     assert shown.endswith(f"{counted}\n")
@@ -161,7 +161,7 @@ def test_the_list_of_a_folder_is_repaired(shared):
 
 def test_the_list_of_a_folder_is_made_from_its_files(shared):
     shared.path(CACHE, PREPARED).unlink()
-    assert shared.verify()[1].startswith(f"{PREPARED}/: missing (cache)\n22 files: 1 missing")
+    assert shared.verify()[1].startswith(f"{PREPARED}/: missing (cache)\n27 files: 1 missing")
     assert shared.verify("--repair")[0] == 0
     assert shared.is_well()
 

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 from pathlib import Path, PurePosixPath
@@ -11,9 +12,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from classifier.base.errors import REPRO_FIRST, UserError, listed, quoted, require_file
-from classifier.base.files import md5_of, parse_yaml
+from classifier.base.files import md5_of, md5_of_bytes, parse_yaml
 from classifier.base.paths import LOCK, PARAMS, PIPELINE, RAW, TEST_SETS
+from classifier.base.run_inputs import differences, flat, record_of
 
+RUN_ANEW = "see docs/reproducibility.md, then run `dvc repro --force`"
 STAGES = ("fetch", "prepare", "crossval", "train", "evaluate")
 # What prepare does to the values of a row, and what it calls the label, not which rows there are.
 # In locks from before it moved to train, prepare has scale.
@@ -123,6 +126,18 @@ class Lock(BaseModel):
         changed = [key for key, value in recorded if (key, value) not in params.items()]
         return [*dict.fromkeys(changed)]  # stages may have been run with different ones
 
+    def other_runs(self, records: Mapping[Path, bytes], *stages: str) -> Iterator[str]:
+        """Yield a line for each of the stages, by default all, that was not run with what it says.
+
+        records: what stages have recorded; one that is not as the lock names it says nothing.
+        """
+        for name in stages or self.stages:
+            recorded, content = self.outs().get(str(record_of(name))), records.get(record_of(name))
+            if recorded is None or content is None or md5_of_bytes(content) != recorded.md5:
+                continue
+            if others := differences(content, self.stages[name].model_dump()):
+                yield f"{name} was not run with the {listed(others)} that {LOCK} names"
+
     def table(self) -> str:
         """Return the md5 of the table that was prepared.
 
@@ -201,13 +216,6 @@ class Lock(BaseModel):
         if stage not in self.stages:
             raise UserError(f"{LOCK}: has no stage {stage}; run `dvc repro`")
         return {dep.path: dep.md5 for dep in self.stages[stage].deps}
-
-
-def flat(key: str, value: Any) -> list[tuple[str, Any]]:
-    """Return the params of a section, as `section.key`, or the one that the key names."""
-    if "." in key or not isinstance(value, dict):
-        return [(key, value)]
-    return [(f"{key}.{name}", value[name]) for name in value]
 
 
 def read_lock(path: Path = LOCK) -> Lock:

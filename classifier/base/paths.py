@@ -7,6 +7,7 @@ PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 PACKAGES = Path("requirements.txt")
 PROJECT = Path("pyproject.toml")
+DVC_IGNORE = Path(".dvcignore")
 
 SOURCES = Path("data/source")
 ABOUT_TABLES = Path("data/README.md")  # what each is, where it is from, its licence
@@ -22,6 +23,7 @@ MODEL_CARD = Path("models/MODEL_CARD.md")
 KERAS_MODEL = Path("models/classifier.keras")
 ONNX_MODEL = Path("models/classifier.onnx")
 
+INPUTS = Path("metrics/inputs")  # what each stage was run with, as it has recorded itself
 HISTORY = Path("metrics/history.csv")
 ENVIRONMENT = Path("metrics/environment.json")
 FOLDS = Path("metrics/folds.csv")

@@ -8,17 +8,22 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import metadata
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from classifier.base.dvc_lock import flat, read_lock, require_recorded
-from classifier.base.errors import UserError, listed, require_file
-from classifier.base.files import parse_yaml
-from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE, PROJECT
+from pathspec import GitIgnoreSpec
 
-IGNORED = "__pycache__"  # as in .dvcignore
+from classifier.base.bytecode import require_no_older_code
+from classifier.base.dvc_lock import RUN_ANEW, STAGES, read_lock, require_recorded
+from classifier.base.errors import UserError, listed, require_file
+from classifier.base.files import list_of, md5_of, md5_of_bytes, parse_yaml, write_text
+from classifier.base.paths import DVC_IGNORE, LOCK, PACKAGES, PARAMS, PIPELINE, PROJECT
+from classifier.base.run_inputs import flat, record_of, recorded
+
+COMPILED = "__pycache__"
 CODE = (".py", ".yaml", ".txt")
 TICK = 0.01  # seconds, by which the kernel counts the start of a process
 
@@ -30,7 +35,8 @@ def checked_inputs(stage: str, loaded_since: float = inf) -> Iterator[None]:
     """Check what a stage reads, before it runs and once it has.
 
     DVC goes by the time of a file, and takes one in the cache for what it was. And it records
-    params and files as they are when the stage has ended, whatever the stage has read.
+    params and files as they are when the stage has ended, whatever the stage has read. So the stage
+    records them itself, if dvc.yaml has that among what it writes.
 
     loaded_since: when its process began to load the code, in seconds since 1970.
 
@@ -42,17 +48,23 @@ def checked_inputs(stage: str, loaded_since: float = inf) -> Iterator[None]:
     definition = stages.get(stage, {})
     deps, params = definition.get("deps", []), definition.get("params", [])
     require_outs_of_others(deps)
+    require_added(deps)
+    say_other_runs(stage)
     if str(PACKAGES) in deps:
         require_locked_packages()
     files, text = versions(deps), PARAMS.read_bytes() if PARAMS.exists() else b""
+    record = recorded(params_of(text, params), md5s_of(deps))
     changed = changed_since(loaded_since, [*files, str(PARAMS)] if text else files)
     yield
+    require_no_older_code()
     changed |= {path for path, _ in files.items() ^ versions(deps).items()}
     if text and (now := PARAMS.read_bytes()) != text:
         changed |= changed_params(text, now, params)
     if changed:
         what = listed(sorted(changed))
         raise UserError(f"{what}: changed while {stage} was running; run `dvc repro` again")
+    if any(str(record_of(stage)) in out for out in definition.get("outs", [])):  # texts and dicts
+        write_text(record_of(stage), record)
 
 
 def require_own_code() -> None:
@@ -114,23 +126,75 @@ def require_outs_of_others(deps: Iterable[str]) -> None:
             require_recorded(Path(out))
 
 
+def require_added(deps: Iterable[str]) -> None:
+    """Raise `UserError` if what `dvc add`, or an import, keeps of the deps is not what it was."""
+    for dep in map(Path, deps):
+        above = [path.with_name(f"{path.name}.dvc") for path in (dep, *dep.parents) if path.name]
+        for file in [*filter(Path.is_file, above), *(dep.rglob("*.dvc") if dep.is_dir() else ())]:
+            for out in parse_yaml(file.read_bytes(), file).get("outs", []):
+                path, is_md5 = file.parent / out["path"], out.get("hash") == "md5"
+                if is_md5 and path.exists() and md5_of_dep(path) != out.get("md5"):
+                    raise UserError(
+                        f"{path}: is not what {file} names; `classifier verify --repair` brings "
+                        f"that back, `dvc add {shlex.quote(str(path))}` keeps this"
+                    )
+
+
+def say_other_runs(stage: str) -> None:
+    """Say which earlier results, as DVC takes them from its run cache, are of other inputs."""
+    earlier = STAGES[: STAGES.index(stage)] if stage in STAGES else STAGES
+    records = {path: path.read_bytes() for path in map(record_of, earlier) if path.exists()}
+    for line in read_lock().other_runs(records) if records and LOCK.exists() else ():
+        print(f"{line}; {RUN_ANEW}", file=sys.stderr)
+
+
 def versions(deps: Iterable[str]) -> dict[str, Version]:
     """Return size and time of each file that is one of the deps, or in one."""
     found = {}
     for dep in map(Path, deps):
         for path in dep.rglob("*") if dep.is_dir() else [dep]:
-            if path.is_file() and IGNORED not in path.parts:
+            if path.is_file() and COMPILED not in path.parts:
                 stat = path.stat()
                 found[str(path)] = stat.st_size, stat.st_mtime_ns
     return found
 
 
+@lru_cache(maxsize=1)
+def ignored_by_dvc(patterns: str) -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines(patterns.splitlines())
+
+
+def md5s_of(deps: Iterable[str]) -> dict[str, str]:
+    """Return the md5 of each dep as DVC records it; what an earlier stage has made, it knows."""
+    made = read_lock().outs() if LOCK.exists() else {}
+    paths = (Path(dep) for dep in deps)
+    return {
+        path.as_posix(): made[str(path)].md5 if str(path) in made else md5_of_dep(path)
+        for path in paths
+        if path.exists()
+    }
+
+
+def md5_of_dep(path: Path) -> str:
+    """Return the md5 of a file or a folder, without what DVC is told to ignore."""
+    if not path.is_dir():
+        return md5_of(path)
+    ignored = ignored_by_dvc(DVC_IGNORE.read_text("utf-8") if DVC_IGNORE.exists() else "")
+    files = (file for file in path.rglob("*") if file.is_file() and not ignored.match_file(file))
+    md5s = {file.relative_to(path).as_posix(): md5_of(file) for file in files}
+    return md5_of_bytes(list_of(md5s)) + ".dir"
+
+
 def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> set[str]:
     """Return which params, among those of some names or sections, differ."""
-    old, new = (all_params(text) for text in (before, after))
+    old, new = (params_of(text, names) for text in (before, after))
+    return {key for key in old | new if old.get(key) != new.get(key)}
+
+
+def params_of(text: bytes, names: Iterable[str]) -> dict[str, Any]:
+    """Return the params, as `section.key`, that are of some names or sections."""
     of_stage = tuple(f"{name}." for name in names)
-    keys = {key for key in old | new if f"{key}.".startswith(of_stage)}
-    return {key for key in keys if old.get(key) != new.get(key)}
+    return {key: value for key, value in all_params(text).items() if f"{key}.".startswith(of_stage)}
 
 
 def all_params(text: bytes) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def check(
     It is not if a finding is a problem, if a bound under `check` in params.yaml does not hold, or
     if results are missing or are not those of the current params and files. A bound names a number
     in crossval.json or evaluation.json, which must be at least as large; at most, if it is a loss,
-    a standard deviation, a Brier score or a calibration error.
+    a standard deviation, a Brier score, a calibration error or models_of_one_answer.
 
     \b
       check:

@@ -24,10 +24,11 @@ from pygit2 import GitError
 from scmrepo.exceptions import SCMError
 from scmrepo.git.backend.pygit2 import Pygit2Backend
 
-from classifier.base.dvc_lock import Lock, parse_lock
+from classifier.base.dvc_lock import RUN_ANEW, Lock, parse_lock
 from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import list_of, md5_of_bytes, parse_yaml
 from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS, PIPELINE
+from classifier.base.run_inputs import record_of
 from classifier.base.stage_inputs import all_params
 from classifier.commands.git import bytes_of_git, fetch_objects, git
 from classifier.params import written_params
@@ -125,10 +126,23 @@ def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str
     """Return a line for each thing that `changed_since` returns."""
     changed = changed_since(revision, lock, *stages)
     if revision:
-        return [f"{revision}: its results were made with another {name}" for name in changed]
+        told = [f"its results were made with another {name}" for name in changed]
+        return [f"{revision}: {line}" for line in [*told, *other_runs(revision, lock, *stages)]]
     unseen = " --force" * any(re.match("(deps|outs) of ", name) for name in changed)
     told = [f"{name} has changed since; run `dvc repro{unseen}`" for name in changed]
+    told += [f"{line}; {RUN_ANEW}" for line in other_runs(None, lock, *stages)]
     return [*told, *frozen_stages(lock.leading_to(*stages) if stages else [*lock.stages])]
+
+
+def other_runs(revision: str | None, lock: Lock, *stages: str) -> list[str]:
+    """Return a line for each stage that was not run with what a revision's lock says.
+
+    What neither the cache nor a remote has cannot be told.
+    """
+    wanted = lock.leading_to(*stages) if stages else [*lock.stages]
+    records = [record_of(name) for name in wanted if str(record_of(name)) in lock.outs()]
+    files = files_at(revision, *records) if records else {}
+    return [*lock.other_runs(files, *wanted)]
 
 
 def frozen_stages(names: Collection[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classifier.base.errors import UserError
 from classifier.base.paths import PREPARED, TEST_SETS, TRAINING_ROWS
@@ -20,6 +21,7 @@ from classifier.rows.dataset import (
     write_groups,
 )
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
+from classifier.table.cells import Layout, as_read
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, NumberFeature, Schema, Vocabulary
@@ -71,7 +73,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     Where prepare left rows with gaps out, they are left out here too.
     """
     table = open_new_rows(path, schema, needs_label=True)
-    group_of, in_time = groups_trained_on(table, schema)
+    group_of, in_time = groups_trained_on(table)
     groups: list[npt.NDArray[np.int32]] = []
     labels = Vocabulary(schema.layout, schema.classes)
     dropped, unfamiliar = 0, count_unfamiliar(schema, schema.no_rows)
@@ -96,7 +98,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
 
 
 def groups_trained_on(
-    table: Table, schema: Schema
+    table: Table,
 ) -> tuple[Callable[[Chunk], npt.NDArray[np.int32]] | None, bool]:
     """Return what tells the group of each row of a chunk, (rows,), and whether it is one in time.
 
@@ -105,13 +107,24 @@ def groups_trained_on(
     """
     column, names = read_group_names(TRAINING_ROWS) or ("", [])
     if table.names.count(column) == 1:
-        places = Vocabulary(schema.layout, names)
-        return lambda chunk: np.maximum(places.codes(chunk.texts[column]), UNKNOWN_GROUP), False
+        groups = {as_read(name): place for place, name in enumerate(names)}
+        return lambda chunk: known_groups(chunk.texts[column], groups, table.layout), False
     if (path := TRAINING_ROWS / TIME).exists():
         time = NumberFeature.model_validate_json(path.read_bytes())
         if table.names.count(time.name) == 1:
             return lambda chunk: groups_in_time(table, chunk, time), True
     return None, False
+
+
+def known_groups(
+    cells: pd.Categorical, groups: dict[str, int], layout: Layout
+) -> npt.NDArray[np.int32]:
+    """Return the group of each cell, (rows,), however it is written: a gap is of no group."""
+    found = [
+        UNKNOWN_GROUP if layout.is_missing(cell) else groups.get(as_read(cell), UNKNOWN_GROUP)
+        for cell in cells.categories
+    ]
+    return np.array(found, np.int32).take(cells.codes)
 
 
 def groups_in_time(table: Table, chunk: Chunk, time: NumberFeature) -> npt.NDArray[np.int32]:

@@ -142,27 +142,32 @@ def of_baselines(results: Results) -> Iterator[Finding]:
             seen = f"it is not clearly better than {figures}"
             others = int(results.confusion.sum() - results.confusion.sum(axis=1).max())
             few = f"only {counted(others, 'row')} of another class, too few to tell"
-            advice = few if others < FEW else "the features may say nothing about the class"
+            advice = "the features may say nothing about the class"
+            if results.is_grouped or results.in_time:
+                units = "stretches of time" if results.in_time else "groups"
+                advice += f", or there are too few {units} to tell"
+            advice = few if others < FEW else advice
             yield Finding("problem", "model", seen, advice)
         elif "accuracy" not in better:
             seen = f"by accuracy alone, it is not clearly better than {figures}"
             yield Finding("warning", "model", seen, "look at balanced accuracy and at each class")
     plain = results.beside.get("no_hidden_layer")
     if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
-        worse = plain["accuracy"]["ci95_high"] < 0
+        is_loss_worse = plain["accuracy"]["ci95_high"] >= 0 and plain["loss"]["ci95_low"] > 0
+        metric = "loss" if is_loss_worse else "accuracy"
+        worse = is_loss_worse or plain["accuracy"]["ci95_high"] < 0
         what = "hidden layers make it worse" if worse else "hidden layers do not clearly help"
         seen = (
-            f"{what}: accuracy {results.accuracy['mean']:.3f} on rows "
-            f"left out, {plain['accuracy']['mean']:.3f} without them, a difference of "
-            f"{ends_of(plain)}"
+            f"{what}: {metric} {results.crossval[metric]['mean']:.3f} on rows left out, "
+            f"{plain[metric]['mean']:.3f} without them, a difference of {ends_of(plain, metric)}"
         )
         advice = "train.hidden: [] is simpler; more rows would make it clearer"
         yield Finding("note", "model", seen, advice)
 
 
-def ends_of(baseline: Mapping[str, Any]) -> str:
-    """Return the interval of how much higher the accuracy is than that of a baseline."""
-    return "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**baseline["accuracy"])
+def ends_of(baseline: Mapping[str, Any], metric: str = "accuracy") -> str:
+    """Return the interval of how much higher a metric is than that of a baseline."""
+    return "{ci95_low:+.3f} to {ci95_high:+.3f}".format(**baseline[metric])
 
 
 def of_its_own_rows(results: Results) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ import string
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from decimal import Context
 from itertools import islice, product
 from typing import Literal, NamedTuple
 from unicodedata import normalize
@@ -25,7 +24,7 @@ from classifier.preparing.numbering import (
     way_of_following,
 )
 from classifier.preparing.storing import OWN, StoredRows
-from classifier.table.cells import WORDS_FOR_GAPS, are_positions, counted, is_number
+from classifier.table.cells import WORDS_FOR_GAPS, are_positions, as_read, counted
 from classifier.table.csv_text import first_row
 from classifier.table.notation import Dates, Notation
 from classifier.table.reader import OPEN_QUOTE
@@ -40,12 +39,8 @@ FEW_VALUES, REPEATED = 10, 3  # different ones; rows
 WILD, FAR_FROM_FEW = 50, 10  # times as far from others as they span
 AT_AN_END = 3  # numbers that may mean no value: "refused", "does not know", "no answer"
 NINES = re.compile(r"-?9+([.,][09]+)?")
-TYPED = str.maketrans(
-    "\u2018\u2019\u201c\u201d\u2010\u2011\u2012\u2013\u2014\u2212", "''\"\"------"
-)
 DELIMITERS = ",;\t|"
 MERGED = 0.9  # of the values
-MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
 
 class Oddity(NamedTuple):
@@ -347,19 +342,6 @@ def told_apart(one: str, other: str) -> list[str]:
     """Return the two in quotes, by the numbers of their characters where they look the same."""
     look_the_same = normalize("NFC", one) == normalize("NFC", other)
     return [ascii(each) if look_the_same else quoted(each) for each in (one, other)]
-
-
-def as_read(value: str) -> str:
-    """Return what people read: the number, or the letters without case, width, space and marks.
-
-    Quotes and dashes are those of a keyboard, which word processors and spreadsheets replace.
-    """
-    exact = Context(prec=len(value) + 1, traps=[])  # of long ids, float makes one
-    number = exact.create_decimal(value.strip() if is_number(value) else "nan")
-    if number.is_finite() and abs(number.adjusted()) < MOST_DIGITS:
-        return str(number.normalize(exact))
-    folded = normalize("NFKC", normalize("NFKC", value).casefold()).translate(TYPED)
-    return "".join(c for c in folded if c.isprintable() and not c.isspace())
 
 
 def odd_features(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:

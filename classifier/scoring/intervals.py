@@ -45,7 +45,7 @@ class Spread:
     doubt: the standard error of by_models where models do not differ, large where they are few;
     units: how many there are of what varies by itself: groups of rows, or else (0) rows. Groups of
     different sizes count as so many of one size as would weigh as much (Kish, Survey Sampling,
-    1965).
+    1965); by_kurtosis: the degrees of freedom of by_rows where a few rows are most of it.
     """
 
     mean: float
@@ -55,6 +55,7 @@ class Spread:
     models: int
     doubt: float = 0.0
     units: float = 0
+    by_kurtosis: float = inf
 
     @property
     def independent(self) -> float:
@@ -79,12 +80,13 @@ class Spread:
         """
         return self.models * (self.by_models + self.doubt / 2) if one else self.likely_by_models
 
-    def quantile(self, level: float = LEVEL) -> float:
+    def quantile(self, level: float = LEVEL, most: float = inf) -> float:
         """Return the two-sided quantile of Student's t at this level.
 
         Degrees of freedom are those of Satterthwaite (1946), and not more than those of the rows.
+        most: of these.
         """
-        degrees = max(self.independent - 1, LEAST)
+        degrees = max(min(self.independent - 1, most), LEAST)
         if self.likely_by_models and self.models > 1 and self.independent > 1:
             parts = self.by_rows**2 / degrees + self.likely_by_models**2 / (self.models - 1)
             degrees = min(degrees, self.variance**2 / parts)
@@ -104,15 +106,28 @@ def spread(scores: Scores, models: Numbers, units: Numbers | None = None) -> Spr
         errors, models = by_unit(errors, models, units)
     sums = np.bincount(models.ravel(), errors.ravel())
     of_answers = float((errors**2).sum())
+    of_rows = errors.sum(axis=0)
     return Spread(
         mean=mean,
-        by_rows=variance_of_sum(errors.sum(axis=0), weights),
+        by_rows=variance_of_sum(of_rows, weights),
         by_models=max(0.0, float((sums**2).sum()) - of_answers),
         rows=rows,
         models=len(sums),
         doubt=sqrt(2 / len(sums)) * of_answers,
         units=0 if units is None else effective(weights),
+        by_kurtosis=degrees_by_kurtosis(of_rows),
     )
+
+
+def degrees_by_kurtosis(errors: Scores) -> float:
+    """Return the degrees of freedom of a variance: 2 n / (k - 1) of n errors of the kurtosis k.
+
+    So that 2 / degrees is the square of its relative error, as it is of the normal distribution, of
+    which k is 3 and the degrees are n.
+    """
+    square = float((errors**2).sum())
+    kurtosis = len(errors) * float((errors**4).sum()) / square**2 if square else 1.0
+    return 2 * len(errors) / (kurtosis - 1) if kurtosis > 1 else inf
 
 
 def by_unit(errors: Scores, models: Numbers, units: Numbers) -> tuple[Scores, Numbers]:
@@ -177,9 +192,13 @@ def f1_interval(found: Spread, of_one: bool = False) -> Interval:
 
 
 def loss_interval(found: Spread, of_one: bool = False) -> Interval:
-    """Return the interval of a mean loss, on the log scale: never below 0."""
+    """Return the interval of a mean loss, on the log scale: never below 0.
+
+    The loss of a few rows is often most of the mean, and then little is known of its variance.
+    """
     deviation = sqrt(found.by_rows + found.by_models_of(of_one))
-    distance = found.quantile() * deviation / found.mean if found.mean else 0.0
+    quantile = found.quantile(most=found.by_kurtosis)
+    distance = quantile * deviation / found.mean if found.mean else 0.0
     factor = exp(min(distance, FARTHEST))
     return Interval(found.mean, found.mean / factor, found.mean * factor)
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from decimal import Context
 from functools import cached_property
 from unicodedata import normalize
 
@@ -27,6 +28,11 @@ WRITTEN = re.compile(
     r"|0x[\da-f]+",
     re.ASCII | re.IGNORECASE,
 )
+# Quotes and dashes that word processors and spreadsheets write, as a keyboard has them.
+TYPED = str.maketrans(
+    "\u2018\u2019\u201c\u201d\u2010\u2011\u2012\u2013\u2014\u2212", "''\"\"------"
+)
+MOST_DIGITS = 1_000  # of a number; 0e830400451993494058024219903391 is a hash
 
 NA_VALUES = ["", "?", "NA", "NaN", "nan", "null"]  # those that params.yaml ships with
 # What else may stand for no value, in any case; all but the last line does for pandas.
@@ -74,6 +80,16 @@ class Layout(BaseModel):
         for value in self.na_numbers:
             gaps |= np.abs(numbers - value) <= SAME * abs(value)
         return gaps
+
+
+def as_read(value: str) -> str:
+    """Return what people read: the number, or the letters without case, width, space and marks."""
+    exact = Context(prec=len(value) + 1, traps=[])  # of long ids, float makes one
+    number = exact.create_decimal(value.strip() if is_number(value) else "nan")
+    if number.is_finite() and abs(number.adjusted()) < MOST_DIGITS:
+        return str(number.normalize(exact))
+    folded = normalize("NFKC", normalize("NFKC", value).casefold()).translate(TYPED)
+    return "".join(c for c in folded if c.isprintable() and not c.isspace())
 
 
 def are_positions(names: Sequence[str]) -> bool:

@@ -71,10 +71,11 @@ def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[s
     if not needs_label:
         known.setdefault(len(features), features)
     columns = [] if layout.header else known.get(len(row), [])
-    if is_positional and are_positions(row):
-        print(f"{path}: row 1: read as a row; if it is a header, remove it", file=sys.stderr)
-    elif are_positions(row):
+    if are_positions(row) and not is_positional:
         raise UserError(f"{path}: row 1: found positions, expected {listed(absent)}")
+    positions = {str(at) for at in range(len(schema.columns))}
+    if columns and len({*row} & positions) == len(row):  # in any order, as pandas may write them
+        print(f"{path}: row 1: read as a row; if it is a header, remove it", file=sys.stderr)
     elif not is_positional and names_columns(row, needed) and not has_numbers(row, columns, schema):
         raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
     if not columns:

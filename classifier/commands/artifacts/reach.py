@@ -24,6 +24,7 @@ from classifier.commands.revisions import (
     changed_since,
     checked_out,
     has_changed,
+    other_runs,
     pipeline_of,
     repo_at,
     stages_elsewhere,
@@ -152,7 +153,8 @@ def warnings(repo: Repo, remote: str) -> Iterator[str]:
         read_lock().require_one_run(str(LOCK))
     except UserError as error:
         yield f"warning: {error}"
-    yield from (f"warning: {line}" for line in outdated_card())
+    lines = [*other_runs(None, read_lock()), *outdated_card()]
+    yield from (f"warning: {line}" for line in lines)
     if not git("branch", "--remotes", "--contains", "HEAD").strip():
         commit = git("rev-parse", "--short", "HEAD").strip()
         yield f"warning: no git remote has the commit {commit} yet; `git push`"

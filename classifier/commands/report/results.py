@@ -30,7 +30,7 @@ from classifier.scoring.out_of_fold import OutOfFold, read_out_of_fold
 from classifier.table.schema import Schema
 
 TEXTS = {"actual": str, "predicted": str}
-COLUMNS = {"row": "int32", "actual": "category", "predicted": "category", "probability": "float32"}
+COLUMNS = ["row", "actual", "predicted", "probability"]
 WRONG_ROWS = 10
 MATRIX_CLASSES = 12  # more do not fit into a matrix that can be read on a phone
 Z95 = 1.959964  # of the normal distribution, two-sided
@@ -196,7 +196,7 @@ def left_out(crossval: dict[str, Any], classes: list[str]) -> Answers:
     wrong = [{"row": int(row), **one} for row, one in crossval["confidently_wrong"].items()]
     return Answers(
         pairs.sort_values("answers", ascending=False, kind="stable"),
-        pd.DataFrame(wrong, columns=[*COLUMNS]).astype({"row": int}),
+        pd.DataFrame(wrong, columns=COLUMNS).astype({"row": int}),
         crossval["per_class"],
         {name: recall(found, rows) for name, rows in of_classes.items() if rows.sum() > 1},
     )
@@ -225,11 +225,14 @@ def other_answers(name: str, per_class: list[dict[str, Any]], lock: Lock) -> Ans
     """Return the answers for a data set; while they are read, they take 10 bytes a row."""
     path = paths.PREDICTIONS / f"{name}.csv"
     counted = [one for one in per_class if one["rows"] and vary_alone(lock)]
-    given = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS, keep_default_na=False)
-    pairs = given.value_counts([*TEXTS]).rename("answers").reset_index().astype(TEXTS)
-    wrong = given[given["actual"].astype(str) != given["predicted"].astype(str)]
+    # Without their names, pandas would take the classes 01 and 1 for one number.
+    classes = pd.CategoricalDtype([one["class"] for one in per_class])
+    dtypes = {"row": "int32", "probability": "float32"} | dict.fromkeys(TEXTS, classes)
+    given = pd.read_csv(path, usecols=COLUMNS, dtype=dtypes, keep_default_na=False)
+    pairs = given.groupby([*TEXTS], observed=True).size().rename("answers").reset_index()
+    wrong = given[given["actual"] != given["predicted"]]
     return Answers(
-        pairs[pairs["answers"] > 0],
+        pairs.astype(TEXTS).sort_values("answers", ascending=False, kind="stable"),
         wrong.nlargest(WRONG_ROWS, "probability"),
         {one["class"]: one for one in per_class},
         {one["class"]: wilson(one["recall"], one["rows"], Z95) for one in counted},

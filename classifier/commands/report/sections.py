@@ -89,7 +89,9 @@ class Verdict(Section):
             yield Text(words, f"{rows[0].value:.3f}")
         yield Text(" ".join(conclusions(self.run)))
         if rows:
-            caption = "Compared with simpler models; bars are 95% intervals"
+            caption = "Bars are 95% intervals"
+            if self.run.crossval["models"]:
+                caption = "Compared with simpler models; bars are 95% intervals"
             yield Estimates(caption, NAMES[metric], rows, leads=True)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from classifier.base import errors, files
+from classifier.base import errors, files, run_inputs
 from classifier.base.errors import UserError
 from classifier.base.progress import Progress
 from classifier.commands import git as git_module
@@ -61,7 +61,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 
 def send_code() -> None:
     """Have the code of a trial sent with it, as workers do not have this project."""
-    for module in (trial_module, files, errors, git_module):
+    for module in (trial_module, files, errors, git_module, run_inputs):
         cloudpickle.register_pickle_by_value(module)
 
 

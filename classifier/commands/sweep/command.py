@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 BEST = 10  # rows of the table
 # Params that say which rows a trial is tested on, and which rows are tested together.
 OF_THE_TEST = (
-    "fetch.", "prepare.group", "prepare.header", "prepare.label", "prepare.missing",
-    "prepare.seed", "prepare.test_size", "prepare.time",
+    "fetch.source", "fetch.sha256", "prepare.group", "prepare.header", "prepare.label",
+    "prepare.missing", "prepare.seed", "prepare.test_size", "prepare.time",
 )  # fmt: skip
 OF_THE_FOLDS = ("crossval.folds", "crossval.repeats", "crossval.seed")
 MOST_ANSWERS = 100_000_000  # of all trials, that are read to tell what the best is worth
@@ -212,7 +212,8 @@ def say_what_is_left_out() -> None:
 
     with repo_at(None) as repo:
         added = added_files(repo)  # git has been told to ignore them
-    changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
+    status = git("status", "--porcelain", "--untracked-files=normal")
+    changed = [line[3:] for line in status.splitlines()]
     changed += [path for path, has_changed in added.items() if has_changed]
     ignored = ("--others", "--ignored", "--exclude-standard", "--", str(SOURCES), str(TEST_SETS))
     for path in paths_of_git("ls-files", *ignored):

@@ -14,7 +14,7 @@ from classifier.base.progress import say
 from classifier.commands.compare import LEADING_TO_CROSSVAL
 from classifier.commands.git import bytes_of_git, git
 from classifier.commands.predict import LEADING_TO_THE_MODEL
-from classifier.commands.revisions import changed_since, lock_of, params_of
+from classifier.commands.revisions import changed_since, lock_of, other_runs, params_of
 from classifier.commands.sweep.override_syntax import Texts, value_of
 from classifier.params import checked_params
 
@@ -74,6 +74,8 @@ class Baseline:
         if recorded is None or md5_of_bytes(content) != recorded.md5:
             return ["run"]
         leading = LEADING_TO_CROSSVAL if metric.startswith("crossval.") else LEADING_TO_THE_MODEL
+        if other_runs(self.commit, lock, *leading):
+            return ["run"]
         return sorted(changed_since(self.commit, lock, *leading))
 
     def experiments(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import IO, TypedDict
 import yaml
 
 from classifier.base.files import md5_of
+from classifier.base.run_inputs import differences, record_of
 from classifier.commands.git import of_no_repository
 
 LOG_BYTES = 64 * 1024  # at the end of a log, that are sent back
@@ -105,8 +106,13 @@ class Commands:
         self.require_recorded()
 
     def require_recorded(self) -> None:
-        """Raise OSError if an artifact is damaged in the cache, where DVC reads none."""
+        """Raise OSError if DVC has taken, unread, what is damaged or of another run."""
         lock = yaml.safe_load((self.clone / "dvc.lock").read_text())
+        for name, stage in lock["stages"].items():
+            record = self.clone / record_of(name)
+            others = differences(record.read_bytes(), stage) if record.exists() else []
+            if others:
+                raise OSError(f"{name} was not run with this {others[0]}: DVC's run cache is wrong")
         for out in (out for stage in lock["stages"].values() for out in stage.get("outs", [])):
             path = self.clone / out["path"]
             if path.exists() and md5_of(path) != out["md5"]:

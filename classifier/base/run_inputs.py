@@ -1,0 +1,47 @@
+"""What a stage was run with, as it has recorded itself, beside what dvc.lock says of it.
+
+`dvc commit` and `dvc exp save` write to dvc.lock, and to DVC's run cache, what params and files are
+at that time, whatever the stage was run with.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from classifier.base.paths import INPUTS, PARAMS
+
+
+def record_of(stage: str) -> Path:
+    """Return where a stage records what it was run with."""
+    return INPUTS / f"{stage}.json"
+
+
+def recorded(params: Mapping[str, Any], md5s: Mapping[str, str]) -> str:
+    """Return the record of a run: its params, as `section.key`, and the md5 of each dep."""
+    return json.dumps({"params": params, "deps": md5s}, indent=2, default=str) + "\n"
+
+
+def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:
+    """Return the params and deps of which dvc.lock says something else than the record.
+
+    stage: what dvc.lock says of it; of what is behind a URL it says no md5.
+    """
+    run = json.loads(record)
+    of_stage = stage.get("params", {}).get(str(PARAMS), {})
+    params = dict(leaf for name, value in of_stage.items() for leaf in flat(name, value))
+    md5s = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep.get("md5")}
+    claimed = json.loads(recorded(params, md5s))
+    return [
+        name
+        for kind in ("params", "deps")
+        for name in claimed[kind] | run[kind]
+        if claimed[kind].get(name) != run[kind].get(name)
+    ]
+
+
+def flat(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the params of a section, as `section.key`, or the one that the key names."""
+    if "." in key or not isinstance(value, dict):
+        return [(key, value)]
+    return [(f"{key}.{name}", value[name]) for name in value]

@@ -1,0 +1,102 @@
+"""What a stage was run with, it records itself: dvc.lock may name what nothing was run with."""
+
+import json
+
+import pytest
+
+from classifier.base.dvc_lock import STAGES, read_lock
+from classifier.base.run_inputs import differences, record_of
+from tests.conftest import Clone
+
+ANEW = "see docs/reproducibility.md, then run `dvc repro --force`"
+
+
+def of_train(name: str) -> str:
+    return f"train was not run with the {name} that dvc.lock names"
+
+
+@pytest.fixture
+def falsely_cached(copied: Clone) -> Clone:
+    """A clone whose run cache has, under fewer epochs, the results of what is committed."""
+    copied.edit("params.yaml", "epochs: 150", "epochs: 5")
+    copied.dvc("exp", "save", "--name", "five")
+    copied.git("checkout", "--quiet", ".")
+    copied.dvc("repro")
+    copied.edit("params.yaml", "epochs: 150", "epochs: 5")
+    assert not copied.stages_run(copied.dvc("repro"))
+    return copied
+
+
+def test_each_stage_records_what_dvc_does(reproduced):
+    lock = read_lock(reproduced.path / "dvc.lock")
+    for name in STAGES:
+        run = json.loads(reproduced.read(str(record_of(name))))
+        assert run["params"] == lock.params(name)
+        assert run["deps"] == {dep.path: dep.md5 for dep in lock.stages[name].deps}
+
+
+def test_what_dvc_is_told_to_ignore_is_in_no_record(copied):
+    with (copied.path / ".dvcignore").open("a") as ignored:
+        ignored.write("*.bak\n")
+    (copied.path / "classifier/model/old.bak").touch()
+    copied.reproduce("crossval", "train")
+    assert "was not run with" not in copied.classifier("check", check=False).stdout
+
+
+def test_params_that_were_saved_without_a_run_are_told_wherever_results_are_shown(falsely_cached):
+    line = f"{of_train('train.epochs')}; {ANEW}"
+    checked = falsely_cached.classifier("check", check=False)
+    assert checked.returncode == 1
+    assert line in checked.stdout.splitlines()
+    assert line in falsely_cached.classifier("predict", "5.1", "3.5", "1.4", "0.2").stderr
+    assert line in falsely_cached.classifier("report", "--markdown").stderr
+    compared = falsely_cached.classifier("compare", "HEAD", "five").stderr
+    assert compared == f"five: {of_train('train.epochs').replace('train was', 'crossval was')}\n"
+
+
+def test_a_stage_says_that_what_it_reads_is_of_another_run(falsely_cached):
+    done = falsely_cached.run("dvc", "repro", "--single-item", "--force", "evaluate")
+    assert f"{of_train('train.epochs')}; {ANEW}" in done.stderr
+
+
+def test_whoever_pushes_results_of_another_run_is_warned(shared):
+    shared.clone.edit("params.yaml", "epochs: 150", "epochs: 5")
+    shared.dvc("commit", "--force")
+    assert (
+        f"warning: {of_train('train.epochs')}"
+        in shared.clone.classifier("push", check=False).stderr
+    )
+
+
+def test_code_that_was_committed_without_a_run_is_told(copied):
+    copied.edit("classifier/model/network.py", '"""The params', '"""All params')
+    copied.dvc("commit", "--force")
+    done = copied.classifier("check", check=False)
+    assert f"{of_train('classifier/model')}; {ANEW}" in done.stdout.splitlines()
+
+
+def test_a_run_anew_mends_it(falsely_cached):
+    falsely_cached.reproduce("crossval", "train", "evaluate")
+    assert "was not run with" not in falsely_cached.classifier("check", check=False).stdout
+
+
+@pytest.mark.parametrize(
+    ("params", "deps", "expected"),
+    [
+        ({"train": {"epochs": 5, "hidden": [8]}}, {"data/raw.csv": "ab"}, []),
+        ({"train": {"epochs": 6, "hidden": [8]}}, {"data/raw.csv": "ab"}, ["train.epochs"]),
+        ({"train": {"hidden": [8]}}, {"data/raw.csv": "ab"}, ["train.epochs"]),
+        (
+            {"train": {"epochs": 5, "hidden": [8], "seed": 1}},
+            {"data/raw.csv": "ab"},
+            ["train.seed"],
+        ),
+        ({"train.epochs": 5, "train.hidden": [8]}, {"data/raw.csv": "cd"}, ["data/raw.csv"]),
+        ({"train.epochs": 5, "train.hidden": [8]}, {"data/raw.csv": "ab", "s3://table": ""}, []),
+    ],
+)
+def test_differences_are_named_whichever_side_they_are_on(params, deps, expected):
+    run = {"params": {"train.epochs": 5, "train.hidden": [8]}, "deps": {"data/raw.csv": "ab"}}
+    paths = [{"path": path, "md5": md5} for path, md5 in deps.items()]
+    stage = {"params": {"params.yaml": params}, "deps": paths}
+    assert differences(json.dumps(run).encode(), stage) == expected
