@@ -90,14 +90,14 @@ def rare_class(units: np.ndarray | None = None) -> tuple[OutOfFold, OutOfFold]:
 
 
 def test_a_few_rows_on_which_one_side_is_right_say_little_of_a_difference():
-    """Each class of n rows has two more: of +gain and -loss, half a row each, and one of 0."""
+    """Each class of n rows has one more: a quarter of +gain, a quarter of -loss, and half of 0."""
     right, wrong = rare_class()
     least = 0.0
     for rows, gain, loss, right_of_one in ((60, 2 / 120, 2 / 123, 60), (3, 2 / 6, 2 / 3, 0)):
         gain, loss = gain / 2, loss / 2  # there are two classes
         differences = [gain - loss * (right_of_one > 0)] * rows
-        mean = (sum(differences) + gain / 2 - loss / 2) / (rows + 2)
-        square = (sum(d * d for d in differences) + gain**2 / 2 + loss**2 / 2) / (rows + 2)
+        mean = (sum(differences) + gain / 4 - loss / 4) / (rows + 1)
+        square = (sum(d * d for d in differences) + gain**2 / 4 + loss**2 / 4) / (rows + 1)
         least += rows * (square - mean**2)
     found = spread(right.scores("macro_f1") - wrong.scores("macro_f1"), right.models)
     assert found.by_rows < least / 10

@@ -157,8 +157,8 @@ def as_rare_classes_have_it(
     """Return the spread of a difference on the same rows, not less than a few of them can tell.
 
     Where one side is right on all of a few rows and the other on none, the influences on macro F1
-    hardly vary. So each class has two rows more: half a row that one side alone is right on, half
-    that the other is, and one on which they are alike, in the manner of Laplace's rule.
+    hardly vary. So each class has a row more, in the manner of Jeffreys' prior: a quarter of one
+    that one side alone is right on, a quarter that the other is, half of one where they are alike.
 
     units: as in `spread`.
     """
@@ -168,8 +168,8 @@ def as_rare_classes_have_it(
     more = gains[new.actual] * new.is_right.mean(axis=0)
     more -= losses[new.actual] * old.is_right.mean(axis=0)
     mean, square, counts = by_class(more, new.actual, units)
-    mean = (counts * mean + (gains - losses) / 2) / (counts + 2)
-    square = (counts * square + (gains**2 + losses**2) / 2) / (counts + 2)
+    mean = (counts * mean + (gains - losses) / 4) / (counts + 1)
+    square = (counts * square + (gains**2 + losses**2) / 4) / (counts + 1)
     least = float((rows**2 * (square - mean**2) / counts).sum())
     return replace(found, by_rows=max(found.by_rows, least))
 
