@@ -1,12 +1,17 @@
 """What a stage was run with, it records itself: dvc.lock may name what nothing was run with."""
 
 import json
+from pathlib import Path
 
 import pytest
+from dvc.fs import localfs
+from dvc.repo import Repo
+from dvc_data.hashfile.build import build
 
 from classifier.base.dvc_lock import STAGES, read_lock
 from classifier.base.run_inputs import differences, record_of
-from tests.conftest import Clone
+from classifier.base.stage_inputs import md5_of_dep
+from tests.conftest import ROOT, Clone
 
 ANEW = "see docs/reproducibility.md, then run `dvc repro --force`"
 
@@ -33,6 +38,43 @@ def test_each_stage_records_what_dvc_does(reproduced):
         run = json.loads(reproduced.read(str(record_of(name))))
         assert run["params"] == lock.params(name)
         assert run["deps"] == {dep.path: dep.md5 for dep in lock.stages[name].deps}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {".dvcignore": "*.bak\n", "old.bak": "", "deep/new.csv": ""},
+        {".dvcignore": "dep/deep/\n!dep/deep/new.csv\n", "deep/new.csv": ""},
+        {".dvcignore": "dep/**\n!dep/new.csv\n", "deep/new.csv": "", "new.csv": ""},
+        {"above/.dvcignore": "*.bak", "old.bak": "", "new.csv": ""},
+        {"repository/.git/config": "", "repository/new.csv": "", ".git": "gitdir: there"},
+        {"project/.dvc/config": "", "project/new.csv": "", "new.csv": ""},
+        {".hg/a": "", "b.hg": "", "__pycache__/a.pyc": "", "deep/__pycache__/b.pyc": ""},
+    ],
+)
+def test_the_md5_of_a_folder_is_that_of_dvc(tmp_path, monkeypatch, files):
+    monkeypatch.chdir(tmp_path)
+    dep = Path("above/dep")
+    Path(".dvcignore").write_text((ROOT / ".dvcignore").read_text())
+    for name, text in ({"table.csv": "x"} | files).items():
+        path = dep / name
+        if name == ".dvcignore":
+            path, text = Path(name), text.replace("dep/", "above/dep/")
+        elif name.startswith("above/"):
+            path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    Repo.init(no_scm=True)
+    with Repo() as repo:
+        _, _, tree = build(
+            repo.cache.local,
+            str(dep.absolute()),
+            localfs,
+            "md5",
+            dry_run=True,
+            ignore=repo.dvcignore,
+        )
+    assert md5_of_dep(dep) == tree.hash_info.value
 
 
 def test_what_dvc_is_told_to_ignore_is_in_no_record(copied):
@@ -85,17 +127,17 @@ def test_a_run_anew_mends_it(falsely_cached):
     [
         ({"train": {"epochs": 5, "hidden": [8]}}, {"data/raw.csv": "ab"}, []),
         ({"train": {"epochs": 6, "hidden": [8]}}, {"data/raw.csv": "ab"}, ["train.epochs"]),
-        ({"train": {"hidden": [8]}}, {"data/raw.csv": "ab"}, ["train.epochs"]),
+        ({"train": {"hidden": [8]}}, {"data/raw.csv": "ab"}, []),
         (
             {"train": {"epochs": 5, "hidden": [8], "seed": 1}},
             {"data/raw.csv": "ab"},
-            ["train.seed"],
+            [],
         ),
         ({"train.epochs": 5, "train.hidden": [8]}, {"data/raw.csv": "cd"}, ["data/raw.csv"]),
         ({"train.epochs": 5, "train.hidden": [8]}, {"data/raw.csv": "ab", "s3://table": ""}, []),
     ],
 )
-def test_differences_are_named_whichever_side_they_are_on(params, deps, expected):
+def test_what_both_name_may_differ(params, deps, expected):
     run = {"params": {"train.epochs": 5, "train.hidden": [8]}, "deps": {"data/raw.csv": "ab"}}
     paths = [{"path": path, "md5": md5} for path, md5 in deps.items()]
     stage = {"params": {"params.yaml": params}, "deps": paths}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from classifier.base.errors import UserError
-from classifier.base.stage_inputs import checked_inputs, other_packages
+from classifier.base.stage_inputs import checked_inputs, names_of, other_packages, params_of
 from tests.conftest import Clone
 from tests.sharing import MODEL
 
@@ -74,6 +74,20 @@ def test_what_changes_while_a_stage_runs_is_told(copied, monkeypatch, stage, pat
     words = f"^{what}: changed while {stage} was running; run `dvc repro` again$"
     with pytest.raises(UserError, match=words), checked_inputs(stage):
         edit(path, old, new)
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        (["train", "prepare.label"], ["train", "prepare.label"]),
+        ([{"params.yaml": ["train"]}, {"own.yaml": ["rate"]}, {"other.json": None}], ["train"]),
+        ([{"params.yaml": None}], [""]),
+    ],
+)
+def test_params_are_named_in_all_ways_that_dvc_knows(params, names):
+    assert names_of(params) == names
+    known = params_of(b"train: {epochs: 5}\nprepare: {label: a}", names)
+    assert known["train.epochs"] == 5
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "train"])

@@ -136,24 +136,21 @@ def test_the_script_for_ssh(swept, tmp_path):
     assert len(swept.experiments()) == 3
 
 
+OTHER = "a was not run with this train.learning_rate: DVC's run cache is wrong"
+
+
 @pytest.mark.parametrize(
-    ("md5", "epochs", "words"),
-    [
-        ("ab", 5, "model: is damaged in the cache"),
-        (
-            md5_of_bytes(b"model"),
-            6,
-            "a was not run with this train.epochs: DVC's run cache is wrong",
-        ),
-    ],
+    ("md5", "rate", "words"),
+    [("ab", 1e-05, "model: is damaged in the cache"), (md5_of_bytes(b"model"), 2e-05, OTHER)],
 )
-def test_a_trial_brings_the_code_that_it_runs(tmp_path, md5, epochs, words):
+def test_a_trial_brings_the_code_that_it_runs(tmp_path, md5, rate, words):
+    """And reads dvc.lock as DVC does: to YAML 1.1, 1e-05 is a text."""
     send_code()
     record = tmp_path / "clone" / record_of("a")
     record.parent.mkdir(parents=True)
-    record.write_text(recorded({"train.epochs": 5}, {}))
+    record.write_text(recorded({"train.learning_rate": 1e-05}, {}))
     (tmp_path / "clone/model").write_text("model")
-    params = {"params.yaml": {"train.epochs": epochs}}
+    params = {"params.yaml": {"train.learning_rate": rate}}
     lock = {"stages": {"a": {"params": params, "outs": [{"path": "model", "md5": md5}]}}}
     (tmp_path / "clone/dvc.lock").write_text(json.dumps(lock))
     sent = cloudpickle.dumps(

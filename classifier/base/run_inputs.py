@@ -25,18 +25,21 @@ def recorded(params: Mapping[str, Any], md5s: Mapping[str, str]) -> str:
 def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:
     """Return the params and deps of which dvc.lock says something else than the record.
 
-    stage: what dvc.lock says of it; of what is behind a URL it says no md5.
+    What one of them does not name cannot differ: the record has no dep behind a URL, nor one that
+    dvc.yaml names by a template.
+
+    stage: what dvc.lock says of it.
     """
     run = json.loads(record)
     of_stage = stage.get("params", {}).get(str(PARAMS), {})
     params = dict(leaf for name, value in of_stage.items() for leaf in flat(name, value))
-    md5s = {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep.get("md5")}
+    md5s = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
     claimed = json.loads(recorded(params, md5s))
     return [
         name
         for kind in ("params", "deps")
-        for name in claimed[kind] | run[kind]
-        if claimed[kind].get(name) != run[kind].get(name)
+        for name, value in claimed[kind].items()
+        if run[kind].get(name, value) != value
     ]
 
 

@@ -8,13 +8,10 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from importlib import metadata
 from math import inf
 from pathlib import Path
 from typing import Any
-
-from pathspec import GitIgnoreSpec
 
 from classifier.base.bytecode import require_no_older_code
 from classifier.base.dvc_lock import RUN_ANEW, STAGES, read_lock, require_recorded
@@ -24,6 +21,9 @@ from classifier.base.paths import DVC_IGNORE, LOCK, PACKAGES, PARAMS, PIPELINE, 
 from classifier.base.run_inputs import flat, record_of, recorded
 
 COMPILED = "__pycache__"
+# What .dvcignore has as it ships, and what DVC ignores where it stands.
+IGNORED = {".venv", COMPILED, "/data/*.tmp", "/models/*.tmp", "/metrics/*.tmp"}
+OF_DVC = {".git", ".hg", ".dvc", ".dvcignore"}
 CODE = (".py", ".yaml", ".txt")
 TICK = 0.01  # seconds, by which the kernel counts the start of a process
 
@@ -46,7 +46,7 @@ def checked_inputs(stage: str, loaded_since: float = inf) -> Iterator[None]:
     """
     stages = parse_yaml(require_file(PIPELINE).read_bytes(), str(PIPELINE))["stages"]
     definition = stages.get(stage, {})
-    deps, params = definition.get("deps", []), definition.get("params", [])
+    deps, params = definition.get("deps", []), names_of(definition.get("params", []))
     require_outs_of_others(deps)
     require_added(deps)
     say_other_runs(stage)
@@ -159,11 +159,6 @@ def versions(deps: Iterable[str]) -> dict[str, Version]:
     return found
 
 
-@lru_cache(maxsize=1)
-def ignored_by_dvc(patterns: str) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(patterns.splitlines())
-
-
 def md5s_of(deps: Iterable[str]) -> dict[str, str]:
     """Return the md5 of each dep as DVC records it; what an earlier stage has made, it knows."""
     made = read_lock().outs() if LOCK.exists() else {}
@@ -179,10 +174,24 @@ def md5_of_dep(path: Path) -> str:
     """Return the md5 of a file or a folder, without what DVC is told to ignore."""
     if not path.is_dir():
         return md5_of(path)
-    ignored = ignored_by_dvc(DVC_IGNORE.read_text("utf-8") if DVC_IGNORE.exists() else "")
-    files = (file for file in path.rglob("*") if file.is_file() and not ignored.match_file(file))
-    md5s = {file.relative_to(path).as_posix(): md5_of(file) for file in files}
+    md5s = {file.relative_to(path).as_posix(): md5_of(file) for file in files_of(path)}
     return md5_of_bytes(list_of(md5s)) + ".dir"
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files in a folder that DVC is not told to ignore, nor ignores by itself."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    names = {name for path in files for name in path.relative_to(folder).parts}
+    above = [path / DVC_IGNORE for path in folder.parents if path != Path()]
+    patterns = DVC_IGNORE.read_text("utf-8").split() if DVC_IGNORE.exists() else []
+    if names.isdisjoint(OF_DVC) and {*patterns} <= IGNORED and not any(map(Path.exists, above)):
+        return [path for path in files if IGNORED.isdisjoint(path.parts)]
+    from dvc.fs import localfs  # slow
+    from dvc.ignore import DvcIgnoreFilter
+
+    top = folder.absolute()
+    found = DvcIgnoreFilter(localfs, str(Path.cwd())).find(localfs, str(top))
+    return [folder / Path(path).relative_to(top) for path in found]
 
 
 def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> set[str]:
@@ -191,9 +200,18 @@ def changed_params(before: bytes, after: bytes, names: Iterable[str]) -> set[str
     return {key for key in old | new if old.get(key) != new.get(key)}
 
 
+def names_of(params: Iterable[Any]) -> list[str]:
+    """Return which params and sections of params.yaml a stage names; "" stands for all.
+
+    params: as in dvc.yaml, names of that file, or files with their names, or with none for all.
+    """
+    files = [entry if isinstance(entry, dict) else {str(PARAMS): [entry]} for entry in params]
+    return [name for file in files if str(PARAMS) in file for name in file[str(PARAMS)] or [""]]
+
+
 def params_of(text: bytes, names: Iterable[str]) -> dict[str, Any]:
     """Return the params, as `section.key`, that are of some names or sections."""
-    of_stage = tuple(f"{name}." for name in names)
+    of_stage = tuple(f"{name}." if name else "" for name in names)
     return {key: value for key, value in all_params(text).items() if f"{key}.".startswith(of_stage)}
 
 

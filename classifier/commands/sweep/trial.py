@@ -13,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TypedDict
 
-import yaml
-
-from classifier.base.files import md5_of
+from classifier.base.files import md5_of, parse_yaml
 from classifier.base.run_inputs import differences, record_of
 from classifier.commands.git import of_no_repository
 
@@ -107,7 +105,7 @@ class Commands:
 
     def require_recorded(self) -> None:
         """Raise OSError if DVC has taken, unread, what is damaged or of another run."""
-        lock = yaml.safe_load((self.clone / "dvc.lock").read_text())
+        lock = parse_yaml((self.clone / "dvc.lock").read_bytes(), "dvc.lock")
         for name, stage in lock["stages"].items():
             record = self.clone / record_of(name)
             others = differences(record.read_bytes(), stage) if record.exists() else []
