@@ -8,9 +8,9 @@ from dvc.fs import localfs
 from dvc.repo import Repo
 from dvc_data.hashfile.build import build
 
+from classifier.base.dep_md5 import md5_of_dep
 from classifier.base.dvc_lock import STAGES, read_lock
 from classifier.base.run_inputs import differences, record_of
-from classifier.base.stage_inputs import md5_of_dep
 from tests.conftest import ROOT, Clone
 
 ANEW = "see docs/reproducibility.md, then run `dvc repro --force`"
