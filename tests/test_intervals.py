@@ -78,12 +78,12 @@ def test_a_few_rows_that_are_all_right_or_all_wrong_say_little_of_macro_f1():
         assert interval.high <= 1
 
 
-def rare_class(units: np.ndarray | None = None) -> tuple[OutOfFold, OutOfFold]:
+def rare_class() -> tuple[OutOfFold, OutOfFold]:
     """Return what two got for 60 rows of a class and 3 of another, on which only one is right."""
     actual = np.repeat([0, 1], [60, 3]).astype(np.int32)
     models = np.repeat([[0], [1]], 63, axis=1)
     right, wrong = (
-        OutOfFold(actual, np.stack([each] * 2), np.ones((2, 63)), models, np.arange(63), units)
+        OutOfFold(actual, np.stack([each] * 2), np.ones((2, 63)), models, np.arange(63))
         for each in (actual, actual * 0)
     )
     return right, wrong
@@ -101,22 +101,9 @@ def test_a_few_rows_on_which_one_side_is_right_say_little_of_a_difference():
         least += rows * (square - mean**2)
     found = spread(right.scores("macro_f1") - wrong.scores("macro_f1"), right.models)
     assert found.by_rows < least / 10
-    widened = as_rare_classes_have_it(found, "macro_f1", right, wrong, None)
+    widened = as_rare_classes_have_it(found, "macro_f1", right, wrong)
     assert widened.by_rows == pytest.approx(least)
-    assert as_rare_classes_have_it(found, "accuracy", right, wrong, None) == found
-
-
-def test_the_rows_of_a_group_say_no_more_than_one():
-    """Of three rows that belong together, the other class is known from one."""
-    units = np.minimum(np.arange(63), 60)
-    (right, wrong), (alone, _) = rare_class(units), rare_class()
-    assert right.spread("macro_f1").by_rows > 2 * alone.spread("macro_f1").by_rows
-    found = Spread(0.5, 0.0, 0.0, 63, 2)
-    of_rows, of_groups = (
-        as_rare_classes_have_it(found, "macro_f1", right, wrong, each).by_rows
-        for each in (None, units)
-    )
-    assert of_groups > 2 * of_rows
+    assert as_rare_classes_have_it(found, "accuracy", right, wrong) == found
 
 
 def test_macro_f1_moves_as_its_influence_says(found):

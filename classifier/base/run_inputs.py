@@ -18,8 +18,12 @@ def record_of(stage: str) -> Path:
 
 
 def recorded(params: Mapping[str, Any], md5s: Mapping[str, str]) -> str:
-    """Return the record of a run: its params, as `section.key`, and the md5 of each dep."""
-    return json.dumps({"params": params, "deps": md5s}, indent=2, default=str) + "\n"
+    """Return the record of a run: its params, as `section.key`, and the md5 of each dep.
+
+    They are sorted: DVC does not go by their order.
+    """
+    run = {"params": params, "deps": md5s}
+    return json.dumps(run, indent=2, sort_keys=True, default=str) + "\n"
 
 
 def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:

@@ -127,7 +127,7 @@ def require_added(deps: Iterable[str]) -> None:
     """Raise `UserError` if what `dvc add`, or an import, keeps of the deps is not what it was."""
     for dep in map(Path, deps):
         above = [path.with_name(f"{path.name}.dvc") for path in (dep, *dep.parents) if path.name]
-        for file in [*filter(Path.is_file, above), *(dep.rglob("*.dvc") if dep.is_dir() else ())]:
+        for file in filter(Path.is_file, [*above, *dep.rglob("*.dvc")]):
             for out in parse_yaml(file.read_bytes(), file).get("outs", []):
                 path, is_md5 = file.parent / out["path"], out.get("hash") == "md5"
                 if is_md5 and path.exists() and md5_of_dep(path) != out.get("md5"):

@@ -195,7 +195,7 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
     else:
         difference = of_other_rows(*spreads)
     if after.has_the_rows_of(before):
-        difference = as_rare_classes_have_it(difference, metric, after.found, before.found, units)
+        difference = as_rare_classes_have_it(difference, metric, after.found, before.found)
     interval = difference_interval(difference, largest_difference(metric), comparisons)
     return Change(metric, float(old.mean()), float(new.mean()), interval)
 

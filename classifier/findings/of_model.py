@@ -152,7 +152,8 @@ def of_baselines(results: Results) -> Iterator[Finding]:
             seen = f"by accuracy alone, it is not clearly better than {figures}"
             yield Finding("warning", "model", seen, "look at balanced accuracy and at each class")
     plain = results.beside.get("no_hidden_layer")
-    if plain and plain["accuracy"]["ci95_low"] <= 0 and plain["loss"]["ci95_high"] >= 0:
+    helps = plain and any(plain[name]["ci95_low"] > 0 for name in plain if name != "loss")
+    if plain and not helps and plain["loss"]["ci95_high"] >= 0:
         is_loss_worse = plain["accuracy"]["ci95_high"] >= 0 and plain["loss"]["ci95_low"] > 0
         metric = "loss" if is_loss_worse else "accuracy"
         worse = is_loss_worse or plain["accuracy"]["ci95_high"] < 0

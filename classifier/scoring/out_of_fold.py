@@ -107,10 +107,10 @@ class OutOfFold:
         more adds 2 / (A + P) to the F1 of its class; of n rows, h of them right, p (1 - p) n is the
         variance of h, p = (h + 1) / (n + 2).
         """
-        right, _, counts = by_class(self.is_right.mean(axis=0), self.actual, self.units)
-        recall: Scores = (counts * right + 1) / (counts + 2)
-        gains = np.bincount(self.actual) * self.gains_in_macro_f1()
-        return float((gains**2 * recall * (1 - recall) / counts).sum())
+        rows, gains = np.bincount(self.actual), self.gains_in_macro_f1()
+        right = np.bincount(self.actual, self.is_right.mean(axis=0))
+        recall: Scores = (right + 1) / (rows + 2)
+        return float((rows * recall * (1 - recall) * gains**2).sum())
 
     def gains_in_macro_f1(self) -> Scores:
         """Return how much macro F1 gains by another right row of each actual class, (classes,)."""
@@ -146,53 +146,28 @@ def difference(found: OutOfFold, baseline: OutOfFold, metric: str) -> dict[str, 
     """Return what a baseline scores on the same folds, and how much more this does."""
     other = baseline.scores(metric)
     more = spread(found.scores(metric) - other, found.models, found.units)
-    more = as_rare_classes_have_it(more, metric, found, baseline, found.units)
+    more = as_rare_classes_have_it(more, metric, found, baseline)
     interval = difference_interval(more, largest_difference(metric))
     return {"mean": float(other.mean()), "difference": interval.mean} | interval.ends
 
 
-def as_rare_classes_have_it(
-    found: Spread, metric: str, new: OutOfFold, old: OutOfFold, units: Numbers | None
-) -> Spread:
+def as_rare_classes_have_it(found: Spread, metric: str, new: OutOfFold, old: OutOfFold) -> Spread:
     """Return the spread of a difference on the same rows, not less than a few of them can tell.
 
     Where one side is right on all of a few rows and the other on none, the influences on macro F1
     hardly vary. So each class has a row more, in the manner of Jeffreys' prior: a quarter of one
     that one side alone is right on, a quarter that the other is, half of one where they are alike.
-
-    units: as in `spread`.
     """
     if metric != "macro_f1":
         return found
-    rows, gains, losses = np.bincount(new.actual), new.gains_in_macro_f1(), old.gains_in_macro_f1()
+    gains, losses = new.gains_in_macro_f1(), old.gains_in_macro_f1()
     more = gains[new.actual] * new.is_right.mean(axis=0)
     more -= losses[new.actual] * old.is_right.mean(axis=0)
-    mean, square, counts = by_class(more, new.actual, units)
-    mean = (counts * mean + (gains - losses) / 4) / (counts + 1)
-    square = (counts * square + (gains**2 + losses**2) / 4) / (counts + 1)
-    least = float((rows**2 * (square - mean**2) / counts).sum())
+    rows = np.bincount(new.actual)
+    mean = (np.bincount(new.actual, more) + (gains - losses) / 4) / (rows + 1)
+    square = (np.bincount(new.actual, more**2) + (gains**2 + losses**2) / 4) / (rows + 1)
+    least = float((rows * (square - mean**2)).sum())
     return replace(found, by_rows=max(found.by_rows, least))
-
-
-def by_class(scores: Scores, actual: Numbers, units: Numbers | None) -> tuple[Scores, ...]:
-    """Return the mean and the mean square of each class, and how many rows vary by themselves.
-
-    scores: (rows,); units: as in `spread`: the rows of a class in one of them count as one, see
-    `effective`.
-    """
-    rows = np.maximum(np.bincount(actual), 1)
-    if units is None:
-        sums = (np.bincount(actual, each) for each in (scores, scores**2))
-        return *(each / rows for each in sums), rows.astype(float)
-    width = int(units.max()) + 1
-    pairs, place = np.unique(actual.astype(np.int64) * width + units, return_inverse=True)
-    of_pair, sizes = pairs // width, np.bincount(place)
-    shares, values = sizes / rows[of_pair], np.bincount(place, scores) / sizes
-    mean, square, squares = (
-        np.bincount(of_pair, shares * each, len(rows)).astype(float)
-        for each in (values, values**2, shares)
-    )
-    return mean, square, 1 / np.where(squares, squares, 1)
 
 
 def write_out_of_fold(
