@@ -43,6 +43,8 @@ def test_no_stage_reads_a_table_that_dvc_has_kept_otherwise(copied, monkeypatch,
     path = Path("data/source", table, "part.csv" if table == "parts" else "")
     path.parent.mkdir(exist_ok=True)
     path.write_text("x,y\n1,a\n2,b\n")
+    Path("data/source/folder.dvc").mkdir()
+    Path("classifier/fetching/empty.dvc").touch()
     copied.run("dvc", "add", "--quiet", f"data/source/{table}")
     with checked_inputs("fetch"):
         pass

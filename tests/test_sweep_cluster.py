@@ -136,7 +136,7 @@ def test_the_script_for_ssh(swept, tmp_path):
     assert len(swept.experiments()) == 3
 
 
-OTHER = "a was not run with this train.learning_rate: DVC's run cache is wrong"
+OTHER = "a was not run with this train.learning_rate; see docs/reproducibility.md"
 
 
 @pytest.mark.parametrize(

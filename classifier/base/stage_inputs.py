@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.base.bytecode import require_no_older_code
-from classifier.base.dep_md5 import COMPILED, md5_of_dep, md5s_of
+from classifier.base.dep_md5 import COMPILED, files_of, md5_of_dep, md5s_of
 from classifier.base.dvc_lock import RUN_ANEW, STAGES, read_lock, require_recorded
 from classifier.base.errors import UserError, listed, require_file
 from classifier.base.files import parse_yaml, write_text
@@ -125,16 +125,25 @@ def require_outs_of_others(deps: Iterable[str]) -> None:
 
 def require_added(deps: Iterable[str]) -> None:
     """Raise `UserError` if what `dvc add`, or an import, keeps of the deps is not what it was."""
-    for dep in map(Path, deps):
-        above = [path.with_name(f"{path.name}.dvc") for path in (dep, *dep.parents) if path.name]
-        for file in filter(Path.is_file, [*above, *dep.rglob("*.dvc")]):
-            for out in parse_yaml(file.read_bytes(), file).get("outs", []):
-                path, is_md5 = file.parent / out["path"], out.get("hash") == "md5"
-                if is_md5 and path.exists() and md5_of_dep(path) != out.get("md5"):
-                    raise UserError(
-                        f"{path}: is not what {file} names; `classifier verify --repair` brings "
-                        f"that back, `dvc add {shlex.quote(str(path))}` keeps this"
-                    )
+    for file in (file for dep in deps for file in dvc_files(Path(dep))):
+        kept = parse_yaml(file.read_bytes(), file) or {}
+        for out in kept.get("outs", []):
+            path, is_md5 = (
+                file.parent / kept.get("wdir", "") / out["path"],
+                out.get("hash") == "md5",
+            )
+            if is_md5 and path.exists() and md5_of_dep(path) != out.get("md5"):
+                raise UserError(
+                    f"{path}: is not what {file} names; `classifier verify --repair` brings that "
+                    f"back, `dvc add {shlex.quote(str(path))}` keeps this"
+                )
+
+
+def dvc_files(dep: Path) -> list[Path]:
+    """Return the .dvc files of a dep, of what is in it, and of the folders that it is in."""
+    above = [path.with_name(f"{path.name}.dvc") for path in (dep, *dep.parents) if path.name]
+    inside = [path for path in files_of(dep) if path.suffix == ".dvc"]
+    return [*filter(Path.is_file, above), *inside]
 
 
 def say_other_runs(stage: str) -> None:

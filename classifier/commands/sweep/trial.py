@@ -110,7 +110,8 @@ class Commands:
             record = self.clone / record_of(name)
             others = differences(record.read_bytes(), stage) if record.exists() else []
             if others:
-                raise OSError(f"{name} was not run with this {others[0]}: DVC's run cache is wrong")
+                where = "see docs/reproducibility.md"
+                raise OSError(f"{name} was not run with this {others[0]}; {where}")
         for out in (out for stage in lock["stages"].values() for out in stage.get("outs", [])):
             path = self.clone / out["path"]
             if path.exists() and md5_of(path) != out["md5"]:
