@@ -142,3 +142,10 @@ def test_what_both_name_may_differ(params, deps, expected):
     paths = [{"path": path, "md5": md5} for path, md5 in deps.items()]
     stage = {"params": {"params.yaml": params}, "deps": paths}
     assert differences(json.dumps(run).encode(), stage) == expected
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"null", b"[]", b'{"params": {}}', b'{"params": 1, "deps": 2}']
+)
+def test_a_record_that_is_none_is_told(record):
+    assert differences(record, {}) == ["metrics/inputs"]

@@ -7,7 +7,7 @@ import pytest
 
 from classifier.base.errors import UserError
 from classifier.evaluating.test_sets import read_test_set
-from classifier.findings.of_table import of_another_set
+from classifier.findings.of_table import of_another_set, of_copies
 from classifier.rows.dataset import Dataset
 from classifier.scoring import repeated
 from classifier.table.schema import Schema
@@ -81,6 +81,16 @@ def test_many_copies_in_a_test_set_are_a_finding(project_copy):
     evaluate.main()
     found = [one["seen"] for one in json.loads(project_copy.read("metrics/findings.json"))]
     assert "many: 600 of 600 rows are duplicates of each other" in found
+
+
+def test_rows_that_differ_in_values_new_to_the_model_are_no_copies(prepared, tmp_path):
+    folder = prepared("town,y\np,a\nq,b\n" * 6, label="y", header=True, unknown="ignore")
+    schema = Schema.load(folder / "schema.json")
+    (tmp_path / "new.csv").write_text("town,y\n" + "".join(f"t{at},a\n" for at in range(30)))
+    (tmp_path / "old.csv").write_text("town,y\n" + "p,a\n" * 30)
+    for name, count in (("new", 0), ("old", 1)):
+        found = read_test_set(schema, tmp_path / f"{name}.csv", tmp_path / name)
+        assert len([*of_copies(schema, name, found)]) == count
 
 
 def test_a_quote_left_open_in_a_test_set_is_a_finding(prepared, tmp_path):

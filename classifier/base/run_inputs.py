@@ -34,17 +34,17 @@ def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:
 
     stage: what dvc.lock says of it.
     """
-    run = json.loads(record)
     of_stage = stage.get("params", {}).get(str(PARAMS), {})
     params = dict(leaf for name, value in of_stage.items() for leaf in flat(name, value))
     md5s = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
-    claimed = json.loads(recorded(params, md5s))
-    return [
-        name
-        for kind in ("params", "deps")
-        for name, value in claimed[kind].items()
-        if run[kind].get(name, value) != value
-    ]
+    try:
+        claimed, run = (
+            {**each["params"], **each["deps"]}
+            for each in map(json.loads, (recorded(params, md5s), record))
+        )
+    except (KeyError, TypeError, ValueError):  # somebody has edited it, and `dvc commit` took it
+        return [str(INPUTS)]
+    return [name for name, value in claimed.items() if run.get(name, value) != value]
 
 
 def flat(key: str, value: Any) -> list[tuple[str, Any]]:
