@@ -93,19 +93,19 @@ def test_without_names_the_first_row_is_never_taken_for_a_header(prepared):
 @pytest.mark.parametrize(
     ("header", "label", "row"),
     [
-        (False, 2, "0,1"),
-        (False, 2, "1,0"),
-        (["x", "y", "z"], "z", "1,2"),
-        (["x", "y", "z"], "z", "1,0"),
+        (False, 3, "0,1,2"),
+        (False, 3, "1,0,2"),
+        ([*"wxyz"], "z", "1,2,3"),
+        ([*"wxyz"], "z", "2,1,0"),
     ],
 )
 def test_without_names_a_row_that_may_be_a_header_is_told(
     prepared, tmp_path, capsys, header, label, row
 ):
-    folder = prepared("1,0,a\n0,1,b\n1,1,a\n", header=header, label=label)
+    folder = prepared("1,0,1,a\n0,1,0,b\n1,1,1,a\n", header=header, label=label)
     schema = Schema.load(folder / "schema.json")
     path = tmp_path / "new.csv"
-    path.write_text(f"{row}\n1,1\n")
+    path.write_text(f"{row}\n1,1,1\n")
     open_new_rows(path, schema, needs_label=False)
     words = "row 1: read as a row; if it is a header, remove it"
     assert capsys.readouterr().err == f"{path}: {words}\n"

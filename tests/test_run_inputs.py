@@ -11,7 +11,7 @@ from dvc_data.hashfile.build import build
 from classifier.base.dep_md5 import md5_of_dep
 from classifier.base.dvc_lock import STAGES, read_lock
 from classifier.base.run_inputs import differences, record_of
-from tests.conftest import ROOT, Clone
+from tests.conftest import OUTS, ROOT, Clone
 
 ANEW = "see docs/reproducibility.md, then run `dvc repro --force`"
 
@@ -33,6 +33,7 @@ def falsely_cached(copied: Clone) -> Clone:
 
 
 def test_each_stage_records_what_dvc_does(reproduced):
+    assert {*OUTS} == {name for name in OUTS if str(record_of(name)) in OUTS[name]}
     lock = read_lock(reproduced.path / "dvc.lock")
     for name in STAGES:
         run = json.loads(reproduced.read(str(record_of(name))))

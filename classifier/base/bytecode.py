@@ -29,7 +29,10 @@ def require_no_older_code() -> None:
 def is_older(spec: Any) -> bool:
     """Return whether Python takes other code for that of the file of a module's spec."""
     source, compiled = Path(spec.origin), Path(spec.cached)
-    if not compiled.exists() or source.stat().st_ctime_ns < compiled.stat().st_mtime_ns:
+    if (
+        not (source.exists() and compiled.exists())
+        or source.stat().st_ctime_ns < compiled.stat().st_mtime_ns
+    ):
         return False  # nothing has been done to the file since, not even to its time
     code = spec.loader.source_to_code(source.read_bytes(), spec.origin)
     return bool(spec.loader.get_code(spec.name) != code)

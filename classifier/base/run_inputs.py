@@ -38,10 +38,8 @@ def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:
     params = dict(leaf for name, value in of_stage.items() for leaf in flat(name, value))
     md5s = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
     try:
-        claimed, run = (
-            {**each["params"], **each["deps"]}
-            for each in map(json.loads, (recorded(params, md5s), record))
-        )
+        both = (json.loads(text) for text in (recorded(params, md5s), record))
+        claimed, run = ({**each["params"], **each["deps"]} for each in both)
     except (KeyError, TypeError, ValueError):  # somebody has edited it, and `dvc commit` took it
         return [str(INPUTS)]
     return [name for name, value in claimed.items() if run.get(name, value) != value]

@@ -141,8 +141,15 @@ def other_runs(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     """
     wanted = lock.leading_to(*stages) if stages else [*lock.stages]
     records = [record_of(name) for name in wanted if str(record_of(name)) in lock.outs()]
-    files = files_at(revision, *records) if records else {}
-    return [*lock.other_runs(files, *wanted)]
+    if revision is None:
+        return [
+            *lock.other_runs(
+                {path: path.read_bytes() for path in records if path.is_file()}, *wanted
+            )
+        ]
+    with suppress(UserError, ImportError, OSError):  # of a remote that cannot be reached
+        return [*lock.other_runs(files_at(revision, *records), *wanted)]
+    return []
 
 
 def frozen_stages(names: Collection[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from classifier.rows.dataset import (
     write_groups,
 )
 from classifier.rows.groups import UNKNOWN_GROUP, Groups
-from classifier.table.cells import Layout, as_read
+from classifier.table.cells import Layout, as_read, is_number
 from classifier.table.opening import open_new_rows, read_features
 from classifier.table.reader import Chunk, Table
 from classifier.table.schema import MISSING, UNKNOWN, NumberFeature, Schema, Vocabulary
@@ -107,7 +107,8 @@ def groups_trained_on(
     """
     column, names = read_group_names(TRAINING_ROWS) or ("", [])
     if table.names.count(column) == 1:
-        groups = {as_read(name): place for place, name in enumerate(names)}
+        places = {name: place for place, name in enumerate(names)}
+        groups = {as_read(name): places[name] for name in names if is_number(name)} | places
         return lambda chunk: known_groups(chunk.texts[column], groups, table.layout), False
     if (path := TRAINING_ROWS / TIME).exists():
         time = NumberFeature.model_validate_json(path.read_bytes())
@@ -119,11 +120,12 @@ def groups_trained_on(
 def known_groups(
     cells: pd.Categorical, groups: dict[str, int], layout: Layout
 ) -> npt.NDArray[np.int32]:
-    """Return the group of each cell, (rows,), however it is written: a gap is of no group."""
-    found = [
-        UNKNOWN_GROUP if layout.is_missing(cell) else groups.get(as_read(cell), UNKNOWN_GROUP)
-        for cell in cells.categories
-    ]
+    """Return the group of each cell, (rows,): 1.0 is of group 1, and a gap of none."""
+    found = []
+    for cell in cells.categories:
+        number = as_read(cell) if is_number(cell) else ""
+        place = groups.get(cell.strip(), groups.get(number, UNKNOWN_GROUP))
+        found.append(UNKNOWN_GROUP if layout.is_missing(cell) else place)
     return np.array(found, np.int32).take(cells.codes)
 
 

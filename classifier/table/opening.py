@@ -74,7 +74,8 @@ def match_columns(path: Path, schema: Schema, needs_label: bool) -> tuple[list[s
     if are_positions(row) and not is_positional:
         raise UserError(f"{path}: row 1: found positions, expected {listed(absent)}")
     positions = {str(at) for at in range(len(schema.columns))}
-    if columns and len({*row} & positions) == len(row):  # in any order, as pandas may write them
+    in_any_order = len(row) > 2 and len({*row} & positions) == len(row)  # as pandas may write them
+    if columns and (in_any_order or are_positions(row)):
         print(f"{path}: row 1: read as a row; if it is a header, remove it", file=sys.stderr)
     elif not is_positional and names_columns(row, needed) and not has_numbers(row, columns, schema):
         raise UserError(f"{path}: row 1: has no column {quoted(absent[0])}")
