@@ -189,6 +189,19 @@ def test_persons_of_two_rows_among_others_of_one_are_found(found, exclude, prefi
     assert line.endswith("set prepare.group")
 
 
+def test_persons_are_found_in_a_sample_of_which_alone_it_tells(found, monkeypatch):
+    """Of the three rows of a person, a sample may have one."""
+    monkeypatch.setattr("classifier.findings.of_table.ROWS", 2_000)
+    rng = np.random.default_rng(0)
+    persons = np.repeat(rng.permutation(10**5)[:2_000], 3)
+    label = np.where(persons % 7 < 3, "yes", "no")
+    of_rows = pd.DataFrame({"x": rng.normal(size=6_000), "who": persons, "label": label})
+    lines = found(of_rows.sample(frac=1, random_state=0), is_scaled=True)
+    (line,) = [line for line in lines if "column who" in line]
+    assert "column who, where its values repeat in a sample of 1," in line
+    assert line.endswith("set prepare.group")
+
+
 @pytest.mark.parametrize(
     ("value", "is_name"), [("907,{:03}", True), ("{}.0", True), ("{}.5", False), ("{},5", False)]
 )

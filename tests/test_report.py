@@ -317,6 +317,17 @@ def test_rows_that_were_trained_on_too_do_not_lead_as_others(odd, odd_page):
     )
 
 
+@pytest.mark.usefixtures("here")
+def test_a_set_that_leads_is_named():
+    run = results.load_run()
+    answers, run = run.left_out, replace(run, crossval={"models": 0})
+    assert answers
+    for name, of_set in (("test", ""), ("clinic", " of clinic")):
+        run = replace(run, others={name: answers}, evaluation={name: {"rows": 2}})
+        words = content.leading_words(run, "accuracy")
+        assert words == f"accuracy on 2 rows{of_set}, not trained on"
+
+
 def test_a_class_that_is_rare_is_seen_in_the_matrix():
     """Rows are actual classes as in scikit-learn; a shade is the share of its row."""
     cells = [("no", "no", 970), ("yes", "yes", 15), ("yes", "no", 15)]

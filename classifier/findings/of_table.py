@@ -23,8 +23,9 @@ TELLS_ALL = 0.99  # of the rows, of which one column tells the class
 OTHERS = 10  # rows of other classes, of which a column that tells nothing would have a value
 LEFT = 0.1  # of what the most frequent class does not tell
 ROWS = 10_000  # that show what a column tells
-OF_KNOWN = ", where it has a value ({:.1%} of rows),"
-OF_REPEATED = ", where its values repeat ({:.1%} of rows),"
+OF_KNOWN = ", where it has a value ({0:.1%} of rows),"
+OF_REPEATED = ", where its values repeat ({0:.1%} of rows),"
+OF_SAMPLE = ", where its values repeat in a sample of {1:,} rows,"  # in all, more do
 # That numbers are cut into: few where chance plays a part, many for sharp bounds.
 BINS = (64, 1_000)
 MANY, HALF = 0.05, 0.5  # of the rows
@@ -124,7 +125,7 @@ def of_leaks(schema: Schema, train: Dataset) -> Iterator[Finding]:
             for span, bins in product(spans, BINS)
         ]
         inputs = features[:, starts[place] : starts[place + 1]]
-        yield from of_leak(feature, inputs, classes, are_told, groups)
+        yield from of_leak(feature, inputs, classes, are_told, groups, len(rows) < len(train))
 
 
 def of_leak(
@@ -133,10 +134,11 @@ def of_leak(
     classes: npt.NDArray[np.intp],
     are_told: list[npt.NDArray[np.bool_]],
     groups: Groups | None,
+    is_sample: bool,
 ) -> Iterator[Finding]:
     """Yield whether a feature tells the class: of all rows, of those with a value, or one repeated.
 
-    are_told: the rows that it tells, (rows,), in several ways.
+    are_told: the rows that it tells, (rows,), in several ways; is_sample: whether there are more.
     """
     most, values = np.bincount(classes).max() / len(classes), values_of(feature, inputs)
     units = np.arange(len(classes)) if groups is None else groups.of_rows
@@ -144,14 +146,17 @@ def of_leak(
     if values is not None:
         repeated = known & (np.bincount(values)[values] > 1)
         are_told = are_told + [rows_told_by_others(values, classes)] * (groups is None)
-    for where, some in (("", known | True), (OF_KNOWN, known), (OF_REPEATED, repeated)):
+    of_repeated = OF_SAMPLE if is_sample else OF_REPEATED
+    for where, some in (("", known | True), (OF_KNOWN, known), (of_repeated, repeated)):
         told = max(float(rows[some].mean()) for rows in are_told) if some.any() else 0
         is_enough = some.all() or len(np.unique(units[some])) * (1 - most) >= OTHERS
         if is_enough and 1 - told <= min(1 - TELLS_ALL, LEFT * (1 - most)):
-            seen = f"column {shown(feature.name)}{where.format(some.mean())} alone predicts the "
+            of_rows = where.format(some.mean(), len(classes))
+            seen = f"column {shown(feature.name)}{of_rows} alone predicts the "
             advice = "is it known before the class is? If not, add it to prepare.exclude"
             count, of_classes = count_values(feature, inputs[known, 0]), len(np.unique(classes))
-            if groups is None and of_classes < count and 2 * repeated.sum() >= known.sum():
+            are_many = is_sample or 2 * repeated.sum() >= known.sum()
+            if groups is None and of_classes < count and are_many:
                 advice += "; if it names what rows are of, as patients, set prepare.group"
             yield Finding("warning", "table", f"{seen}class of {told:.1%} of rows", advice)
             return

@@ -99,10 +99,11 @@ def leading_words(run: Run, metric: str) -> str:
     """Return what the first estimate is: a metric, by its name, on which rows."""
     if models := run.crossval["models"]:
         return f"{metric} of {models} models on rows not trained on"
-    found = run.evaluation[next(iter(run.others))]
-    if not (repeated := found.get("rows_trained_on", 0)):
-        return f"{metric} on rows not trained on"
-    return f"{metric} on {found['rows']:,} rows, {repeated:,} of which are in the training data"
+    name = next(iter(run.others))
+    found, of_set = run.evaluation[name], "" if name == "test" else f" of {name}"
+    repeated, where = found.get("rows_trained_on", 0), f"{metric} on {found['rows']:,} rows{of_set}"
+    told = f"{repeated:,} of which are in the training data" if repeated else "not trained on"
+    return f"{where}, {told}"
 
 
 def measure(run: Run) -> str:
