@@ -129,6 +129,7 @@ def test_a_run_anew_mends_it(falsely_cached):
         ({"train": {"epochs": 5, "hidden": [8]}}, {"data/raw.csv": "ab"}, []),
         ({"train": {"epochs": 6, "hidden": [8]}}, {"data/raw.csv": "ab"}, ["train.epochs"]),
         ({"train": {"hidden": [8]}}, {"data/raw.csv": "ab"}, []),
+        ({"prepare": {"label": "two spaces"}}, {}, []),
         (
             {"train": {"epochs": 5, "hidden": [8], "seed": 1}},
             {"data/raw.csv": "ab"},
@@ -139,7 +140,8 @@ def test_a_run_anew_mends_it(falsely_cached):
     ],
 )
 def test_what_both_name_may_differ(params, deps, expected):
-    run = {"params": {"train.epochs": 5, "train.hidden": [8]}, "deps": {"data/raw.csv": "ab"}}
+    params_run = {"train.epochs": 5, "train.hidden": [8], "prepare.label": "two  spaces"}
+    run = {"params": params_run, "deps": {"data/raw.csv": "ab"}}
     paths = [{"path": path, "md5": md5} for path, md5 in deps.items()]
     stage = {"params": {"params.yaml": params}, "deps": paths}
     assert differences(json.dumps(run).encode(), stage) == expected

@@ -38,8 +38,9 @@ def differences(record: bytes, stage: Mapping[str, Any]) -> list[str]:
     params = dict(leaf for name, value in of_stage.items() for leaf in flat(name, value))
     md5s = {dep["path"]: dep.get("md5") for dep in stage.get("deps", [])}
     try:
-        both = (json.loads(text) for text in (recorded(params, md5s), record))
-        claimed, run = ({**each["params"], **each["deps"]} for each in both)
+        # Where DVC folds a long text, it may lose one of two spaces.
+        texts = (" ".join(text.split()) for text in (recorded(params, md5s), record.decode()))
+        claimed, run = ({**each["params"], **each["deps"]} for each in map(json.loads, texts))
     except (KeyError, TypeError, ValueError):  # somebody has edited it, and `dvc commit` took it
         return [str(INPUTS)]
     return [name for name, value in claimed.items() if run.get(name, value) != value]

@@ -366,15 +366,21 @@ def of_other_rows(
         advice = advice if are_later else "are the units the same?"
         yield Finding("warning", "table", seen + listed(far), advice)
     spans = zip(schema.features, pairwise(schema.first_inputs), strict=True)
-    inputs = [(feature, features[:, first:end]) for feature, (first, end) in spans]
-    are_new = {feature.name: feature.is_new(of_it) for feature, of_it in inputs}
-    empty = [feature.name for feature, of_it in inputs if np.isnan(of_it[:, 0]).all()]
+    inputs = [(feature, first, features[:, first:end]) for feature, (first, end) in spans]
+    are_new = {feature.name: feature.is_new(of_it) for feature, _, of_it in inputs}
+    are_empty = [(feature.name, first) for feature, first, of_it in inputs if is_empty(of_it)]
+    empty = [name for name, first in are_empty if is_empty(data.features[:, first : first + 1])]
     if empty and len(data) >= NO_ACCIDENT:
         seen = f"no row of {shown(name)} has a value of {listed(empty)}"
         yield Finding("warning", "table", seen, "the model fills in what is usual")
     if new := [name for name, rows in are_new.items() if many(rows)]:
         seen = f"{shown(name)} has many values that the training data does not have: {listed(new)}"
         yield Finding("warning", "table", seen, "are they written the same way?")
+
+
+def is_empty(inputs: npt.NDArray[np.float32]) -> bool:
+    """Return whether no row has a value of the feature whose inputs these are, (rows, width)."""
+    return bool(np.isnan(inputs[:, 0]).all())
 
 
 def many(rows: npt.NDArray[np.bool_]) -> bool:

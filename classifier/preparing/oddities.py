@@ -306,8 +306,9 @@ def merged_numbers(columns: Columns, rows: StoredRows) -> Iterator[Oddity]:
         left = len(np.unique(values.astype(np.float32)))
         if left < MERGED * len(values):
             seen = f"column {shown(table.numbers[at])}: float32 makes {left:,} numbers of "
+            of_first = f" in the first {LOOKED_AT:,} rows" if len(exact) == LOOKED_AT else ""
             yield Oddity(
-                f"{seen}{len(values):,} values",
+                f"{seen}{len(values):,} values{of_first}",
                 "rows that differ by less count as duplicates; another unit or offset tells more",
             )
 
