@@ -17,6 +17,11 @@ def record_of(stage: str) -> Path:
     return INPUTS / f"{stage}.json"
 
 
+def records_here() -> dict[Path, bytes]:
+    """Return what the stages have recorded, as it is in the workspace."""
+    return {path: path.read_bytes() for path in INPUTS.glob("*.json") if path.is_file()}
+
+
 def recorded(params: Mapping[str, Any], md5s: Mapping[str, str]) -> str:
     """Return the record of a run: its params, as `section.key`, and the md5 of each dep.
 

@@ -19,7 +19,7 @@ from classifier.base.dvc_lock import RUN_ANEW, STAGES, read_lock, require_record
 from classifier.base.errors import UserError, listed, require_file
 from classifier.base.files import parse_yaml, write_text
 from classifier.base.paths import LOCK, PACKAGES, PARAMS, PIPELINE, PROJECT
-from classifier.base.run_inputs import flat, record_of, recorded
+from classifier.base.run_inputs import flat, record_of, recorded, records_here
 
 CODE = (".py", ".yaml", ".txt")
 TICK = 0.01  # seconds, by which the kernel counts the start of a process
@@ -147,8 +147,9 @@ def dvc_files(dep: Path) -> list[Path]:
 def say_other_runs(stage: str) -> None:
     """Say which earlier results, as DVC takes them from its run cache, are of other inputs."""
     earlier = STAGES[: STAGES.index(stage)] if stage in STAGES else STAGES
-    records = {path: path.read_bytes() for path in map(record_of, earlier) if path.exists()}
-    for line in read_lock().other_runs(records) if records and LOCK.exists() else ():
+    for line in (
+        read_lock().other_runs(records_here(), *earlier) if earlier and LOCK.exists() else ()
+    ):
         print(f"{line}; {RUN_ANEW}", file=sys.stderr)
 
 

@@ -188,14 +188,15 @@ def change_of(metric: str, before: Side, after: Side, comparisons: int = 1) -> C
     old, new = (side.found.scores(metric) for side in (before, after))
     spreads = before.found.spread(metric), after.found.spread(metric)
     units = units_of_both(before, after)
-    if after.has_the_folds_of(before):
-        difference = spread(new - old, after.found.models, units)
-    elif after.has_the_rows_of(before):
-        difference = of_the_same_rows(new.mean(axis=0) - old.mean(axis=0), *spreads, units)
+    if after.has_the_rows_of(before):
+        difference = (
+            spread(new - old, after.found.models, units)
+            if after.has_the_folds_of(before)
+            else of_the_same_rows(new.mean(axis=0) - old.mean(axis=0), *spreads, units)
+        )
+        difference = as_rare_classes_have_it(difference, metric, after.found, before.found)
     else:
         difference = of_other_rows(*spreads)
-    if after.has_the_rows_of(before):
-        difference = as_rare_classes_have_it(difference, metric, after.found, before.found)
     interval = difference_interval(difference, largest_difference(metric), comparisons)
     return Change(metric, float(old.mean()), float(new.mean()), interval)
 

@@ -18,7 +18,8 @@ import typer
 
 from classifier.base.dvc_lock import RUN_ANEW, read_lock, require_read, require_recorded
 from classifier.base.errors import UserError, shown
-from classifier.base.paths import INPUTS, LOCK, ONNX_MODEL, PARAMS, SCHEMA
+from classifier.base.paths import LOCK, ONNX_MODEL, PARAMS, SCHEMA
+from classifier.base.run_inputs import records_here
 from classifier.base.standard_streams import called
 from classifier.evaluating.unfamiliar import Unfamiliar, count_unfamiliar, say_unfamiliar
 from classifier.fetching.as_csv import as_csv, own_layout, split_name
@@ -95,8 +96,7 @@ def say_what_has_changed() -> None:
         params = written_params(PARAMS.read_bytes(), str(PARAMS))
         for key in lock.changed_params(params, *LEADING_TO_THE_MODEL):
             print(f"{key} has changed since; run `dvc repro`", file=sys.stderr)
-    records = {path: path.read_bytes() for path in INPUTS.glob("*.json")}
-    for line in lock.other_runs(records, *LEADING_TO_THE_MODEL):
+    for line in lock.other_runs(records_here(), *LEADING_TO_THE_MODEL):
         print(f"{line}; {RUN_ANEW}", file=sys.stderr)
 
 

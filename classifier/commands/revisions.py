@@ -28,7 +28,7 @@ from classifier.base.dvc_lock import RUN_ANEW, Lock, parse_lock
 from classifier.base.errors import UserError, did_you_mean, listed
 from classifier.base.files import list_of, md5_of_bytes, parse_yaml
 from classifier.base.paths import CROSSVAL, EVALUATION, LOCK, PARAMS, PIPELINE
-from classifier.base.run_inputs import record_of
+from classifier.base.run_inputs import record_of, records_here
 from classifier.base.stage_inputs import all_params
 from classifier.commands.git import bytes_of_git, fetch_objects, git
 from classifier.params import written_params
@@ -123,7 +123,7 @@ def refs_below(folder: str, name: str) -> dict[str, str]:
 
 
 def lines_on_changes(revision: str | None, lock: Lock, *stages: str) -> list[str]:
-    """Return a line for each thing that `changed_since` returns."""
+    """Return a line for each thing that the results of the stages are not of, or may not be of."""
     changed = changed_since(revision, lock, *stages)
     if revision:
         told = [f"its results were made with another {name}" for name in changed]
@@ -140,13 +140,9 @@ def other_runs(revision: str | None, lock: Lock, *stages: str) -> list[str]:
     What neither the cache nor a remote has cannot be told.
     """
     wanted = lock.leading_to(*stages) if stages else [*lock.stages]
-    records = [record_of(name) for name in wanted if str(record_of(name)) in lock.outs()]
     if revision is None:
-        return [
-            *lock.other_runs(
-                {path: path.read_bytes() for path in records if path.is_file()}, *wanted
-            )
-        ]
+        return [*lock.other_runs(records_here(), *wanted)]
+    records = [record_of(name) for name in wanted if str(record_of(name)) in lock.outs()]
     with suppress(UserError, ImportError, OSError):  # of a remote that cannot be reached
         return [*lock.other_runs(files_at(revision, *records), *wanted)]
     return []

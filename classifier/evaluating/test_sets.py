@@ -97,9 +97,7 @@ def read_test_set(schema: Schema, path: Path, folder: Path) -> Dataset:
     return replace(open_dataset(folder), left_out=dropped, merged=tuple(table.merged))
 
 
-def groups_trained_on(
-    table: Table,
-) -> tuple[Callable[[Chunk], npt.NDArray[np.int32]] | None, bool]:
+def groups_trained_on(table: Table) -> tuple[Callable[[Chunk], npt.NDArray[np.int32]] | None, bool]:
     """Return what tells the group of each row of a chunk, (rows,), and whether it is one in time.
 
     Of rows of no group that was trained on, it is UNKNOWN_GROUP; of all that are not later than the
